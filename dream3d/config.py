@@ -1,9 +1,9 @@
 """Every setting of a run: frozen dataclasses whose defaults are the `standard` effort.
 
-The dataclasses are the only schema. `configs/*.yaml` hold differences from these defaults, and both the overlays
-and the command line go through one parser (see `dream3d.overlays`). A stage takes its own section, never the whole
-`Config`. A flag in `tyro.conf.arg(aliases=...)` is the short everyday name of a field; `--section.field` always
-works too. Values that make no sense alone are refused in `__post_init__` with an `InputError`.
+The dataclasses are the only schema. `configs/*.yaml` hold differences from these defaults, and both the
+overlays and the command line go through one parser (see `dream3d.overlays`). A stage takes its own section,
+never the whole `Config`. A flag in `tyro.conf.arg(aliases=...)` is the short everyday name of a field;
+`--section.field` always works too. Impossible values are refused in `__post_init__` with an `InputError`.
 """
 
 from dataclasses import dataclass, field

@@ -1,0 +1,56 @@
+"""Text to game-ready 3D assets.
+
+    asset = dream3d.generate("a red mushroom")
+    asset.save("mushroom.glb")
+
+The names below are the public interface. They are imported when first used, so `import dream3d` (and with it
+`dream3d --help`) does not wait for torch.
+"""
+
+import sys
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dream3d.config import Config
+    from dream3d.generate import Asset, generate
+    from dream3d.mesh import Mesh
+    from dream3d.prior import Prior
+
+__all__ = ["Asset", "Config", "Mesh", "Prior", "__version__", "generate"]
+
+_HOME = {
+    "Asset": "dream3d.generate",
+    "Config": "dream3d.config",
+    "Mesh": "dream3d.mesh",
+    "Prior": "dream3d.prior",
+    "generate": "dream3d.generate",
+}
+
+try:
+    __version__ = version("dream3d")
+except PackageNotFoundError:  # a checkout on the path that was never installed
+    __version__ = "0+unknown"
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'dream3d' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+class _Package(ModuleType):
+    """Keep `dream3d.generate` the function when the module of the same name is imported.
+
+    Python binds a submodule as an attribute of its package after importing it, which would hide the function.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

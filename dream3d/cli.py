@@ -1,0 +1,259 @@
+"""The command line: a thin shell that reads options, calls one function, and maps errors to exit codes.
+
+Exit codes: 0 done, 1 the run failed, 2 bad input, 130 interrupted. Results go to stdout, progress and errors
+to stderr. Nothing here imports torch before the input has been checked.
+"""
+
+import errno
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import tyro
+
+from dream3d import __version__
+from dream3d.config import Config
+from dream3d.errors import InputError, RunError
+from dream3d.events import ignore
+from dream3d.inputs import check_file, check_output, check_prompt, default_output
+from dream3d.overlays import did_you_mean, parse, to_yaml
+from dream3d.progress import ProgressLine, format_seconds
+
+Switch = tyro.conf.FlagCreatePairsOff[bool]
+Overlays = tyro.conf.UseAppendAction[tuple[str, ...]]
+Settings = tyro.conf.FlagConversionOff[Config]
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Make a game-ready .glb from a prompt.
+
+    Leaves FILE.glb, FILE.json (how it was made) and FILE.png (a preview).
+    """
+
+    prompt: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PROMPT")]
+    """What to make, for example "a red mushroom"."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE.glb")] = None
+    """Where to write it; without this, a name made from the prompt in the working folder."""
+    config: Annotated[Overlays, tyro.conf.arg(metavar="NAME|FILE", help_behavior_hint="(repeatable)")] = ()
+    """Overlay of settings, by name (draft, standard) or a YAML file; later ones win, options win over all."""
+    dry_run: Switch = False
+    """Check the input, print the settings that would be used, and stop."""
+    quiet: Switch = False
+    """No progress; only errors and the paths of what was made."""
+    json: Switch = False
+    """Print one JSON object (files, metrics, warnings) on stdout and nothing else."""
+    settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Config)
+
+    def run(self) -> int:
+        """Generate, save, and say what was made."""
+        prompt = check_prompt(self.prompt)
+        output = check_output(self.output or default_output(prompt))
+        if self.dry_run:
+            self._print_settings(prompt, output)
+            return 0
+        # Heavy: torch and diffusers. Only now is there work to do.
+        from dream3d.generate import generate
+
+        progress = None if self.quiet or self.json else ProgressLine()
+        try:
+            asset = generate(prompt, self.settings, on_event=progress or ignore)
+            files = asset.save(output)
+        finally:
+            if progress:
+                progress.close()
+        self._report([str(path) for path in files], asset.metrics, asset.warnings)
+        return 0
+
+    def _print_settings(self, prompt: str, output: Path) -> None:
+        if self.json:
+            _print_json({"prompt": prompt, "output": str(output), "config": asdict(self.settings)})
+        else:
+            print(f"# dream3d generate {shlex.quote(prompt)} -o {shlex.quote(str(output))}")
+            print(to_yaml(self.settings), end="")
+
+    def _report(self, files: list[str], metrics: dict[str, Any], warnings: Sequence[str]) -> None:
+        if self.json:
+            _print_json({"files": files, "metrics": metrics, "warnings": list(warnings)})
+            return
+        for warning in warnings:
+            print(f"dream3d: warning: {warning}", file=sys.stderr)
+        print("\n".join(files))
+        if not self.quiet and "seconds" in metrics:
+            print(f"made in {format_seconds(metrics['seconds'])}", file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Say what is in a .glb: faces, vertices, watertight, components, textures, bounds, provenance."""
+
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE.glb")]
+    """The file to look at."""
+    json: Switch = False
+    """Print one JSON object."""
+
+    def run(self) -> int:
+        """Print the facts about the file."""
+        check_file(self.file, ".glb")
+        from dream3d.export.inspect import inspect
+
+        facts = asdict(inspect(self.file))
+        _print_json(facts) if self.json else _print_table(facts)
+        return 0
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Render a turntable of a .glb to a picture or an animation."""
+
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE.glb")]
+    """The file to render."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="OUT.{png,gif}")]
+    """Where to write the picture."""
+
+    def run(self) -> int:
+        """Render and write."""
+        check_file(self.file, ".glb")
+        check_output(self.output, (".png", ".gif"))
+        from dream3d.preview import preview_file
+
+        preview_file(self.file, self.output)
+        print(self.output)
+        return 0
+
+
+@dataclass(frozen=True)
+class Priors:
+    """List the priors that can be used, or what one of them knows."""
+
+    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None
+    """A prior: `props`, a diffusers folder, or a hub id."""
+    json: Switch = False
+    """Print one JSON object."""
+
+    def run(self) -> int:
+        """Print the list, or the facts about one prior."""
+        from dream3d.prior import describe_prior, list_priors
+
+        facts = list_priors() if self.name is None else describe_prior(self.name)
+        _print_json(facts) if self.json else _print_table(facts)
+        return 0
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Say what would be used on this machine, and why."""
+
+    json: Switch = False
+    """Print one JSON object."""
+
+    def run(self) -> int:
+        """Print the findings."""
+        from dream3d.doctor import diagnose, format_findings
+
+        findings = diagnose()
+        _print_json([asdict(finding) for finding in findings]) if self.json else print(
+            format_findings(findings)
+        )
+        return 0
+
+
+Command = Generate | Inspect | Preview | Priors | Doctor
+COMMAND_NAMES = ["generate", "inspect", "preview", "priors", "doctor"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line.
+
+    Args:
+        argv: Words after the program's name; the process's own when None.
+
+    Returns:
+        The exit code.
+    """
+    args = list(sys.argv[1:] if argv is None else argv)
+    previous = signal.signal(signal.SIGTERM, _stop)
+    try:
+        return _read(args).run()
+    except InputError as error:
+        return _fail(str(error), 2)
+    except RunError as error:
+        return _fail(str(error), 1)
+    except (KeyboardInterrupt, _TerminatedError):
+        return _fail("interrupted; nothing was written", 130)
+    except BrokenPipeError:
+        # The reader of a pipe went away (`| head`). Python would complain again at exit: close for good.
+        sys.stderr.close()
+        return 1
+    except MemoryError:
+        return _fail("out of memory; try --config draft or a smaller --texture-size", 1)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return _fail(f"no room to write: {error.strerror}; nothing was left behind", 1)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+class _TerminatedError(Exception):
+    """SIGTERM: end as after Ctrl-C, so that unfinished files are removed."""
+
+
+def _stop(_signum: int, _frame: FrameType | None) -> None:
+    raise _TerminatedError
+
+
+def _read(args: list[str]) -> Command:
+    """The command that the words ask for."""
+    name, rest = (args[0], args[1:]) if args else ("--help", [])
+    match name:
+        case "generate":
+            return parse(Generate, rest, "dream3d generate")
+        case "inspect":
+            return parse(Inspect, rest, "dream3d inspect")
+        case "preview":
+            return parse(Preview, rest, "dream3d preview")
+        case "priors":
+            return parse(Priors, rest, "dream3d priors")
+        case "doctor":
+            return parse(Doctor, rest, "dream3d doctor")
+        case "-h" | "--help":
+            _print_help()
+            raise SystemExit(0)
+        case "--version":
+            print(f"dream3d {__version__}")
+            raise SystemExit(0)
+        case _:
+            raise InputError(
+                f"unknown command {name!r}{did_you_mean(name, COMMAND_NAMES)}; see dream3d --help"
+            )
+
+
+def _print_help() -> None:
+    print("usage: dream3d COMMAND [OPTIONS]\n\nText to game-ready 3D assets.\n")
+    for command in (Generate, Inspect, Preview, Priors, Doctor):
+        summary = (command.__doc__ or "").splitlines()[0]
+        print(f"  {command.__name__.lower():<10}{summary}")
+    print('\nTry: dream3d generate "a red mushroom"\nOptions of a command: dream3d COMMAND --help')
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"dream3d: {'error: ' if code != 130 else ''}{' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2, default=str))
+
+
+def _print_table(facts: dict[str, Any]) -> None:
+    width = max((len(name) for name in facts), default=0)
+    for name, value in facts.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+        print(f"{name.replace('_', ' '):<{width}}  {shown}")

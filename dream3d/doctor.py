@@ -1,0 +1,111 @@
+"""What dream3d would use on this machine, and why."""
+
+import importlib.metadata
+import os
+import platform
+from dataclasses import dataclass
+from typing import Literal
+
+Status = Literal["ok", "note", "problem"]
+
+REQUIRED = (
+    "torch",
+    "diffusers",
+    "transformers",
+    "safetensors",
+    "numpy",
+    "trimesh",
+    "xatlas",
+    "fast-simplification",
+)
+OPTIONAL = ("tinycudann", "nerfacc", "nvdiffrast")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    name: str  # what was looked at
+    status: Status  # "problem" needs an action, "note" is worth knowing
+    value: str  # what was found
+    why: str = ""  # what follows from it, or what to do
+
+
+def diagnose() -> list[Finding]:
+    """Look at versions, devices, threads, kernels, optional back-ends and the built-in prior."""
+    return [_python(), *_versions(), _device(), _threads(), *_kernels(), *_optional(), _prior()]
+
+
+def format_findings(findings: list[Finding]) -> str:
+    """The report as aligned lines."""
+    width = max(len(finding.name) for finding in findings)
+    lines = []
+    for finding in findings:
+        why = f"  ({finding.why})" if finding.why else ""
+        lines.append(f"{finding.status:<8} {finding.name:<{width}}  {finding.value}{why}")
+    return "\n".join(lines)
+
+
+def _python() -> Finding:
+    return Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+
+
+def _versions() -> list[Finding]:
+    findings = [_version("dream3d", "not installed as a package: run make setup or pip install")]
+    return findings + [_version(name, f"required: pip install {name}") for name in REQUIRED]
+
+
+def _version(name: str, missing: str) -> Finding:
+    try:
+        return Finding(name, "ok", importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(name, "problem", "missing", missing)
+
+
+def _device() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("device", "ok", f"cuda: {torch.cuda.get_device_name()}", "--device auto takes it")
+    if torch.version.cuda is None:
+        return Finding("device", "ok", "cpu", "this torch is built without CUDA")
+    return Finding("device", "ok", "cpu", "torch finds no usable GPU")
+
+
+def _threads() -> Finding:
+    import torch
+
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = torch.get_num_threads()
+    why = f"{usable} CPU cores may be used"
+    if threads > usable:
+        return Finding("threads", "note", str(threads), f"{why}; set OMP_NUM_THREADS={usable}")
+    return Finding("threads", "ok", str(threads), why)
+
+
+def _kernels() -> list[Finding]:
+    from dream3d.ops._library import kernel_backends
+
+    return [
+        Finding(f"kernels {name}", "ok" if available else "note", "found" if available else "not used", why)
+        for name, available, why in kernel_backends()
+    ]
+
+
+def _optional() -> list[Finding]:
+    findings = []
+    for name in OPTIONAL:
+        try:
+            findings.append(
+                Finding(name, "note", importlib.metadata.version(name), "installed; not used yet")
+            )
+        except importlib.metadata.PackageNotFoundError:
+            findings.append(Finding(name, "ok", "not installed", "optional, never required"))
+    return findings
+
+
+def _prior() -> Finding:
+    from dream3d.prior import describe_prior
+
+    facts = describe_prior("props")
+    return Finding("prior props", "ok", str(facts["path"]), f"knows {len(facts['known_words'])} words")

@@ -1,0 +1,71 @@
+"""Checks of what a caller asks for, made before any work and without importing torch."""
+
+import re
+import tempfile
+import unicodedata
+from pathlib import Path
+
+from dream3d.errors import InputError
+
+MAX_PROMPT_LENGTH = 300
+
+
+def check_prompt(prompt: str, name: str = "prompt") -> str:
+    """Return the prompt with single spaces between its words.
+
+    Raises:
+        InputError: It is empty, longer than 300 characters, or holds control characters.
+    """
+    # Line breaks and tabs are how pasted text is wrapped; other control characters are never meant.
+    text = " ".join(prompt.split())
+    if not text:
+        raise InputError(f'the {name} is empty; say what to make, for example "a red mushroom"')
+    if len(text) > MAX_PROMPT_LENGTH:
+        raise InputError(f"the {name} has {len(text)} characters; {MAX_PROMPT_LENGTH} is the most")
+    odd = next((letter for letter in text if unicodedata.category(letter) in {"Cc", "Cs"}), None)
+    if odd is not None:
+        raise InputError(f"the {name} holds the control character U+{ord(odd):04X}; remove it")
+    return text
+
+
+def default_output(prompt: str) -> Path:
+    """A file name in the working folder made from the prompt."""
+    slug = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:60].rstrip("-")
+    return Path(f"{slug or 'asset'}.glb")
+
+
+def check_output(path: Path, suffixes: tuple[str, ...] = (".glb",)) -> Path:
+    """Return the path if a file of this name can be made.
+
+    Raises:
+        InputError: The ending is wrong, it is a folder, or its folder is missing or cannot be written.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file in it, for example {path / 'asset'}{suffixes[0]}")
+    if path.suffix.lower() not in suffixes:
+        raise InputError(f"{path} must end in {' or '.join(suffixes)}")
+    if not path.parent.is_dir():
+        raise InputError(f"the folder {path.parent} does not exist; make it first")
+    try:
+        # The one check that is right for read-only mounts, quotas and permissions alike.
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise InputError(f"the folder {path.parent} cannot be written: {error.strerror}") from None
+    return path
+
+
+def check_file(path: Path, suffix: str) -> Path:
+    """Return the path if it is a readable file with this ending.
+
+    Raises:
+        InputError: It is not.
+    """
+    if path.suffix.lower() != suffix:
+        raise InputError(f"{path} must end in {suffix}")
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    return path

@@ -1,0 +1,182 @@
+"""YAML overlays and the command line, read by one parser.
+
+Order: dataclass defaults, then each `--config` overlay, then the command line. An overlay is flattened to
+`--section.field value` tokens which are put before the caller's own: YAML values are therefore read by the
+same rules as typed ones ("1e-2" is a number for a float field although YAML calls it a string), and the last
+one wins.
+"""
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import tyro
+import yaml
+
+from dream3d.config import Config
+from dream3d.errors import InputError
+
+Command = TypeVar("Command")
+
+
+def overlay_folder() -> Path:
+    """Where the named overlays are: inside an installed package, or beside it in a checkout."""
+    installed = Path(__file__).parent / "configs"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "configs"
+
+
+def overlay_names() -> list[str]:
+    """Names that `--config` takes besides files."""
+    return sorted(path.stem for path in overlay_folder().glob("*.yaml"))
+
+
+def field_names(config_type: type = Config, prefix: str = "") -> list[str]:
+    """All settings as dotted names, `section.field`."""
+    names: list[str] = []
+    for item in dataclasses.fields(config_type):
+        if isinstance(item.type, type) and dataclasses.is_dataclass(item.type):
+            names += field_names(item.type, f"{prefix}{item.name}.")
+        else:
+            names.append(prefix + item.name)
+    return names
+
+
+def overlay_tokens(name_or_file: str) -> list[str]:
+    """Read one overlay and return it as command line tokens.
+
+    Raises:
+        InputError: The file is missing, unreadable or not YAML, or a key is unknown.
+    """
+    path = Path(name_or_file)
+    if not path.suffix and name_or_file in overlay_names():
+        path = overlay_folder() / f"{name_or_file}.yaml"
+    tree = _read_yaml(path, name_or_file)
+    known = field_names()
+    tokens: list[str] = []
+    for key, value in _flatten(tree, path, ""):
+        if key not in known:
+            raise InputError(f"{path}: unknown setting {key!r}{did_you_mean(key, known)}")
+        option = "--" + key.replace("_", "-")
+        if isinstance(value, list):
+            tokens += [option, *map(_token, value)]
+        else:
+            tokens.append(f"{option}={_token(value)}")
+    return tokens
+
+
+def parse(command_type: type[Command], args: Sequence[str], prog: str) -> Command:
+    """Build a command from its tokens; `--config` overlays among them are read first.
+
+    Raises:
+        InputError: An option is unknown, lacks its value, or has a value of the wrong type or range.
+        SystemExit: The tokens ask for help, which has been printed.
+    """
+    overlaid = [token for name in _overlay_arguments(args) for token in overlay_tokens(name)]
+    captured = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(captured):
+            command, unknown = tyro.cli(
+                command_type, prog=prog, args=[*overlaid, *args], return_unknown_args=True
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise InputError(_one_line(captured.getvalue())) from None
+    if unknown:
+        raise InputError(f"unknown {_complaint(unknown[0], command_type)}")
+    return command
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """The end of a message: the nearest known word, or where to look."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if not near:
+        tail = word.rsplit(".", 1)[-1]
+        near = [name for name in known if name.rsplit(".", 1)[-1] == tail][:1]
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def to_yaml(config: Config) -> str:
+    """All settings as YAML, readable by `--config`."""
+    return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False)
+
+
+def _read_yaml(path: Path, asked: str) -> dict[Any, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        named = ", ".join(overlay_names())
+        raise InputError(f"--config {asked}: no such file; names that work are: {named}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--config {asked}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" in line {where.line + 1}" if where else ""
+        raise InputError(f"--config {asked}: not valid YAML{line}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise InputError(f"--config {asked}: must be a mapping of settings, not a {type(tree).__name__}")
+    return tree
+
+
+def _flatten(tree: dict[Any, Any], path: Path, prefix: str) -> Iterator[tuple[str, object]]:
+    for key, value in tree.items():
+        name = f"{prefix}{key}".replace("-", "_")
+        if isinstance(value, dict):
+            if not value:
+                raise InputError(f"{path}: section {name!r} is empty; remove it or give it settings")
+            yield from _flatten(cast(dict[Any, Any], value), path, f"{name}.")
+        else:
+            yield name, value
+
+
+def _token(value: object) -> str:
+    return str(value)
+
+
+def _overlay_arguments(args: Sequence[str]) -> list[str]:
+    """The values of `--config X` and `--config=X`, in order; what follows `--` is not an option."""
+    options = list(args[: args.index("--")]) if "--" in args else list(args)
+    found: list[str] = []
+    for index, word in enumerate(options):
+        if word == "--config" and index + 1 < len(options):
+            found.append(options[index + 1])
+        elif word.startswith("--config="):
+            found.append(word.removeprefix("--config="))
+    return found
+
+
+def _complaint(token: str, command_type: type) -> str:
+    """Name a token nobody takes and the option it resembles."""
+    if not token.startswith("-"):
+        return f"argument {token!r}; quote a prompt of several words, and see --help"
+    option = token.split("=", 1)[0]
+    known = [item.name for item in dataclasses.fields(command_type)] + field_names()
+    short = [name.rsplit(".", 1)[-1] for name in field_names()]
+    options = ["--" + name.replace("_", "-") for name in dict.fromkeys([*known, *short])]
+    return f"option {option}{did_you_mean(option, options)}"
+
+
+def _one_line(report: str) -> str:
+    """Reduce tyro's boxed report to the sentence in it."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", report)
+    lines = [line.strip("│ ") for line in text.splitlines() if not line.startswith(("╭", "╰"))]
+    sentence: list[str] = []
+    for line in lines:
+        if line.startswith("─"):
+            break
+        sentence.append(line)
+    message = " ".join(sentence) or "the command line could not be read; see --help"
+    # A refusal from a dataclass already names its option: drop the parser's name for the place.
+    message = re.sub(r"^Error parsing \S*(?<!-)(?:__tyro|settings)\S*: ", "", message)
+    message = re.sub(r"^Error parsing (\S+): ", r"\1: ", message)
+    message = re.sub(
+        r"invalid literal for int\(\) with base 10: (.*)", r"expected a whole number, got \1", message
+    )
+    return re.sub(r"could not convert string to float: (.*)", r"expected a number, got \1", message)
