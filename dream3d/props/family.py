@@ -1,0 +1,70 @@
+"""What a prop family is: names, parts with their natural colors, and a recipe for its shape."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dream3d.props.shapes import Solid
+
+Build = list[tuple[str, Solid]]  # (part name, geometry); a part may appear many times
+
+FULL_TURN = 360  # only one azimuth shows the front
+HALF_TURN = 180
+QUARTER_TURN = 90
+ROUND = 0  # looks the same from every azimuth
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a prop that can be named in a caption."""
+
+    name: str
+    color: str  # a word of `palette.COLORS`: what the part looks like when nothing is said about it
+    also: tuple[str, ...] = ()  # other names
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, the canonical one first."""
+        return (self.name, *self.also)
+
+
+class Vary:
+    """Modest random proportions: `vary(0.5)` is 0.5 give or take 8%."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+
+    def __call__(self, value: float, spread: float = 0.08) -> float:
+        """`value` times a factor drawn uniformly from [1 - spread, 1 + spread]."""
+        return value * (1.0 + spread * (2.0 * self.rng.random() - 1.0))
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of prop. The first part carries the main color: "a blue mushroom" has a blue cap."""
+
+    nouns: tuple[str, ...]  # synonyms, the canonical one first
+    parts: tuple[Part, ...]
+    build: Callable[[Vary], Build]
+    turn: int = FULL_TURN  # degrees about the vertical axis after which it looks (nearly) the same again
+
+    @property
+    def name(self) -> str:
+        """The canonical noun."""
+        return self.nouns[0]
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether some turn leaves it (nearly) unchanged, so that one view does not tell the azimuth."""
+        return self.turn < FULL_TURN
+
+    @property
+    def default_colors(self) -> dict[str, str]:
+        """Part name -> natural color word."""
+        return {part.name: part.color for part in self.parts}
+
+
+def parts(solids: list[Solid], name: str) -> Build:
+    """Give several solids the same part name."""
+    return [(name, solid) for solid in solids]
