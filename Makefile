@@ -33,10 +33,10 @@ $(BIN)/python:
 
 # torch first and alone: nothing that follows can then choose another one.
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
-	@$(BIN)/pip install --quiet -c constraints.txt torch
-	$(BIN)/pip install --quiet -c constraints.txt scikit-build-core ninja
-	$(BIN)/pip install --quiet -c constraints.txt --no-build-isolation --editable '.[dev]'
-	command -v cmake >/dev/null || $(BIN)/pip install --quiet cmake
+	@$(BIN)/pip install -qq -c constraints.txt torch
+	$(BIN)/pip install -qq -c constraints.txt scikit-build-core ninja
+	$(BIN)/pip install -qq -c constraints.txt --no-build-isolation --editable '.[dev]'
+	command -v cmake >/dev/null || $(BIN)/pip install -qq cmake
 	touch $@
 
 kernels: $(KERNELS)  ## build the kernels into dream3d/_kernels (with the CUDA half when nvcc is found)
@@ -64,9 +64,9 @@ $(VENV)/.validator: tests/package.json
 
 test-cpp: setup  ## the kernels' own tests under ASan and UBSan
 	@export PATH="$$PATH:$(CURDIR)/$(BIN)"
-	cmake -S cuda -B build/sanitize -G Ninja -DCMAKE_BUILD_TYPE=Debug -DD3D_SANITIZE=ON -DD3D_CUDA=OFF
-	cmake --build build/sanitize -j $(JOBS)
-	ctest --test-dir build/sanitize --output-on-failure
+	cmake -S cuda -B $(BUILD) -DD3D_TESTS=ON
+	cmake --build $(BUILD) -j $(JOBS)
+	ctest --test-dir $(BUILD) --output-on-failure
 
 lint: $(INSTALLED)  ## ruff: rules and format
 	@$(BIN)/ruff check .
@@ -91,7 +91,7 @@ gpu-check: setup  ## the tests that need a GPU
 
 wheel: $(INSTALLED)  ## dist/dream3d-*.whl with the kernels inside
 	@export PATH="$$PATH:$(CURDIR)/$(BIN)"
-	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	$(BIN)/pip wheel -qq --no-deps --no-build-isolation --wheel-dir dist .
 	ls -l dist
 
 clean:  ## remove what was built (not .venv)
