@@ -20,10 +20,32 @@ class ExtractConfig:
 
     target_faces: Annotated[int, tyro.conf.arg(aliases=["--target-faces"])] = 5000
     """Triangles of the finished mesh, at most."""
+    resolution: int = 128
+    """Nodes of the density grid along each axis."""
+    smoothing_voxels: float = 0.7
+    """Gaussian smoothing of the logarithm of the density before the surface is cut, in grid cells."""
+    smoothing_iterations: int = 8
+    """Rounds of volume-preserving smoothing of the mesh."""
+    min_volume_share: float = 0.01
+    """Pieces smaller than this share of the largest piece's volume are floaters and go."""
+    crease_angle_deg: float = 60.0
+    """Edges sharper than this look sharp; 180 makes everything smooth."""
 
     def __post_init__(self) -> None:
         if not 4 <= self.target_faces <= 1_000_000:
             raise InputError(f"--target-faces must be between 4 and 1000000, not {self.target_faces}")
+        if not 16 <= self.resolution <= 512:
+            raise InputError(f"--extract.resolution must be between 16 and 512, not {self.resolution}")
+        if not 0 <= self.smoothing_voxels <= 5:
+            raise InputError(f"--extract.smoothing-voxels must be between 0 and 5, not {self.smoothing_voxels}")
+        if not 0 <= self.smoothing_iterations <= 100:
+            raise InputError(
+                f"--extract.smoothing-iterations must be between 0 and 100, not {self.smoothing_iterations}"
+            )
+        if not 0 <= self.min_volume_share <= 1:
+            raise InputError(f"--extract.min-volume-share must be between 0 and 1, not {self.min_volume_share}")
+        if not 0 <= self.crease_angle_deg <= 180:
+            raise InputError(f"--extract.crease-angle-deg must be from 0 to 180, not {self.crease_angle_deg}")
 
 
 @dataclass(frozen=True)
@@ -32,11 +54,27 @@ class BakeConfig:
 
     texture_size: Annotated[int, tyro.conf.arg(aliases=["--texture-size"])] = 512
     """Side of the square base colour texture in texels, a power of two."""
+    padding_texels: int = 4
+    """Texels kept free between the charts of the UV atlas."""
+    samples: int = 5
+    """Samples of the field along the normal of each texel; 1 reads the color on the surface itself."""
+    depth: float = 0.04
+    """Length of that stretch in scene units, one third of it outside the surface."""
+    roughness: float = 0.8
+    """Roughness of the material, 0 (mirror) to 1 (chalk)."""
 
     def __post_init__(self) -> None:
         size = self.texture_size
         if not 64 <= size <= 4096 or size & (size - 1):
             raise InputError(f"--texture-size must be a power of two from 64 to 4096, not {size}")
+        if not 1 <= self.padding_texels <= 16:
+            raise InputError(f"--bake.padding-texels must be between 1 and 16, not {self.padding_texels}")
+        if not 1 <= self.samples <= 64:
+            raise InputError(f"--bake.samples must be between 1 and 64, not {self.samples}")
+        if not 0 < self.depth <= 0.5:
+            raise InputError(f"--bake.depth must be above 0 and at most 0.5, not {self.depth}")
+        if not 0 <= self.roughness <= 1:
+            raise InputError(f"--bake.roughness must be between 0 and 1, not {self.roughness}")
 
 
 @dataclass(frozen=True)
@@ -54,19 +92,91 @@ class ExportConfig:
 
 
 @dataclass(frozen=True)
+class FieldConfig:
+    """The radiance field: hash grid, network, initial density."""
+
+    num_levels: int = 8
+    """Resolutions of the hash grid."""
+    features_per_level: int = 2
+    """Numbers stored per grid vertex."""
+    log2_hashmap_size: int = 15
+    """A level stores at most 2 to this power vertices."""
+    base_resolution: int = 8
+    """Cells per axis of the coarsest level."""
+    finest_resolution: int = 96
+    """Cells per axis of the finest level; beyond the prior's pixels there is nothing to store."""
+    hidden_size: int = 32
+    """Width of the network's only hidden layer."""
+    density_scale: float = 20.0
+    """Density per unit length at a softplus of 1."""
+    blob_strength: float = 5.0
+    """Initial density logit at the center."""
+    blob_radius: float = 0.5
+    """Radius at which the initial density logit is zero."""
+    normal_epsilon: float = 0.02
+    """Half width of the stencil that normals are taken with, in scene units."""
+
+
+@dataclass(frozen=True)
+class GuidanceConfig:
+    """Score distillation: how the prior is asked."""
+
+    scale: float = 5.0
+    """Guidance scale s in x0_uncond + s (x0_text - x0_uncond)."""
+    rescale: float = 0.5
+    """How far the spread of the guided image is pulled back to that of the unguided one, 0 to 1."""
+    t_max_start: float = 0.98
+    """Upper end of the noise levels at the first step, as a share of the prior's timesteps."""
+    t_max_end: float = 0.4
+    """Upper end at the last step."""
+    t_min_start: float = 0.7
+    """Lower end at the first step."""
+    t_min_end: float = 0.02
+    """Lower end at the last step."""
+
+
+@dataclass(frozen=True)
 class CoarseConfig:
     """Distillation of the prior into a radiance field."""
 
     num_steps: int = 400
     """Optimisation steps."""
     num_views: int = 4
-    """Views rendered in each step, spread evenly around the object."""
+    """Views rendered in each step, in groups of four around the object."""
+    radiance_field: FieldConfig = field(default_factory=FieldConfig)
+    guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
+    table_learning_rate: float = 2e-2
+    """Adam's learning rate of the hash table."""
+    network_learning_rate: float = 2e-3
+    """Adam's learning rate of the network."""
+    half_size_until: float = 0.25
+    """Share of the steps rendered at half the prior's resolution."""
+    step_size: float = 2.0 / 96.0
+    """Distance between samples along a ray in scene units."""
+    shaded_share: float = 0.3
+    """Share of the steps, after the first fifth, that are lit instead of showing plain albedo."""
+    depth_spread_weight: float = 0.1
+    """Weight of the variance of depth along rays."""
+    entropy_weight: float = 0.02
+    """Weight of the entropy of the opacity, late in the run."""
+    sparsity_weight: float = 0.002
+    """Weight of the opacity itself: what the prior does not ask for goes away."""
+    roughness_weight: float = 0.0
+    """Weight of the difference between normals of neighbouring pixels, in lit steps."""
+    occupancy_resolution: int = 64
+    """Cells per axis of the occupancy grid."""
+    occupancy_interval: int = 8
+    """Steps between two updates of the occupancy grid."""
+    occupancy_threshold: float = 2.0
+    """Density per unit length above which a cell counts as occupied."""
+    max_restarts: int = 2
+    """Fresh starts after an empty, full or non-finite field."""
 
     def __post_init__(self) -> None:
         if self.num_steps < 1:
             raise InputError(f"--coarse.num-steps must be at least 1, not {self.num_steps}")
-        if self.num_views < 1:
-            raise InputError(f"--coarse.num-views must be at least 1, not {self.num_views}")
+        if self.num_views < 4 or self.num_views % 4:
+            raise InputError(f"--coarse.num-views must be a multiple of 4, not {self.num_views}")
 
 
 @dataclass(frozen=True)

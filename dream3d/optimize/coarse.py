@@ -1,0 +1,201 @@
+"""The coarse stage: distil a prior's idea of a prompt into a radiance field.
+
+Each step renders four views, 90 degrees apart, asks the prior what it would rather see, and moves the field
+there. An empty, full or non-finite field is noticed early and started again with the next seed.
+"""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dream3d.cameras import Cameras
+from dream3d.config import CoarseConfig
+from dream3d.errors import RunError
+from dream3d.events import Event, OnEvent, ignore
+from dream3d.guidance.sds_x0 import Guidance, sds_x0
+from dream3d.optimize import regularizers, schedules
+from dream3d.optimize.health import Problem, diagnose
+from dream3d.prior import Prior, TextEmbedding
+from dream3d.render.shading import Shading
+from dream3d.render.volume import Render, render_volume
+from dream3d.scene.background import over_background, random_solid_background
+from dream3d.scene.occupancy import OccupancyGrid
+from dream3d.scene.radiance_field import RadianceField
+
+
+@dataclass(frozen=True)
+class CoarseStats:
+    """What the stage cost."""
+
+    restarts: int  # fresh starts after a failed attempt
+    steps: int  # over all attempts
+    seconds: float
+    prior_evaluations: int  # images denoised, both guidance branches counted
+
+
+@dataclass(frozen=True)
+class CoarseResult:
+    """A finished field."""
+
+    field: RadianceField
+    occupancy: OccupancyGrid
+    stats: CoarseStats
+
+
+def optimize_coarse(
+    prior: Prior,
+    embedding: TextEmbedding,
+    config: CoarseConfig,
+    generator: torch.Generator,
+    on_event: OnEvent = ignore,
+    device: torch.device | str = "cpu",
+) -> CoarseResult:
+    """Optimise a radiance field until the prior is content with its views.
+
+    Args:
+        prior: The frozen prior.
+        embedding: The prompt.
+        config: Everything that can be set.
+        generator: CPU generator; the only source of randomness.
+        on_event: Told after every step.
+        device: Where to compute; the prior must be there too.
+
+    Returns:
+        The field, its occupancy grid and what it cost.
+
+    Raises:
+        RunError: The field came out empty, full or non-finite in every attempt.
+    """
+    start = time.perf_counter()
+    steps = 0
+    problem: Problem | None = None
+    for attempt in range(config.max_restarts + 1):
+        seed = int(torch.randint(2**62, (), generator=generator))
+        run = _Run(prior, embedding, config, torch.Generator().manual_seed(seed), device)
+        problem = run.optimize(on_event)
+        steps += run.step
+        if problem is None:
+            evaluations = 2 * config.num_views * steps
+            stats = CoarseStats(attempt, steps, time.perf_counter() - start, evaluations)
+            return CoarseResult(run.field, run.occupancy, stats)
+        message = f"the field is {problem} after {run.step} steps: starting again with another seed"
+        on_event(Event("coarse", 0, config.num_steps, message))
+    raise RunError(
+        f"the field came out {problem} in each of {config.max_restarts + 1} attempts: try another --seed or prompt"
+    )
+
+
+class _Run:
+    """One attempt: the field, its optimiser and the loop."""
+
+    def __init__(
+        self,
+        prior: Prior,
+        embedding: TextEmbedding,
+        config: CoarseConfig,
+        generator: torch.Generator,
+        device: torch.device | str,
+    ) -> None:
+        self.prior = prior
+        self.embedding = embedding
+        self.config = config
+        self.generator = generator
+        self.device = torch.device(device)
+        self.field = RadianceField(config.radiance_field, generator).to(self.device)
+        self.occupancy = OccupancyGrid(config.occupancy_resolution, self.device)
+        network = [self.field.hidden_weight, self.field.output_weight]
+        self.base_rates = (config.table_learning_rate, config.network_learning_rate)
+        groups = [{"params": [self.field.table]}, {"params": network}]
+        self.optimizer = torch.optim.Adam(groups, lr=0.0, betas=(0.9, 0.99), eps=1e-15, fused=True)
+        self.step = 0
+
+    def optimize(self, on_event: OnEvent) -> Problem | None:
+        """Run all steps; stop early and say why where the field is beyond hope."""
+        while self.step < self.config.num_steps:
+            if self.step % self.config.occupancy_interval == 0:
+                self.occupancy.update(self.field, self.config.occupancy_threshold, 0.6, self.generator)
+            render, loss = self.do_step()
+            self.step += 1
+            opacity = float(render.opacity.detach().mean())
+            problem = diagnose(self.step, self.config.num_steps, opacity, loss)
+            if problem is not None:
+                return problem
+            on_event(Event("coarse", self.step, self.config.num_steps))
+        return None
+
+    def do_step(self) -> tuple[Render, float]:
+        """Render, ask the prior, and update the field once; the render and the total loss."""
+        cameras = self.prior.sample_cameras(self.config.num_views // 4, self.generator)
+        shading = self._draw_shading()
+        render = self._render(cameras, shading)
+        images = self._images(render)
+        guidance = self._ask_prior(images, cameras, shading)
+        penalty = self._regularize(render, cameras)
+        surrogate = (images * guidance.gradient).sum() + penalty
+        self.optimizer.zero_grad(set_to_none=True)
+        surrogate.backward()
+        factor = schedules.learning_rate_factor(self.step, self.config.num_steps)
+        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+            group["lr"] = rate * factor
+        self.optimizer.step()
+        return render, guidance.loss + float(penalty.detach())
+
+    def _render(self, cameras: Cameras, shading: Shading) -> Render:
+        size = schedules.render_size(self.step, self.prior.image_size, self.config)
+        jitter = torch.rand(len(cameras) * size * size, generator=self.generator).to(self.device)
+        normals = self.config.roughness_weight > 0 and shading != "albedo"
+        return render_volume(
+            self.field, self.occupancy, cameras, size, size, shading, self.config.step_size, jitter, normals
+        )
+
+    def _images(self, render: Render) -> Tensor:
+        """The render as the prior takes it, [B, H, W, C] at the prior's size."""
+        if self.prior.image_channels == 4:
+            images = torch.cat([render.color_srgb, render.opacity[..., None]], dim=-1)
+        else:
+            background = random_solid_background(len(render.opacity), self.generator, self.device)
+            images = over_background(render.color_srgb, render.opacity, background)
+        size = self.prior.image_size
+        if images.shape[1] == size:
+            return images
+        channels_first = images.permute(0, 3, 1, 2)
+        larger = torch.nn.functional.interpolate(channels_first, (size, size), mode="bilinear")
+        return larger.permute(0, 2, 3, 1)
+
+    def _ask_prior(self, images: Tensor, cameras: Cameras, shading: Shading) -> Guidance:
+        num_timesteps = len(self.prior.alphas_cumprod)
+        low, high = schedules.timestep_bounds(
+            self.step, self.config.num_steps, num_timesteps, self.config.guidance
+        )
+        timestep = int(torch.randint(low, high + 1, (), generator=self.generator))
+        return sds_x0(
+            self.prior,
+            images,
+            self.embedding,
+            cameras,
+            shading,
+            timestep,
+            self.config.guidance,
+            self.generator,
+        )
+
+    def _draw_shading(self) -> Shading:
+        draw = float(torch.rand((), generator=self.generator))
+        if not schedules.is_shaded_phase(self.step, self.config) or draw >= self.config.shaded_share:
+            return "albedo"
+        return "textureless" if draw < 0.5 * self.config.shaded_share else "shaded"
+
+    def _regularize(self, render: Render, cameras: Cameras) -> Tensor:
+        """All regularizers, weighted, on the scale of the guidance loss (a sum over an image's pixels)."""
+        config = self.config
+        certainty = schedules.regularizer_factor(self.step, config.num_steps)
+        penalty = config.depth_spread_weight * regularizers.depth_spread(render)
+        penalty = penalty + config.entropy_weight * certainty * regularizers.opacity_entropy(render.opacity)
+        penalty = penalty + config.sparsity_weight * render.opacity.mean()
+        if config.roughness_weight > 0:
+            penalty = penalty + config.roughness_weight * regularizers.normal_roughness(
+                render.normals, render.opacity
+            )
+        return penalty * self.prior.image_size**2

@@ -1,0 +1,36 @@
+"""What changes over the coarse stage, as plain functions of the step. Nothing here remembers anything."""
+
+from dream3d.config import CoarseConfig, GuidanceConfig
+from dream3d.math import ramp
+
+
+def timestep_bounds(step: int, num_steps: int, num_timesteps: int, config: GuidanceConfig) -> tuple[int, int]:
+    """Lowest and highest timestep to draw from, both inclusive, falling linearly over the run.
+
+    High noise decides the layout, low noise the detail (annealing as in MVDream, Shi et al. 2023).
+    """
+    low = ramp(step, num_steps, config.t_min_start, config.t_min_end)
+    high = ramp(step, num_steps, config.t_max_start, config.t_max_end)
+    last = num_timesteps - 1
+    return round(low * last), round(high * last)
+
+
+def render_size(step: int, image_size: int, config: CoarseConfig) -> int:
+    """Side of the rendered images in pixels: half the prior's at first, where nothing sharp exists yet."""
+    return image_size // 2 if step < config.half_size_until * config.num_steps else image_size
+
+
+def learning_rate_factor(step: int, num_steps: int) -> float:
+    """Factor on the learning rates: a short warm-up, then linear from 1 to 0.1 over the second half."""
+    warm_up = ramp(step, max(num_steps // 40, 1), 0.1, 1.0)
+    return warm_up * ramp(step - num_steps // 2, num_steps - num_steps // 2, 1.0, 0.1)
+
+
+def is_shaded_phase(step: int, config: CoarseConfig) -> bool:
+    """Whether lit renders are mixed in: not before there is a shape to light."""
+    return step >= config.num_steps // 5
+
+
+def regularizer_factor(step: int, num_steps: int) -> float:
+    """Factor on the regularizers that demand certainty: none while the shape forms, all at three quarters."""
+    return ramp(step - num_steps // 4, num_steps // 2, 0.0, 1.0)

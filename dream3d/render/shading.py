@@ -1,0 +1,68 @@
+"""The one light law of the project: what the prior was trained on is what distillation renders.
+
+A light sits behind the camera, lifted upwards. The result multiplies linear albedo; renders that are kept in
+sRGB encoding multiply by the encoded factor instead, which is the same for a pure power-law encoding.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dream3d.math import normalize
+
+Shading = Literal["albedo", "shaded", "textureless"]
+
+AMBIENT = 0.45
+DIFFUSE = 0.55
+TEXTURELESS_ALBEDO = 0.8  # linear
+ENCODING_EXPONENT = 1.0 / 2.2  # power law used to apply the light to sRGB-encoded colors
+
+
+def light_directions(camera_positions: Tensor) -> Tensor:
+    """Unit directions towards the light: the camera's direction plus half of world up.
+
+    Args:
+        camera_positions: [B, 3], seen from the object's center.
+
+    Returns:
+        [B, 3].
+    """
+    up = camera_positions.new_tensor([0.0, 1.0, 0.0])
+    return normalize(normalize(camera_positions) + 0.5 * up)
+
+
+def light_factor(normals: Tensor, lights: Tensor) -> Tensor:
+    """Factor on linear albedo under an ambient and a Lambertian light.
+
+    Args:
+        normals: [..., 3], unit, world.
+        lights: [..., 3], unit directions towards the light, broadcast against the normals.
+
+    Returns:
+        [...], between 0.45 and 1.
+    """
+    lambert = (normals * lights).sum(-1).clamp_min(0.0)
+    return AMBIENT + DIFFUSE * lambert
+
+
+def shade_srgb(color_srgb: Tensor, opacity: Tensor, factor: Tensor, shading: Shading) -> Tensor:
+    """Apply the light to premultiplied sRGB-encoded albedo.
+
+    Args:
+        color_srgb: [..., 3] albedo times opacity.
+        opacity: [...].
+        factor: [...] from `light_factor`; not read for "albedo".
+        shading: "albedo" leaves the colors, "shaded" lights them, "textureless" lights a gray of 0.8 instead.
+
+    Returns:
+        [..., 3], premultiplied.
+    """
+    match shading:
+        case "albedo":
+            return color_srgb
+        case "shaded":
+            return color_srgb * (factor**ENCODING_EXPONENT)[..., None]
+        case "textureless":
+            gray = (factor * TEXTURELESS_ALBEDO) ** ENCODING_EXPONENT
+            return (opacity * gray)[..., None].expand_as(color_srgb)

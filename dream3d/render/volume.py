@@ -1,0 +1,119 @@
+"""Volume rendering of the radiance field: colors, opacity, depth and normals of whole images.
+
+Emission and absorption along rays (Max 1995; Mildenhall et al. 2020, equation 3), with light applied once per
+pixel ("deferred") to the composited albedo.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dream3d.cameras import Cameras
+from dream3d.math import normalize
+from dream3d.ops.composite import composite
+from dream3d.ops.ray_march import RaySamples, ray_march
+from dream3d.render.shading import Shading, light_directions, light_factor, shade_srgb
+from dream3d.scene.occupancy import OccupancyGrid
+from dream3d.scene.radiance_field import RadianceField
+
+_NORMAL_OPACITY = 0.1  # pixels fainter than this get no normal: it would be noise, and its light is invisible
+
+
+@dataclass(frozen=True)
+class Render:
+    """What B cameras see. Colors and depth are premultiplied by the opacity."""
+
+    color_srgb: Tensor  # [B, H, W, 3] lit as asked
+    opacity: Tensor  # [B, H, W] in [0, 1]
+    depth: Tensor  # [B, H, W] expected distance from the camera along the ray
+    depth_variance: Tensor  # [B, H, W] sum of w (t - mean depth)^2
+    normals: Tensor  # [B, H, W, 3] unit, world; zero where nothing is seen or none were needed
+    num_samples: int  # points at which the field was evaluated
+
+
+def render_volume(
+    field: RadianceField,
+    occupancy: OccupancyGrid,
+    cameras: Cameras,
+    height: int,
+    width: int,
+    shading: Shading,
+    step_size: float,
+    jitter: Tensor | None = None,
+    with_normals: bool = False,
+) -> Render:
+    """Render the field from every camera, differentiably with respect to its parameters.
+
+    Args:
+        field: What is rendered.
+        occupancy: Cells that rays may not skip.
+        cameras: B cameras.
+        height: H, pixels.
+        width: W, pixels.
+        shading: How the albedo is lit; "albedo" needs no normals and is the cheapest.
+        step_size: Distance between samples in scene units.
+        jitter: [B * H * W] in [0, 1), shift of each ray's samples in steps; None for half a step everywhere.
+        with_normals: Compute normals even where the shading does not need them.
+
+    Returns:
+        The images.
+    """
+    rays = cameras.rays(height, width)
+    origins = rays.origins.reshape(-1, 3)  # [R, 3]
+    directions = rays.directions.reshape(-1, 3)  # [R, 3]
+    if jitter is None:
+        jitter = torch.full_like(origins[:, 0], 0.5)
+    samples = ray_march(origins, directions, occupancy.occupied, occupancy.aabb, step_size, jitter)
+    albedo, opacity, depth, depth_variance = _integrate(field, origins, directions, samples)
+    normals = torch.zeros_like(origins)
+    factor = torch.ones_like(opacity)
+    if with_normals or shading != "albedo":
+        normals = _surface_normals(field, origins, directions, opacity.detach(), depth.detach())
+        lights = light_directions(cameras.positions()).repeat_interleave(height * width, dim=0)  # [R, 3]
+        factor = light_factor(normals, lights)
+    color = shade_srgb(albedo, opacity, factor, shading)
+    image = (len(cameras), height, width)
+    return Render(
+        color.view(*image, 3),
+        opacity.view(image),
+        depth.view(image),
+        depth_variance.view(image),
+        normals.view(*image, 3),
+        samples.t_starts.shape[0],
+    )
+
+
+def _integrate(
+    field: RadianceField, origins: Tensor, directions: Tensor, samples: RaySamples
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Albedo [R, 3], opacity [R], depth [R] (all premultiplied) and depth variance [R] along rays [R, 3]."""
+    ray = samples.ray_index.long()
+    t = 0.5 * (samples.t_starts + samples.t_ends)  # [S]
+    points = origins[ray] + t[:, None] * directions[ray]  # [S, 3]
+    density, albedo = field.density_and_albedo(points)
+    values = torch.cat([albedo, (t * t)[:, None]], dim=1)  # [S, 4]
+    result = composite(density, values, samples.t_starts, samples.t_ends, samples.packed_info)
+    mean = (result.depth / result.opacity.clamp_min(1e-6)).detach()
+    variance = result.values[:, 3] - 2.0 * mean * result.depth + mean * mean * result.opacity
+    return result.values[:, :3], result.opacity, result.depth, variance.clamp_min(0.0)
+
+
+def _surface_normals(
+    field: RadianceField, origins: Tensor, directions: Tensor, opacity: Tensor, depth: Tensor
+) -> Tensor:
+    """Unit normals [R, 3] at the expected surface points, from differences of the density logit.
+
+    Four points on a tetrahedron around each surface point give the gradient (Quilez, "normals for an SDF"). The
+    result is differentiable to the field's parameters, not to the place where it is taken.
+    """
+    seen = (opacity > _NORMAL_OPACITY).nonzero()[:, 0]  # [P]
+    normals = torch.zeros_like(origins)
+    if len(seen) == 0:
+        return normals
+    points = origins[seen] + (depth[seen] / opacity[seen])[:, None] * directions[seen]  # [P, 3]
+    corners = points.new_tensor([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]])  # [4, 3]
+    stencil = points[:, None] + field.config.normal_epsilon * corners  # [P, 4, 3]
+    logit = field.density_logit(stencil.reshape(-1, 3)).view(-1, 4)
+    gradient = logit @ corners  # [P, 3], up to a positive factor
+    return normals.index_copy(0, seen, normalize(-gradient))

@@ -1,0 +1,92 @@
+"""The radiance field: a hash grid and a small network that give density and albedo anywhere in the scene.
+
+The density starts as a soft ball ("blob", Magic3D, Lin et al. 2023, section 4), so that the first renders show
+one solid thing in the middle and the first gradients have something to carve.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dream3d.config import FieldConfig
+from dream3d.ops.hash_grid import hash_grid, hash_grid_levels
+
+SCENE_RADIUS = 1.0  # the object lives inside this sphere around the origin
+
+
+class RadianceField(nn.Module):
+    """Density and albedo as a function of position, inside the sphere of radius 1.
+
+    Density is `density_scale * softplus(raw + blob)`, albedo is a sigmoid in sRGB encoding.
+    """
+
+    def __init__(self, config: FieldConfig, generator: torch.Generator | None = None) -> None:
+        """Initialise the parameters.
+
+        Args:
+            config: Sizes of the grid and the network, and the initial density.
+            generator: Source of the initial values (CPU); None takes torch's global one.
+        """
+        super().__init__()
+        self.config = config
+        self.levels = hash_grid_levels(
+            config.num_levels,
+            config.features_per_level,
+            config.log2_hashmap_size,
+            config.base_resolution,
+            config.finest_resolution,
+        )
+        num_features = config.num_levels * config.features_per_level
+        table = torch.empty(self.levels.num_entries, config.features_per_level)
+        self.table = nn.Parameter(table.uniform_(-1e-2, 1e-2, generator=generator))
+        self.hidden_weight = nn.Parameter(_kaiming(config.hidden_size, num_features, generator))
+        self.output_weight = nn.Parameter(_kaiming(4, config.hidden_size, generator) * 0.1)
+
+    def raw(self, points: Tensor) -> Tensor:
+        """Network outputs before activations: density logit without blob, then three albedo logits.
+
+        Args:
+            points: [N, 3] in the world.
+
+        Returns:
+            [N, 4].
+        """
+        features = hash_grid(points * 0.5 + 0.5, self.table, self.levels)
+        hidden = functional.relu(features @ self.hidden_weight.T)
+        return hidden @ self.output_weight.T
+
+    def density_logit(self, points: Tensor) -> Tensor:
+        """Density before the softplus, [N], for `points` [N, 3] in the world.
+
+        It is monotonic in the density and does not saturate, so it is what surface normals are taken from.
+        """
+        return self.raw(points)[:, 0] + self._blob(points)
+
+    def density(self, points: Tensor) -> Tensor:
+        """Volume density per unit length, [N], for `points` [N, 3] in the world."""
+        return self._density(self.density_logit(points))
+
+    def albedo_srgb(self, points: Tensor) -> Tensor:
+        """Albedo in sRGB encoding, [N, 3] in (0, 1), for `points` [N, 3] in the world."""
+        return torch.sigmoid(self.raw(points)[:, 1:])
+
+    def density_and_albedo(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Density [N] and albedo in sRGB encoding [N, 3] from one evaluation at `points` [N, 3]."""
+        raw = self.raw(points)
+        return self._density(raw[:, 0] + self._blob(points)), torch.sigmoid(raw[:, 1:])
+
+    def _density(self, logit: Tensor) -> Tensor:
+        return self.config.density_scale * functional.softplus(logit)
+
+    def _blob(self, points: Tensor) -> Tensor:
+        """Initial density logit [N]: positive inside the blob, falling linearly with the radius."""
+        radius = points.norm(dim=-1)
+        return self.config.blob_strength * (1.0 - radius / self.config.blob_radius)
+
+
+def _kaiming(rows: int, columns: int, generator: torch.Generator | None) -> Tensor:
+    """Weights [rows, columns], uniform with the variance that keeps ReLU activations' scale (He et al. 2015)."""
+    bound = math.sqrt(6.0 / columns)
+    return torch.empty(rows, columns).uniform_(-bound, bound, generator=generator)
