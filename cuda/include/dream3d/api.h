@@ -1,0 +1,165 @@
+// The C interface of both libraries (libdream3d_cpu, libdream3d_cuda): the same names, one params struct per
+// kernel.
+//
+// Every kernel is called as  int32_t d3d_NAME(const D3dNAMEParams*, size_t params_size, const D3dLaunch*)
+// and returns a D3dStatus; after a failure d3d_last_error() says why (per thread). Pointers are host memory
+// for the CPU library and device memory for the CUDA library, dense and row-major. All outputs and workspaces
+// are the caller's. The struct mirrors in dream3d/ops/*.py must match field by field; params_size catches a
+// stale library.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define D3D_API __declspec(dllexport)
+#else
+#define D3D_API __attribute__((visibility("default")))
+#endif
+
+extern "C" {
+
+enum D3dStatus : int32_t {
+  D3D_OK = 0,
+  D3D_INVALID_ARGUMENT = 1,
+  D3D_OUT_OF_MEMORY = 2,
+  D3D_DEVICE_ERROR = 3,
+  D3D_ABI_MISMATCH = 4,
+};
+
+// Where and how a kernel runs. The CPU library reads n_threads, the CUDA library reads stream and device.
+struct D3dLaunch {
+  void* stream;       // cudaStream_t
+  int32_t device;     // CUDA device index
+  int32_t n_threads;  // >= 1
+};
+
+// ---- library
+// -------------------------------------------------------------------------------------------------------
+
+D3D_API const char* d3d_last_error(void);    // of the calling thread; "" if none
+D3D_API int32_t d3d_device_count(void);      // CPU library: 1; CUDA library: usable devices, 0 without a driver
+
+// ---- rasterize
+// -----------------------------------------------------------------------------------------------------
+
+struct D3dRasterizeParams {
+  const float* positions;   // [B, V, 4] clip space (OpenGL)
+  const int32_t* faces;     // [T, 3] vertex indices; a triangle with an index outside [0, V) is skipped
+  int32_t* triangle_id;     // [B, H, W] out; -1 where nothing is visible
+  float* barycentrics;      // [B, H, W, 2] out; perspective-correct weights of vertex 0 and 1; 0 where empty
+  float* depth;             // [B, H, W] out; z/w in [-1, 1]; +1 where empty
+  uint64_t* z_buffer;       // [B, H, W] workspace of the CUDA library; may be null for the CPU library
+  int64_t num_views;        // B
+  int64_t num_vertices;     // V
+  int64_t num_triangles;    // T
+  int64_t height;           // H <= 32768
+  int64_t width;            // W <= 32768
+};
+
+D3D_API int32_t d3d_rasterize(const D3dRasterizeParams* params, size_t params_size, const D3dLaunch* launch);
+
+// ---- hash_grid
+// -----------------------------------------------------------------------------------------------------
+
+enum { D3D_MAX_LEVELS = 32 };
+
+// Layout of the table. Level l owns rows offsets[l] to offsets[l + 1]; it is hashed, and its number of rows a
+// power of two, when (resolutions[l] + 1)^3 exceeds that number.
+struct D3dHashGridLevels {
+  int32_t num_levels;                   // L
+  int32_t features;                     // F: 1, 2, 4 or 8
+  int32_t resolutions[D3D_MAX_LEVELS];  // [L] cells per axis
+  int64_t offsets[D3D_MAX_LEVELS + 1];  // [L + 1]; the last one is E
+};
+
+struct D3dHashGridParams {
+  const float* points;  // [N, 3]; clamped to [0, 1]
+  const float* table;   // [E, F]
+  float* encoded;       // [N, L * F] out
+  int64_t num_points;   // N
+  D3dHashGridLevels levels;
+};
+
+D3D_API int32_t d3d_hash_grid(const D3dHashGridParams* params, size_t params_size, const D3dLaunch* launch);
+
+struct D3dHashGridBackwardParams {
+  const float* points;        // [N, 3]
+  const float* table;         // [E, F]; read only for grad_points
+  const float* grad_encoded;  // [N, L * F]
+  float* grad_table;          // [E, F] out, or null
+  float* grad_points;         // [N, 3] out, or null
+  int64_t num_points;         // N
+  D3dHashGridLevels levels;
+};
+
+D3D_API int32_t d3d_hash_grid_backward(const D3dHashGridBackwardParams* params, size_t params_size,
+                                       const D3dLaunch* launch);
+
+// ---- ray_march
+// -----------------------------------------------------------------------------------------------------
+
+// Count (d3d_ray_march_count), scan (the caller), write (d3d_ray_march_write).
+struct D3dRayMarchParams {
+  const float* origins;      // [R, 3]
+  const float* directions;   // [R, 3]
+  const float* jitter;       // [R] in [0, 1)
+  const uint8_t* occupancy;  // [X, Y, Z], nonzero = occupied
+  int32_t* counts;           // [R] out of count: samples of the ray, -1 when it has more than 2^23 candidates
+  const int32_t* starts;     // [R] in of write: first sample of the ray
+  float* t_starts;           // [S] out of write
+  float* t_ends;             // [S] out of write
+  int32_t* ray_index;        // [S] out of write
+  int64_t num_rays;          // R
+  int32_t resolution[3];     // X, Y, Z
+  float aabb[6];             // lower corner, upper corner
+  float step_size;           // > 0
+};
+
+D3D_API int32_t d3d_ray_march_count(const D3dRayMarchParams* params, size_t params_size, const D3dLaunch* launch);
+D3D_API int32_t d3d_ray_march_write(const D3dRayMarchParams* params, size_t params_size, const D3dLaunch* launch);
+
+// ---- composite
+// -----------------------------------------------------------------------------------------------------
+
+struct D3dCompositeParams {
+  const float* density;        // [S]
+  const float* values;         // [S, C]
+  const float* t_starts;       // [S]
+  const float* t_ends;         // [S]
+  const int32_t* packed_info;  // [R, 2] first sample, number of samples; ranges must not overlap
+  float* ray_values;           // [R, C] out
+  float* opacity;              // [R] out
+  float* depth;                // [R] out
+  float* weights;              // [S] out; samples of no ray are not written
+  float* transmittance;        // [S] out; behind each sample
+  int64_t num_rays;            // R
+  int64_t num_samples;         // S
+  int32_t num_channels;        // C >= 0
+  float early_stop;            // samples at a transmittance below this weigh nothing
+};
+
+D3D_API int32_t d3d_composite(const D3dCompositeParams* params, size_t params_size, const D3dLaunch* launch);
+
+struct D3dCompositeBackwardParams {
+  const float* values;           // [S, C]
+  const float* t_starts;         // [S]
+  const float* t_ends;           // [S]
+  const int32_t* packed_info;    // [R, 2]
+  const float* weights;          // [S] of the forward call
+  const float* transmittance;    // [S] of the forward call
+  const float* grad_ray_values;  // [R, C], or null for zero
+  const float* grad_opacity;     // [R], or null
+  const float* grad_depth;       // [R], or null
+  const float* grad_weights;     // [S], or null
+  float* grad_density;           // [S] out; samples of no ray are not written
+  float* grad_values;            // [S, C] out, or null
+  int64_t num_rays;              // R
+  int64_t num_samples;           // S
+  int32_t num_channels;          // C >= 0
+};
+
+D3D_API int32_t d3d_composite_backward(const D3dCompositeBackwardParams* params, size_t params_size,
+                                       const D3dLaunch* launch);
+
+}  // extern "C"

@@ -1,0 +1,264 @@
+// CPU driver: project vertices, set up triangles, bin them to tiles (count, scan, write), then one thread
+// owns a tile. Pieces stay in triangle order everywhere, so a strict depth test gives "nearest, then lowest
+// id" for any thread count.
+#include "dream3d/rasterize.h"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "dream3d/parallel.h"
+#include "dream3d/status.h"
+
+namespace dream3d {
+namespace {
+
+constexpr int32_t kTile = 64;
+constexpr int64_t kChunk = 2048;  // triangles or vertices per task
+
+struct ProjectedVertex {
+  Int2 snapped;
+  uint32_t outcode;
+  bool finite;
+  double depth;
+};
+
+struct View {
+  const float* positions;
+  const int32_t* faces;
+  int64_t num_vertices, num_triangles;
+  int32_t height, width;
+  int32_t* triangle_id;
+  float* barycentrics;
+  float* depth;
+
+  ClipVertex vertex(int64_t index) const {
+    const float* p = positions + 4 * index;
+    return {p[0], p[1], p[2], p[3]};
+  }
+};
+
+ProjectedVertex project(const ClipVertex& vertex, int32_t width, int32_t height) {
+  ProjectedVertex out = {{0, 0}, outcode(vertex), is_finite(vertex), 0.0};
+  if (out.outcode == 0) {
+    out.snapped = snap_vertex(vertex, width, height);
+    out.depth = vertex.z / vertex.w;
+  }
+  return out;
+}
+
+void setup_triangle(const View& view, const ProjectedVertex* projected, int64_t triangle,
+                    std::vector<Piece>& pieces) {
+  const int32_t* face = view.faces + 3 * triangle;
+  for (int i = 0; i < 3; ++i) {
+    if (face[i] < 0 || face[i] >= view.num_vertices) return;
+  }
+  const ProjectedVertex& p = projected[face[0]];
+  const ProjectedVertex& q = projected[face[1]];
+  const ProjectedVertex& r = projected[face[2]];
+  if ((p.outcode & q.outcode & r.outcode) != 0 || !(p.finite && q.finite && r.finite)) return;
+  const ClipVertex vertices[3] = {view.vertex(face[0]), view.vertex(face[1]), view.vertex(face[2])};
+  const uint32_t planes = p.outcode | q.outcode | r.outcode;
+  if (planes != 0) {
+    for_each_clipped_piece(vertices, planes, static_cast<int32_t>(triangle), view.width, view.height,
+                           [&](const Piece& piece) { pieces.push_back(piece); });
+    return;
+  }
+  const Int2 corners[3] = {p.snapped, q.snapped, r.snapped};
+  Piece piece;
+  if (!make_edges(corners, view.width, view.height, piece)) return;
+  piece.triangle = static_cast<int32_t>(triangle);
+  piece.depth = make_depth_plane(vertices, std::min({p.depth, q.depth, r.depth}),
+                                 std::max({p.depth, q.depth, r.depth}), view.width, view.height);
+  pieces.push_back(piece);
+}
+
+// Conservative: false only if some edge has no inner pixel in the rectangle.
+bool touches(const Piece& piece, int32_t x0, int32_t y0, int32_t x1, int32_t y1) {
+  for (const EdgeEquation& edge : piece.edges) {
+    if (!edge_covers(edge, edge.a > 0 ? x1 : x0, edge.b > 0 ? y1 : y0)) return false;
+  }
+  return true;
+}
+
+// Calls visit(tile) for the tiles a piece may cover pixels of.
+template <class Visit>
+void for_each_tile(const Piece& piece, int32_t tiles_x, const Visit& visit) {
+  const int32_t tx0 = piece.x0 / kTile, tx1 = piece.x1 / kTile, ty0 = piece.y0 / kTile,
+                ty1 = piece.y1 / kTile;
+  const bool many = tx1 > tx0 && ty1 > ty0;
+  for (int32_t ty = ty0; ty <= ty1; ++ty) {
+    for (int32_t tx = tx0; tx <= tx1; ++tx) {
+      const int32_t x = tx * kTile, y = ty * kTile;
+      if (!many || touches(piece, x, y, x + kTile - 1, y + kTile - 1)) visit(int64_t{ty} * tiles_x + tx);
+    }
+  }
+}
+
+int64_t floor_div(int64_t numerator, int64_t denominator) {  // denominator > 0
+  const int64_t quotient = numerator / denominator;
+  return quotient - (numerator % denominator < 0);
+}
+
+// Shrinks [x0, x1] to the pixels of a row inside an edge, whose value at pixel x is a * x + row.
+inline void shrink_span(int64_t a, int64_t row, int64_t& x0, int64_t& x1) {
+  if (a > 0) {
+    if (a * x0 + row < 0) x0 = -floor_div(row, a);  // ceil(-row / a)
+  } else if (a < 0) {
+    if (a * x1 + row < 0) x1 = floor_div(row, -a);
+  } else if (row < 0) {
+    x1 = x0 - 1;
+  }
+}
+
+struct Tile {
+  int32_t x0, y0, x1, y1;  // pixels, x1 and y1 excluded
+  float depth[kTile * kTile];
+  int32_t id[kTile * kTile];
+};
+
+D3D_MULTIVERSION
+void fill_span(const DepthPlane& plane, double row, int32_t x0, int32_t count, int32_t triangle,
+               float* __restrict depth, int32_t* __restrict id) {
+  for (int32_t i = 0; i < count; ++i) {
+    const float candidate = depth_at(plane, row, static_cast<double>(x0 + i));
+    const bool nearer = candidate < depth[i];
+    depth[i] = nearer ? candidate : depth[i];
+    id[i] = nearer ? triangle : id[i];
+  }
+}
+
+void scan_piece(const Piece& piece, Tile& tile) {
+  const int32_t y_end = std::min(piece.y1 + 1, tile.y1);
+  for (int32_t y = std::max(piece.y0, tile.y0); y < y_end; ++y) {
+    int64_t x0 = std::max(piece.x0, tile.x0);
+    int64_t x1 = std::min(piece.x1, tile.x1 - 1);
+    for (const EdgeEquation& edge : piece.edges) shrink_span(edge.a, edge.b * y + edge.c, x0, x1);
+    if (x0 > x1) continue;
+    const int64_t at = int64_t{y - tile.y0} * kTile + (x0 - tile.x0);
+    fill_span(piece.depth, depth_row(piece.depth, y), static_cast<int32_t>(x0),
+              static_cast<int32_t>(x1 - x0 + 1), piece.triangle, tile.depth + at, tile.id + at);
+  }
+}
+
+void resolve_tile(const View& view, const Tile& tile) {
+  int32_t current = -1;
+  BarycentricPlanes planes = {};
+  for (int32_t y = tile.y0; y < tile.y1; ++y) {
+    for (int32_t x = tile.x0; x < tile.x1; ++x) {
+      const int64_t local = int64_t{y - tile.y0} * kTile + (x - tile.x0);
+      const int64_t pixel = int64_t{y} * view.width + x;
+      const int32_t id = tile.id[local];
+      Barycentrics weights = {0.0f, 0.0f};
+      if (id >= 0) {
+        if (id != current) {
+          const int32_t* face = view.faces + 3 * int64_t{id};
+          const ClipVertex vertices[3] = {view.vertex(face[0]), view.vertex(face[1]), view.vertex(face[2])};
+          planes = make_barycentric_planes(vertices);
+          current = id;
+        }
+        weights = barycentrics_at(planes, x, y, view.width, view.height);
+      }
+      view.triangle_id[pixel] = id;
+      view.barycentrics[2 * pixel] = weights.u;
+      view.barycentrics[2 * pixel + 1] = weights.v;
+      view.depth[pixel] = id >= 0 ? tile.depth[local] : 1.0f;
+    }
+  }
+}
+
+// Pieces per chunk of triangles, and for every tile the list of pieces that touch it, in triangle order.
+struct Bins {
+  std::vector<std::vector<Piece>> chunks;
+  std::vector<int64_t> offsets;  // [num_tiles * num_chunks + 1], tile-major
+  std::vector<const Piece*> entries;
+};
+
+Bins bin_triangles(const View& view, const ProjectedVertex* projected, int32_t tiles_x, int64_t num_tiles,
+                   int n_threads) {
+  Bins bins;
+  const int64_t num_chunks = (view.num_triangles + kChunk - 1) / kChunk;
+  bins.chunks.resize(num_chunks);
+  bins.offsets.assign(num_tiles * num_chunks + 1, 0);
+  parallel_for(num_chunks, n_threads, [&](int64_t chunk) {
+    std::vector<Piece>& pieces = bins.chunks[chunk];
+    const int64_t end = std::min((chunk + 1) * kChunk, view.num_triangles);
+    pieces.reserve(end - chunk * kChunk);
+    for (int64_t t = chunk * kChunk; t < end; ++t) setup_triangle(view, projected, t, pieces);
+    for (const Piece& piece : pieces) {
+      for_each_tile(piece, tiles_x, [&](int64_t tile) { ++bins.offsets[tile * num_chunks + chunk + 1]; });
+    }
+  });
+  for (size_t i = 1; i < bins.offsets.size(); ++i) bins.offsets[i] += bins.offsets[i - 1];
+  bins.entries.resize(bins.offsets.back());
+  parallel_for(num_chunks, n_threads, [&](int64_t chunk) {
+    std::vector<int64_t> next(num_tiles);
+    for (int64_t tile = 0; tile < num_tiles; ++tile) next[tile] = bins.offsets[tile * num_chunks + chunk];
+    for (const Piece& piece : bins.chunks[chunk]) {
+      for_each_tile(piece, tiles_x, [&](int64_t tile) { bins.entries[next[tile]++] = &piece; });
+    }
+  });
+  return bins;
+}
+
+void rasterize_view(const View& view, int n_threads) {
+  const std::unique_ptr<ProjectedVertex[]> projected(new ProjectedVertex[view.num_vertices]);
+  parallel_for_chunks(view.num_vertices, kChunk, n_threads, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) projected[i] = project(view.vertex(i), view.width, view.height);
+  });
+  const int32_t tiles_x = (view.width + kTile - 1) / kTile;
+  const int64_t num_tiles = int64_t{tiles_x} * ((view.height + kTile - 1) / kTile);
+  const Bins bins = bin_triangles(view, projected.get(), tiles_x, num_tiles, n_threads);
+  const int64_t num_chunks = static_cast<int64_t>(bins.chunks.size());
+  parallel_for(num_tiles, n_threads, [&](int64_t index) {
+    Tile tile;
+    tile.x0 = static_cast<int32_t>(index % tiles_x) * kTile;
+    tile.y0 = static_cast<int32_t>(index / tiles_x) * kTile;
+    tile.x1 = std::min(tile.x0 + kTile, view.width);
+    tile.y1 = std::min(tile.y0 + kTile, view.height);
+    std::fill_n(tile.depth, kTile * kTile, std::numeric_limits<float>::infinity());
+    std::fill_n(tile.id, kTile * kTile, -1);
+    const int64_t end = bins.offsets[(index + 1) * num_chunks];
+    for (int64_t i = bins.offsets[index * num_chunks]; i < end; ++i) scan_piece(*bins.entries[i], tile);
+    resolve_tile(view, tile);
+  });
+}
+
+void rasterize(const D3dRasterizeParams& params, int n_threads) {
+  require(params.height >= 0 && params.width >= 0 && params.height <= kMaxImageSize &&
+              params.width <= kMaxImageSize,
+          "rasterize: height and width must be between 0 and 32768");
+  require(params.num_triangles <= std::numeric_limits<int32_t>::max(),
+          "rasterize: more than 2^31 - 1 triangles");
+  const int64_t pixels = params.height * params.width;
+  auto run_view = [&](int64_t index, int threads) {
+    const View view = {params.positions + 4 * index * params.num_vertices,
+                       params.faces,
+                       params.num_vertices,
+                       params.num_triangles,
+                       static_cast<int32_t>(params.height),
+                       static_cast<int32_t>(params.width),
+                       params.triangle_id + index * pixels,
+                       params.barycentrics + 2 * index * pixels,
+                       params.depth + index * pixels};
+    rasterize_view(view, threads);
+  };
+  if (pixels == 0) return;
+  // Whole views in parallel need no synchronisation inside; large meshes go one at a time to bound the
+  // memory.
+  if (params.num_views >= n_threads && params.num_triangles <= 65536) {
+    parallel_for(params.num_views, n_threads, [&](int64_t index) { run_view(index, 1); });
+  } else {
+    for (int64_t index = 0; index < params.num_views; ++index) run_view(index, n_threads);
+  }
+}
+
+}  // namespace
+}  // namespace dream3d
+
+extern "C" int32_t d3d_rasterize(const D3dRasterizeParams* params, size_t params_size,
+                                 const D3dLaunch* launch) {
+  return dream3d::guarded_call(
+      params, params_size, [&](const D3dRasterizeParams& p) { dream3d::rasterize(p, launch->n_threads); });
+}
