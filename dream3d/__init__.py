@@ -14,15 +14,16 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dream3d.asset import Asset
     from dream3d.config import Config
-    from dream3d.generate import Asset, generate
+    from dream3d.generate import generate
     from dream3d.mesh import Mesh
     from dream3d.prior import Prior
 
 __all__ = ["Asset", "Config", "Mesh", "Prior", "__version__", "generate"]
 
 _HOME = {
-    "Asset": "dream3d.generate",
+    "Asset": "dream3d.asset",
     "Config": "dream3d.config",
     "Mesh": "dream3d.mesh",
     "Prior": "dream3d.prior",

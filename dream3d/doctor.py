@@ -4,7 +4,10 @@ import importlib.metadata
 import os
 import platform
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from dream3d.ops._library import KernelBackend
 
 Status = Literal["ok", "note", "problem"]
 
@@ -86,10 +89,16 @@ def _threads() -> Finding:
 def _kernels() -> list[Finding]:
     from dream3d.ops._library import kernel_backends
 
-    return [
-        Finding(f"kernels {name}", "ok" if available else "note", "found" if available else "not used", why)
-        for name, available, why in kernel_backends()
-    ]
+    return [_kernel(backend) for backend in kernel_backends()]
+
+
+def _kernel(backend: "KernelBackend") -> Finding:
+    name = f"kernels {backend.name}"
+    if backend.loaded and backend.devices:
+        return Finding(name, "ok", str(backend.path), "used for tensors on this device")
+    if backend.loaded or backend.name == "cuda":
+        return Finding(name, "note", "not used", backend.detail)
+    return Finding(name, "problem", "missing", f"{backend.detail}; the slow torch twins are used")
 
 
 def _optional() -> list[Finding]:
