@@ -101,10 +101,13 @@ class Inspect:
     def run(self) -> int:
         """Print the facts about the file."""
         check_file(self.file, ".glb")
-        from dream3d.export.inspect import inspect
+        from dream3d.export.inspect import inspect_file
 
-        facts = asdict(inspect(self.file))
-        _print_json(facts) if self.json else _print_table(facts)
+        facts = inspect_file(self.file)
+        if self.json:
+            _print_json(facts)
+        else:
+            _print_table(facts)
         return 0
 
 
@@ -114,13 +117,13 @@ class Preview:
 
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE.glb")]
     """The file to render."""
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="OUT.{png,gif}")]
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="OUT.{png,gif,mp4}")]
     """Where to write the picture."""
 
     def run(self) -> int:
         """Render and write."""
         check_file(self.file, ".glb")
-        check_output(self.output, (".png", ".gif"))
+        check_output(self.output, (".png", ".gif", ".mp4"))
         from dream3d.preview import preview_file
 
         preview_file(self.file, self.output)
@@ -138,11 +141,23 @@ class Priors:
     """Print one JSON object."""
 
     def run(self) -> int:
-        """Print the list, or the facts about one prior."""
-        from dream3d.prior import describe_prior, list_priors
+        """Print the list, or what one prior knows."""
+        # Heavy: torch.
+        from dream3d.prior.folder import builtin_priors, find_prior
+        from dream3d.prior.prior import read_card
 
-        facts = list_priors() if self.name is None else describe_prior(self.name)
-        _print_json(facts) if self.json else _print_table(facts)
+        if self.name is None:
+            facts: dict[str, Any] = {name: str(path) for name, path in builtin_priors().items()}
+        else:
+            folder = find_prior(self.name)
+            card = asdict(read_card(folder))
+            facts = {"path": str(folder), **card.pop("vocabulary"), **card.pop("facts"), **card}
+        if self.json:
+            _print_json(facts)
+            return 0
+        _print_table(facts)
+        if self.name is None:
+            print("Any folder in diffusers layout with a dream3d.json works too: --prior FOLDER")
         return 0
 
 

@@ -6,6 +6,8 @@ import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from dream3d.errors import InputError
+
 if TYPE_CHECKING:
     from dream3d.ops._library import KernelBackend
 
@@ -114,7 +116,12 @@ def _optional() -> list[Finding]:
 
 
 def _prior() -> Finding:
-    from dream3d.prior import describe_prior
+    from dream3d.prior.folder import find_prior
+    from dream3d.prior.prior import read_card
 
-    facts = describe_prior("props")
-    return Finding("prior props", "ok", str(facts["path"]), f"knows {len(facts['known_words'])} words")
+    try:
+        folder = find_prior("props")
+        words = len(read_card(folder).vocabulary.content_words())
+    except InputError as error:
+        return Finding("prior props", "problem", "missing", str(error))
+    return Finding("prior props", "ok", str(folder), f"built in; knows {words} words")

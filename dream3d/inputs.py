@@ -1,5 +1,6 @@
 """Checks of what a caller asks for, made before any work and without importing torch."""
 
+import os
 import re
 import tempfile
 import unicodedata
@@ -8,6 +9,8 @@ from pathlib import Path
 from dream3d.errors import InputError
 
 MAX_PROMPT_LENGTH = 300
+# File systems take 255; some are left for the endings of the files that go beside it.
+MAX_NAME_BYTES = 240
 
 
 def check_prompt(prompt: str, name: str = "prompt") -> str:
@@ -40,6 +43,10 @@ def check_output(path: Path, suffixes: tuple[str, ...] = (".glb",)) -> Path:
     Raises:
         InputError: The ending is wrong, it is a folder, or its folder is missing or cannot be written.
     """
+    if len(os.fsencode(path.name)) > MAX_NAME_BYTES:
+        raise InputError(
+            f"the file name {path.name[:20]}... is longer than {MAX_NAME_BYTES} bytes; choose another"
+        )
     if path.is_dir():
         raise InputError(f"{path} is a folder; name a file in it, for example {path / 'asset'}{suffixes[0]}")
     if path.suffix.lower() not in suffixes:
