@@ -61,11 +61,10 @@ def overlay_tokens(name_or_file: str) -> list[str]:
     for key, value in _flatten(tree, path, ""):
         if key not in known:
             raise InputError(f"{path}: unknown setting {key!r}{did_you_mean(key, known)}")
-        option = "--" + key.replace("_", "-")
         if isinstance(value, list):
-            tokens += [option, *map(_token, value)]
-        else:
-            tokens.append(f"{option}={_token(value)}")
+            raise InputError(f"{path}: setting {key!r} takes one value, not a list")
+        # One word with "=": a value that starts with "--" stays a value.
+        tokens.append(f"--{key.replace('_', '-')}={value}")
     return tokens
 
 
@@ -134,10 +133,6 @@ def _flatten(tree: dict[Any, Any], path: Path, prefix: str) -> Iterator[tuple[st
             yield from _flatten(cast(dict[Any, Any], value), path, f"{name}.")
         else:
             yield name, value
-
-
-def _token(value: object) -> str:
-    return str(value)
 
 
 def _overlay_arguments(args: Sequence[str]) -> list[str]:
