@@ -37,13 +37,17 @@ class ExtractConfig:
         if not 16 <= self.resolution <= 512:
             raise InputError(f"--extract.resolution must be between 16 and 512, not {self.resolution}")
         if not 0 <= self.smoothing_voxels <= 5:
-            raise InputError(f"--extract.smoothing-voxels must be between 0 and 5, not {self.smoothing_voxels}")
+            raise InputError(
+                f"--extract.smoothing-voxels must be between 0 and 5, not {self.smoothing_voxels}"
+            )
         if not 0 <= self.smoothing_iterations <= 100:
             raise InputError(
                 f"--extract.smoothing-iterations must be between 0 and 100, not {self.smoothing_iterations}"
             )
         if not 0 <= self.min_volume_share <= 1:
-            raise InputError(f"--extract.min-volume-share must be between 0 and 1, not {self.min_volume_share}")
+            raise InputError(
+                f"--extract.min-volume-share must be between 0 and 1, not {self.min_volume_share}"
+            )
         if not 0 <= self.crease_angle_deg <= 180:
             raise InputError(f"--extract.crease-angle-deg must be from 0 to 180, not {self.crease_angle_deg}")
 

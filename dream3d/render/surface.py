@@ -1,7 +1,8 @@
 """Pictures of triangle meshes through the rasteriser, with any shading passed in as a function.
 
-Anti-aliased by drawing larger and averaging (a box filter). Colors are averaged in sRGB encoding, premultiplied
-by coverage, exactly as the volume renderer composites them: both give a diffusion prior the same kind of image.
+Anti-aliased by drawing larger and averaging (a box filter). Colors are averaged in sRGB encoding,
+premultiplied by coverage, exactly as the volume renderer composites them: both give a diffusion prior the
+same kind of image.
 """
 
 from collections.abc import Callable

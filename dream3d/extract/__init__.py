@@ -1,0 +1,1 @@
+"""From a density field to a clean, unwrapped triangle mesh."""
