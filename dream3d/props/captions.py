@@ -23,7 +23,9 @@ Value = TypeVar("Value")  # Python 3.11 has no type parameter syntax
 SIZES: tuple[str, ...] = ("tall", "short", "wide", "slim")
 SIZE_SPELLINGS: dict[str, str] = {"thin": "slim"}
 PREFIXES: tuple[str, ...] = ("a 3d model of", "3d model of", "low poly", "a low poly")
-FILLERS: frozenset[str] = frozenset(["a", "an", "the", "of", "with", "and", "that", "is", "has", "in", "3d", "model", "low", "poly"])
+FILLERS: frozenset[str] = frozenset(
+    ["a", "an", "the", "of", "with", "and", "that", "is", "has", "in", "3d", "model", "low", "poly"]
+)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,13 @@ def _legs(width: float, depth: float, height: float, thick: float) -> list[Solid
 
 
 def _chair(v: Vary) -> Build:
-    width, seat = v(0.8), v(0.55)
+    width, seat, back = v(0.8), v(0.55), v(0.62)
+    post = beveled_box(0.15, seat + back + 0.28, 0.15, 0.02).at(x=width / 2 - 0.075, z=-0.35)
+    leg = beveled_box(0.15, seat + 0.02, 0.15, 0.02).at(x=width / 2 - 0.075, z=0.32)
     return [
-        ("seat", beveled_box(width, 0.15, 0.8, 0.04).at(y=seat)),
-        ("back", beveled_box(width, v(0.8), 0.15, 0.04).at(y=seat + 0.12, z=-0.33)),
-        *parts(_legs(width, 0.78, seat + 0.02, 0.15), "legs"),
+        ("seat", beveled_box(width * 0.96, 0.16, 0.76, 0.04).at(y=seat, z=0.02)),
+        ("seat", beveled_box(width * 0.8, back, 0.12, 0.03).at(y=seat + 0.22, z=-0.34)),
+        *parts([*pair(post), *pair(leg)], "legs"),
     ]
 
 
@@ -29,23 +31,22 @@ def _stool(v: Vary) -> Build:
 
 
 def _table(v: Vary) -> Build:
-    width, depth, height = v(1.45), v(0.85), v(0.7)
+    width, depth, height = v(1.35), v(0.9), v(0.8)
     return [
-        ("top", beveled_box(width, 0.14, depth, 0.03).at(y=height)),
-        *parts(_legs(width * 0.92, depth * 0.88, height, 0.16), "legs"),
+        ("top", beveled_box(width, 0.16, depth, 0.03).at(y=height)),
+        *parts(_legs(width * 0.92, depth * 0.88, height, 0.17), "legs"),
     ]
 
 
 def _bench(v: Vary) -> Build:
-    width = v(1.6)
-    post = beveled_box(0.15, 0.5, 0.52, 0.02).at(x=width / 2 - 0.2)
-    slat = beveled_box(width, 0.15, 0.13, 0.03)
+    width = v(1.5)
+    side = width / 2 - 0.2
+    slat = beveled_box(width, 0.18, 0.13, 0.03)
     return [
-        ("seat", beveled_box(width, 0.13, 0.6, 0.03).at(y=0.45)),
-        ("back", slat.at(y=0.72, z=-0.26)),
-        ("back", slat.at(y=0.95, z=-0.28)),
-        *parts(pair(post), "legs"),
-        *parts(pair(beveled_box(0.14, 1.05, 0.12, 0.02).at(width / 2 - 0.2, 0.0, -0.34)), "legs"),
+        ("planks", beveled_box(width, 0.14, 0.62, 0.03).at(y=0.45)),
+        *parts([slat.at(y=0.74, z=-0.26), slat.at(y=1.0, z=-0.28)], "planks"),
+        *parts(pair(beveled_box(0.15, 0.5, 0.52, 0.02).at(x=side)), "legs"),
+        *parts(pair(beveled_box(0.14, 1.12, 0.12, 0.02).at(side, 0.0, -0.36)), "legs"),
     ]
 
 
@@ -128,18 +129,12 @@ def _throne(v: Vary) -> Build:
 
 
 FURNITURE = (
-    Family(
-        ("chair",),
-        (Part("seat", "blue"), Part("back", "brown", ("backrest",)), Part("legs", "brown")),
-        _chair,
-    ),
+    Family(("chair",), (Part("seat", "blue", ("cushions",)), Part("legs", "brown", ("frame",))), _chair),
     Family(("stool",), (Part("seat", "red"), Part("legs", "brown")), _stool, QUARTER_TURN),
     Family(
         ("table", "desk"), (Part("top", "brown", ("tabletop",)), Part("legs", "beige")), _table, HALF_TURN
     ),
-    Family(
-        ("bench", "park bench"), (Part("seat", "green"), Part("back", "green"), Part("legs", "gray")), _bench
-    ),
+    Family(("bench", "park bench"), (Part("planks", "green", ("boards",)), Part("legs", "gray")), _bench),
     Family(
         ("bed",),
         (Part("blanket", "blue"), Part("pillow", "white"), Part("frame", "brown"), Part("mattress", "beige")),
@@ -162,5 +157,5 @@ FURNITURE = (
         _lamp,
         ROUND,
     ),
-    Family(("throne",), (Part("cushion", "red"), Part("frame", "golden")), _throne),
+    Family(("throne",), (Part("frame", "golden"), Part("cushion", "red", ("seat",))), _throne),
 )

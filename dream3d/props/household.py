@@ -23,10 +23,10 @@ HANDLE = tuple(
 
 def _crate(v: Vary) -> Build:
     side = v(1.0, 0.04)
-    beam = beveled_box(0.17, side + 0.08, 0.17, 0.02).at(side / 2 - 0.05, -0.04, side / 2 - 0.05)
-    rail = beveled_box(side + 0.04, 0.17, 0.17, 0.02).at(z=side / 2 - 0.05)
-    rails = ring(rail.at(y=-0.04), 4) + ring(rail.at(y=side - 0.13), 4)
-    brace = beveled_box(side * 1.15, 0.16, 0.1, 0.0).at(y=-0.08).rolled(45).at(y=side / 2, z=side / 2)
+    beam = beveled_box(0.14, side + 0.08, 0.17, 0.02).at(side / 2 - 0.05, -0.04, side / 2 - 0.05)
+    rail = beveled_box(side + 0.04, 0.14, 0.14, 0.02).at(z=side / 2 - 0.05)
+    rails = ring(rail.at(y=-0.04), 4) + ring(rail.at(y=side - 0.1), 4)
+    brace = beveled_box(side * 1.15, 0.13, 0.08, 0.0).at(y=-0.08).rolled(45).at(y=side / 2, z=side / 2)
     return [
         ("boards", box(side, side, side)),
         *parts([*ring(beam, 4), *rails, *ring(brace, 4)], "frame"),
@@ -136,7 +136,7 @@ def _potion(v: Vary) -> Build:
 
 def _bowl(v: Vary) -> Build:
     shell = lathe(((0.3, 0.0), (0.3, 0.08), (0.56, 0.22), (0.74, 0.5), (0.66, 0.52), (0.6, 0.44)), 20)
-    return [("clay", shell.scaled(1.0, v(1.1), 1.0)), ("soup", cylinder(0.64, 0.08, 18).at(y=v(0.38, 0.03)))]
+    return [("clay", shell.scaled(1.0, v(1.1), 1.0)), ("soup", dome(0.64, v(0.17), 18).at(y=0.45))]
 
 
 def _vase(v: Vary) -> Build:
@@ -217,7 +217,10 @@ HOUSEHOLD = (
     ),
     Family(("candle",), (Part("wax", "white"), Part("flame", "orange"), Part("holder", "golden")), _candle),
     Family(
-        ("lantern",), (Part("glass", "yellow", ("light",)), Part("frame", "black")), _lantern, QUARTER_TURN
+        ("lantern",),
+        (Part("frame", "black", ("metal",)), Part("glass", "yellow", ("light",))),
+        _lantern,
+        QUARTER_TURN,
     ),
     Family(
         ("mug", "cup"),

@@ -36,10 +36,10 @@ def _pine_tree(v: Vary) -> Build:
     width = v(0.58)
     tier = frustum(1.0, 0.12, 1.0, 9, faceted=True)
     return [
-        ("leaves", tier.scaled(width, 0.6, width).at(y=0.35)),
-        ("leaves", tier.scaled(width * 0.8, 0.55, width * 0.8).yawed(20).at(y=0.72)),
-        ("leaves", frustum(width * 0.58, 0.0, 0.58, 9, faceted=True).at(y=1.08)),
-        ("trunk", cylinder(v(0.14), 0.5, 10)),
+        ("leaves", tier.scaled(width, 0.55, width).at(y=0.48)),
+        ("leaves", tier.scaled(width * 0.8, 0.5, width * 0.8).yawed(20).at(y=0.82)),
+        ("leaves", frustum(width * 0.58, 0.0, v(0.55), 9, faceted=True).at(y=1.14)),
+        ("trunk", cylinder(v(0.18), 0.6, 10)),
     ]
 
 

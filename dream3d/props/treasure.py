@@ -1,0 +1,325 @@
+"""Treasure, toys and things to wear."""
+
+import math
+
+from dream3d.props.family import HALF_TURN, ROUND, Build, Family, Part, Vary, parts
+from dream3d.props.shapes import (
+    beveled_box,
+    box,
+    cone,
+    cylinder,
+    dome,
+    ellipsoid,
+    extrude,
+    frustum,
+    lathe,
+    pair,
+    ring,
+    sphere,
+    torus,
+    tube,
+)
+from dream3d.props.tools import STAR
+
+HEART = tuple(
+    (
+        0.055 * 16 * math.sin(t) ** 3,
+        0.055 * (13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)),
+    )
+    for t in (-2 * math.pi * (k + 0.5) / 22 for k in range(22))
+)
+
+
+def _crown(v: Vary) -> Build:
+    spike = extrude(((-0.24, 0.0), (0.24, 0.0), (0.0, 0.5)), 0.12).scaled(1.0, v(1.0), 1.0).at(y=0.4, z=0.54)
+    jewel = sphere(0.11, 10)
+    return [
+        ("gold", lathe(((0.58, 0.0), (0.6, 0.46), (0.48, 0.46), (0.48, 0.1)), 16)),
+        *parts(ring(spike, 7), "gold"),
+        *parts(ring(jewel.at(y=0.24, z=0.58), 7), "jewels"),
+        *parts(ring(jewel.at(y=0.92, z=0.54), 7), "jewels"),
+        ("cushion", dome(0.48, 0.34, 14).at(y=0.12)),
+    ]
+
+
+def _gem(v: Vary) -> Build:
+    stone = lathe(((0.0, 0.0), (0.7, 0.7), (0.46, 1.04)), 8, faceted=True)
+    rim = lathe(((0.68, 0.62), (0.76, 0.66), (0.76, 0.74), (0.66, 0.78)), 8, faceted=True)
+    width, height = v(1.0), v(1.0)
+    return [("stone", stone.scaled(width, height, width)), ("rim", rim.scaled(width, height, width))]
+
+
+def _coin(v: Vary) -> Build:
+    disc = cylinder(0.68, 0.2, 24).pitched(90).at(z=-0.1)
+    return [
+        ("metal", lathe(((0.78, 0.0), (0.78, 0.26), (0.64, 0.26), (0.64, 0.0)), 24).pitched(90).at(z=-0.13)),
+        ("metal", disc),
+        ("star", extrude(STAR, v(0.34)).scaled(0.46, 0.46, 1.0)),
+    ]
+
+
+def _trophy(v: Vary) -> Build:
+    cup = lathe(((0.1, 0.3), (0.14, 0.44), (0.4, 0.66), (0.48, 1.12), (0.38, 1.12), (0.34, 0.9)))
+    return [
+        ("cup", cup.scaled(v(1.0), 1.0, v(1.0))),
+        *parts(pair(torus(0.2, 0.075, 16, 8).pitched(90).at(0.5, 0.88)), "handles"),
+        ("base", beveled_box(0.6, 0.32, 0.6, 0.05)),
+        ("star", extrude(STAR, 0.16).scaled(0.22, 0.22, 1.0).at(y=0.86, z=0.44)),
+    ]
+
+
+def _heart(v: Vary) -> Build:
+    wing = extrude(((0.0, -0.14), (0.62, 0.06), (0.78, 0.46), (0.4, 0.34), (0.0, 0.26)), 0.12)
+    return [
+        ("body", extrude(HEART, v(0.36)).scaled(0.7, 0.7, 1.0)),
+        *parts(pair(wing.at(0.42, 0.0, -0.1)), "wings"),
+    ]
+
+
+def _star(v: Vary) -> Build:
+    eye = ellipsoid(0.085, 0.15, 0.08, 10).at(0.17, 0.04, 0.19)
+    return [
+        ("body", extrude(STAR, v(0.34)).scaled(0.9, 0.9, 1.0)),
+        *parts(pair(eye), "eyes"),
+        ("mouth", box(0.26, 0.1, 0.1).at(y=-0.3, z=0.17)),
+    ]
+
+
+def _ring(v: Vary) -> Build:
+    return [
+        (
+            "stone",
+            lathe(((0.0, 0.0), (0.3, 0.28), (0.18, 0.42)), 6, faceted=True)
+            .scaled(v(1.1), 1.0, v(1.1))
+            .at(y=0.5),
+        ),
+        ("band", torus(0.48, 0.13, 24, 10).pitched(90).scaled(1.0, 1.0, 1.3)),
+    ]
+
+
+def _bell(v: Vary) -> Build:
+    body = lathe(((0.58, 0.0), (0.54, 0.12), (0.38, 0.36), (0.34, 0.7), (0.2, 0.86), (0.0, 0.9)))
+    return [
+        ("metal", body.scaled(v(1.0), v(1.0), v(1.0))),
+        ("clapper", sphere(0.17, 12).at(y=-0.04)),
+        ("handle", torus(0.17, 0.075, 14, 8).pitched(90).at(y=1.02)),
+    ]
+
+
+def _book(v: Vary) -> Build:
+    width, height = v(0.85), v(1.1)
+    return [
+        *parts([beveled_box(width, height, 0.1, 0.02).at(z=s * 0.17) for s in (-1, 1)], "cover"),
+        ("cover", beveled_box(0.12, height, 0.44, 0.03).at(x=-width / 2)),
+        ("pages", box(width * 0.9, height * 0.9, 0.3).at(x=-0.02, y=height * 0.05)),
+        ("emblem", extrude(STAR, 0.1).scaled(0.3, 0.3, 1.0).at(0.04, height * 0.52, 0.24)),
+    ]
+
+
+def _hourglass(v: Vary) -> Build:
+    post = cylinder(0.07, 1.2, 8).at(x=0.4)
+    return [
+        ("frame", cylinder(0.52, 0.14).at(y=0.0)),
+        ("frame", cylinder(0.52, 0.14).at(y=1.14)),
+        *parts([p.scaled(1.0, 1.0, 1.0) for p in ring(post, 3, 30)], "frame"),
+        ("glass", lathe(((0.34, 0.1), (0.34, 0.34), (0.09, 0.64), (0.34, 0.94), (0.34, 1.18)))),
+        ("sand", lathe(((0.39, 0.12), (0.39, v(0.32)), (0.27, 0.5), (0.1, 0.56)))),
+    ]
+
+
+def _drum(v: Vary) -> Build:
+    height = v(0.62)
+    stick = cylinder(0.06, 0.75, 8).pitched(78)
+    return [
+        ("shell", cylinder(0.54, height, 18)),
+        *parts([cylinder(0.59, 0.14, 18), cylinder(0.59, 0.14, 18).at(y=height - 0.1)], "rims"),
+        ("skin", cylinder(0.5, 0.08, 18).at(y=height)),
+        *parts(
+            [s.yawed(a).at(x, height + 0.12, -0.42) for s, a, x in ((stick, 18, -0.16), (stick, -18, 0.16))],
+            "sticks",
+        ),
+    ]
+
+
+def _guitar(v: Vary) -> Build:
+    outline = tuple(
+        (r * math.sin(-t), r * 1.15 * math.cos(-t) * 1.0)
+        for t, r in (
+            (
+                2 * math.pi * k / 24,
+                0.4 - 0.06 * math.cos(4 * math.pi * k / 24) - 0.1 * math.cos(2 * math.pi * k / 24),
+            )
+            for k in range(24)
+        )
+    )
+    return [
+        ("body", extrude(outline, 0.24).scaled(v(1.1), 1.1, 1.0).at(y=0.45)),
+        ("neck", beveled_box(0.15, 0.95, 0.14, 0.02).at(y=0.7, z=0.1)),
+        ("head", beveled_box(0.28, 0.3, 0.14, 0.04).at(y=1.6, z=0.08)),
+        ("hole", cylinder(0.15, 0.1, 14).pitched(90).at(y=0.52, z=0.06)),
+        ("bridge", box(0.32, 0.1, 0.12).at(y=0.16, z=0.13)),
+    ]
+
+
+def _witch_hat(v: Vary) -> Build:
+    crown = tube(
+        ((0.0, 0.0, 0.0), (0.0, 0.4, 0.0), (0.03, 0.75, 0.0), (0.16, 1.08, 0.0)), (0.44, 0.3, 0.17, 0.03), 14
+    )
+    return [
+        ("hat", crown.scaled(1.0, v(1.0), 1.0)),
+        ("hat", lathe(((0.8, 0.0), (0.78, 0.09), (0.3, 0.16)), 20).scaled(v(1.0), 1.0, 1.0)),
+        ("band", frustum(0.46, 0.39, 0.2).at(y=0.1)),
+        ("buckle", beveled_box(0.26, 0.24, 0.12, 0.02).at(y=0.08, z=0.42)),
+    ]
+
+
+def _top_hat(v: Vary) -> Build:
+    return [
+        ("hat", frustum(v(0.42), 0.48, v(0.8), 18)),
+        ("hat", lathe(((0.76, 0.0), (0.76, 0.1), (0.4, 0.12)), 20)),
+        ("band", cylinder(0.475, 0.22, 18).at(y=0.12)),
+    ]
+
+
+def _boot(v: Vary) -> Build:
+    return [
+        ("leather", cylinder(v(0.3), 0.75, 14).at(y=0.15, z=-0.2)),
+        ("leather", ellipsoid(0.32, 0.28, 0.52).at(y=0.3, z=0.18)),
+        ("cuff", cylinder(0.37, 0.24, 14).at(y=v(0.8), z=-0.2)),
+        ("sole", beveled_box(0.6, 0.18, 1.15, 0.08).at(z=0.12)),
+    ]
+
+
+def _umbrella(v: Vary) -> Build:
+    top = lathe(
+        (
+            (0.86, 0.0),
+            (0.78, 0.2),
+            (0.5, 0.42),
+            (0.0, 0.56),
+        ),
+        10,
+        faceted=True,
+    )
+    hook = tube(
+        (
+            (0.0, 0.9, 0.0),
+            (0.0, 0.12, 0.0),
+            (0.06, 0.0, 0.0),
+            (0.18, -0.03, 0.0),
+            (0.28, 0.04, 0.0),
+            (0.29, 0.16, 0.0),
+        ),
+        0.075,
+    )
+    return [
+        ("canopy", top.scaled(v(1.0), v(1.0), 1.0).at(y=0.85)),
+        ("handle", hook),
+        ("tip", cone(0.09, 0.24, 8).at(y=1.37)),
+    ]
+
+
+def _clock(v: Vary) -> Build:
+    foot = cylinder(0.1, 0.34, 8).rolled(24).at(0.36, -0.8)
+    bell = dome(0.24, 0.2, 12).rolled(-32).at(0.36, 0.56)
+    return [
+        ("case", cylinder(v(0.68), 0.34, 22).pitched(90).at(z=-0.17)),
+        ("face", cylinder(0.54, 0.12, 22).pitched(90).at(z=0.12)),
+        *parts(
+            [box(0.1, 0.42, 0.1).at(y=-0.05, z=0.25), box(0.3, 0.1, 0.1).at(x=0.12, y=-0.05, z=0.25)], "hands"
+        ),
+        *parts(pair(bell), "bells"),
+        *parts(pair(foot), "feet"),
+    ]
+
+
+def _dice(v: Vary) -> Build:
+    dot = ellipsoid(0.13, 0.05, 0.13, 10)
+    top = [dot.at(y=1.0)]
+    front = [dot.pitched(90).at(s * 0.26, 0.5 + t * 0.26, 0.5) for s, t in ((-1, -1), (1, 1), (0, 0))]
+    right = [dot.rolled(90).at(0.5, 0.5 + t * 0.26, s * 0.26) for s, t in ((-1, -1), (1, 1))]
+    left = [dot.rolled(90).at(-0.5, 0.5 + t * 0.26, s * 0.26) for s in (-1, 1) for t in (-1, 0, 1)]
+    back = [dot.pitched(90).at(s * 0.26, 0.5 + t * 0.26, -0.5) for s in (-1, 1) for t in (-1, 1)]
+    return [
+        ("cube", beveled_box(1.0, v(1.0, 0.0), 1.0, 0.12)),
+        *parts([*top, *front, *right, *left, *back], "dots"),
+    ]
+
+
+TREASURE = (
+    Family(
+        ("crown",),
+        (Part("gold", "golden", ("metal",)), Part("jewels", "red", ("gems",)), Part("cushion", "purple")),
+        _crown,
+        ROUND,
+    ),
+    Family(
+        ("gem", "diamond", "jewel"), (Part("stone", "cyan"), Part("rim", "white", ("edge",))), _gem, ROUND
+    ),
+    Family(("coin",), (Part("metal", "golden"), Part("star", "white", ("emblem",))), _coin, HALF_TURN),
+    Family(
+        ("trophy", "prize cup"),
+        (Part("cup", "golden"), Part("handles", "golden"), Part("base", "black"), Part("star", "red")),
+        _trophy,
+    ),
+    Family(("heart",), (Part("body", "red"), Part("wings", "white")), _heart),
+    Family(("star",), (Part("body", "yellow"), Part("eyes", "black"), Part("mouth", "red")), _star),
+    Family(("ring",), (Part("stone", "cyan", ("gem",)), Part("band", "golden")), _ring, HALF_TURN),
+    Family(
+        ("bell",),
+        (Part("metal", "golden"), Part("handle", "brown"), Part("clapper", "black")),
+        _bell,
+        HALF_TURN,
+    ),
+    Family(
+        ("book", "spell book"),
+        (Part("cover", "purple"), Part("pages", "white"), Part("emblem", "golden", ("star",))),
+        _book,
+    ),
+    Family(
+        ("hourglass",),
+        (Part("frame", "brown"), Part("glass", "cyan"), Part("sand", "yellow")),
+        _hourglass,
+        ROUND,
+    ),
+    Family(
+        ("drum",),
+        (Part("shell", "red"), Part("rims", "golden"), Part("skin", "white"), Part("sticks", "brown")),
+        _drum,
+    ),
+    Family(
+        ("guitar",),
+        (
+            Part("body", "orange"),
+            Part("neck", "brown"),
+            Part("head", "black"),
+            Part("hole", "black"),
+            Part("bridge", "black"),
+        ),
+        _guitar,
+    ),
+    Family(
+        ("witch hat", "wizard hat"),
+        (Part("hat", "purple"), Part("band", "orange"), Part("buckle", "yellow")),
+        _witch_hat,
+    ),
+    Family(("top hat",), (Part("hat", "black"), Part("band", "red", ("ribbon",))), _top_hat, ROUND),
+    Family(("boot",), (Part("leather", "brown"), Part("cuff", "beige"), Part("sole", "black")), _boot),
+    Family(
+        ("umbrella", "parasol"),
+        (Part("canopy", "red"), Part("handle", "brown"), Part("tip", "golden")),
+        _umbrella,
+    ),
+    Family(
+        ("alarm clock", "clock"),
+        (
+            Part("case", "red"),
+            Part("face", "white"),
+            Part("hands", "black"),
+            Part("bells", "golden"),
+            Part("feet", "gray"),
+        ),
+        _clock,
+    ),
+    Family(("dice", "die"), (Part("cube", "white"), Part("dots", "black", ("pips",))), _dice),
+)
