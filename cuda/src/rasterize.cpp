@@ -9,20 +9,13 @@
 #include <vector>
 
 #include "dream3d/parallel.h"
-#include "dream3d/status.h"
+#include "dream3d/rasterize_limits.h"
 
 namespace dream3d {
 namespace {
 
 constexpr int32_t kTile = 64;
 constexpr int64_t kChunk = 2048;  // triangles or vertices per task
-
-struct ProjectedVertex {
-  Int2 snapped;
-  uint32_t outcode;
-  bool finite;
-  double depth;
-};
 
 struct View {
   const float* positions;
@@ -39,39 +32,16 @@ struct View {
   }
 };
 
-ProjectedVertex project(const ClipVertex& vertex, int32_t width, int32_t height) {
-  ProjectedVertex out = {{0, 0}, outcode(vertex), is_finite(vertex), 0.0};
-  if (out.outcode == 0) {
-    out.snapped = snap_vertex(vertex, width, height);
-    out.depth = vertex.z / vertex.w;
-  }
-  return out;
-}
-
 void setup_triangle(const View& view, const ProjectedVertex* projected, int64_t triangle,
                     std::vector<Piece>& pieces) {
   const int32_t* face = view.faces + 3 * triangle;
   for (int i = 0; i < 3; ++i) {
     if (face[i] < 0 || face[i] >= view.num_vertices) return;
   }
-  const ProjectedVertex& p = projected[face[0]];
-  const ProjectedVertex& q = projected[face[1]];
-  const ProjectedVertex& r = projected[face[2]];
-  if ((p.outcode & q.outcode & r.outcode) != 0 || !(p.finite && q.finite && r.finite)) return;
+  const ProjectedVertex corners[3] = {projected[face[0]], projected[face[1]], projected[face[2]]};
   const ClipVertex vertices[3] = {view.vertex(face[0]), view.vertex(face[1]), view.vertex(face[2])};
-  const uint32_t planes = p.outcode | q.outcode | r.outcode;
-  if (planes != 0) {
-    for_each_clipped_piece(vertices, planes, static_cast<int32_t>(triangle), view.width, view.height,
-                           [&](const Piece& piece) { pieces.push_back(piece); });
-    return;
-  }
-  const Int2 corners[3] = {p.snapped, q.snapped, r.snapped};
-  Piece piece;
-  if (!make_edges(corners, view.width, view.height, piece)) return;
-  piece.triangle = static_cast<int32_t>(triangle);
-  piece.depth = make_depth_plane(vertices, std::min({p.depth, q.depth, r.depth}),
-                                 std::max({p.depth, q.depth, r.depth}), view.width, view.height);
-  pieces.push_back(piece);
+  for_each_piece(vertices, corners, static_cast<int32_t>(triangle), view.width, view.height,
+                 [&](const Piece& piece) { pieces.push_back(piece); });
 }
 
 // Conservative: false only if some edge has no inner pixel in the rectangle.
@@ -205,7 +175,8 @@ Bins bin_triangles(const View& view, const ProjectedVertex* projected, int32_t t
 void rasterize_view(const View& view, int n_threads) {
   const std::unique_ptr<ProjectedVertex[]> projected(new ProjectedVertex[view.num_vertices]);
   parallel_for_chunks(view.num_vertices, kChunk, n_threads, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) projected[i] = project(view.vertex(i), view.width, view.height);
+    for (int64_t i = begin; i < end; ++i)
+      projected[i] = project_vertex(view.vertex(i), view.width, view.height);
   });
   const int32_t tiles_x = (view.width + kTile - 1) / kTile;
   const int64_t num_tiles = int64_t{tiles_x} * ((view.height + kTile - 1) / kTile);
@@ -226,11 +197,7 @@ void rasterize_view(const View& view, int n_threads) {
 }
 
 void rasterize(const D3dRasterizeParams& params, int n_threads) {
-  require(params.height >= 0 && params.width >= 0 && params.height <= kMaxImageSize &&
-              params.width <= kMaxImageSize,
-          "rasterize: height and width must be between 0 and 32768");
-  require(params.num_triangles <= std::numeric_limits<int32_t>::max(),
-          "rasterize: more than 2^31 - 1 triangles");
+  require_rasterize_limits(params);
   const int64_t pixels = params.height * params.width;
   auto run_view = [&](int64_t index, int threads) {
     const View view = {params.positions + 4 * index * params.num_vertices,

@@ -13,7 +13,7 @@
 // binary is fast on new processors and safe on old ones. Contraction is off, so every variant gives the same
 // bits.
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__CUDACC__) && !defined(__SANITIZE_ADDRESS__)
+    !defined(__CUDACC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define D3D_MULTIVERSION __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
 #define D3D_MULTIVERSION

@@ -58,13 +58,24 @@ D3D_HOST_DEVICE inline bool is_finite(const ClipVertex& v) {
   return (v.x - v.x) + (v.y - v.y) + (v.z - v.z) + (v.w - v.w) == 0.0;
 }
 
-// Where the edge from `inside` to `outside` meets the plane. Always called in that order, whatever the
-// winding, so two triangles that share the edge get the same point.
-D3D_HOST_DEVICE inline ClipVertex clip_edge(const ClipVertex& inside, const ClipVertex& outside,
-                                            double d_inside, double d_outside) {
-  const double t = d_inside / (d_inside - d_outside);
-  return {inside.x + t * (outside.x - inside.x), inside.y + t * (outside.y - inside.y),
-          inside.z + t * (outside.z - inside.z), inside.w + t * (outside.w - inside.w)};
+// Where the edge from `inside` to `outside` meets the plane. Always called in that order, whatever the winding, so
+// two triangles that share the edge get the same point. It is put on the plane exactly: interpolating a coordinate of
+// 1e20 down to 64 would lose it to rounding.
+D3D_HOST_DEVICE inline ClipVertex clip_edge(const ClipVertex& inside, const ClipVertex& outside, int plane) {
+  const double d_inside = clip_distance(inside, plane);
+  const double t = d_inside / (d_inside - clip_distance(outside, plane));
+  ClipVertex v = {inside.x + t * (outside.x - inside.x), inside.y + t * (outside.y - inside.y),
+                  inside.z + t * (outside.z - inside.z), inside.w + t * (outside.w - inside.w)};
+  switch (plane) {
+    case 0: v.w = kMinW; break;
+    case 1: v.z = -v.w; break;
+    case 2: v.z = v.w; break;
+    case 3: v.x = -kGuardBand * v.w; break;
+    case 4: v.x = kGuardBand * v.w; break;
+    case 5: v.y = -kGuardBand * v.w; break;
+    default: v.y = kGuardBand * v.w; break;
+  }
+  return v;
 }
 
 // Sutherland-Hodgman against the planes in `planes` (a union of outcodes). Returns the number of polygon
@@ -78,11 +89,11 @@ D3D_HOST_DEVICE inline int clip_polygon(ClipVertex polygon[kMaxClipVertices], ui
     for (int i = 0; i < count; ++i) {
       const ClipVertex& a = polygon[i];
       const ClipVertex& b = polygon[i + 1 < count ? i + 1 : 0];
-      const double da = clip_distance(a, plane);
-      const double db = clip_distance(b, plane);
-      if (da >= 0.0 && kept < kMaxClipVertices) clipped[kept++] = a;
-      if ((da >= 0.0) != (db >= 0.0) && kept < kMaxClipVertices) {
-        clipped[kept++] = da >= 0.0 ? clip_edge(a, b, da, db) : clip_edge(b, a, db, da);
+      const bool a_inside = clip_distance(a, plane) >= 0.0;
+      const bool b_inside = clip_distance(b, plane) >= 0.0;
+      if (a_inside && kept < kMaxClipVertices) clipped[kept++] = a;
+      if (a_inside != b_inside && kept < kMaxClipVertices) {
+        clipped[kept++] = a_inside ? clip_edge(a, b, plane) : clip_edge(b, a, plane);
       }
     }
     count = kept >= 3 ? kept : 0;
@@ -226,10 +237,28 @@ D3D_HOST_DEVICE inline bool make_edges(const Int2 corners[3], int32_t width, int
   return true;
 }
 
-// Calls emit(piece) for each visible piece of a triangle that needs clipping.
+// What a vertex contributes to its triangles, computed once per vertex.
+struct ProjectedVertex {
+  Int2 snapped;      // valid when outcode is 0
+  uint32_t outcode;  // kInvalidVertex where a coordinate is not finite
+  double depth;      // z/w, valid when outcode is 0
+};
+
+constexpr uint32_t kInvalidVertex = 1u << kNumClipPlanes;
+
+D3D_HOST_DEVICE inline ProjectedVertex project_vertex(const ClipVertex& vertex, double width, double height) {
+  ProjectedVertex out = {{0, 0}, is_finite(vertex) ? outcode(vertex) : kInvalidVertex, 0.0};
+  if (out.outcode == 0) {
+    out.snapped = snap_vertex(vertex, width, height);
+    out.depth = vertex.z / vertex.w;
+  }
+  return out;
+}
+
+// Calls emit(piece) for each visible piece of a triangle that crosses the clip planes in `planes`.
 template <class Emit>
 D3D_HOST_DEVICE inline void for_each_clipped_piece(const ClipVertex vertices[3], uint32_t planes,
-                                                   int32_t triangle, int32_t width, int32_t height,
+                                                   Piece& piece, int32_t width, int32_t height,
                                                    const Emit& emit) {
   ClipVertex polygon[kMaxClipVertices] = {vertices[0], vertices[1], vertices[2]};
   const int count = clip_polygon(polygon, planes);
@@ -242,13 +271,32 @@ D3D_HOST_DEVICE inline void for_each_clipped_piece(const ClipVertex vertices[3],
     low = min_of(low, depth);
     high = max_of(high, depth);
   }
-  Piece piece;
-  piece.triangle = triangle;
   piece.depth = make_depth_plane(vertices, low, high, width, height);
   for (int i = 1; i + 1 < count; ++i) {
     const Int2 fan[3] = {corners[0], corners[i], corners[i + 1]};
     if (make_edges(fan, width, height, piece)) emit(piece);
   }
+}
+
+// Calls emit(piece) for each visible piece of a triangle: none, one, or a fan where it was clipped.
+template <class Emit>
+D3D_HOST_DEVICE inline void for_each_piece(const ClipVertex vertices[3], const ProjectedVertex projected[3],
+                                           int32_t triangle, int32_t width, int32_t height,
+                                           const Emit& emit) {
+  const ProjectedVertex &p = projected[0], &q = projected[1], &r = projected[2];
+  const uint32_t planes = p.outcode | q.outcode | r.outcode;
+  if ((p.outcode & q.outcode & r.outcode) != 0 || (planes & kInvalidVertex) != 0) return;
+  Piece piece;
+  piece.triangle = triangle;
+  if (planes != 0) {
+    for_each_clipped_piece(vertices, planes, piece, width, height, emit);
+    return;
+  }
+  const Int2 corners[3] = {p.snapped, q.snapped, r.snapped};
+  if (!make_edges(corners, width, height, piece)) return;
+  piece.depth = make_depth_plane(vertices, min_of(min_of(p.depth, q.depth), r.depth),
+                                 max_of(max_of(p.depth, q.depth), r.depth), width, height);
+  emit(piece);
 }
 
 }  // namespace dream3d
