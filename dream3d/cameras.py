@@ -1,0 +1,114 @@
+"""Pinhole cameras around the unit scene and the rays through their pixels.
+
+World: right-handed, +Y up, the object's front faces +Z. Camera: OpenGL style, looking along its own -Z
+with +Y up. Azimuth 0 looks at the object's front (camera on +Z), growing towards +X; elevation up.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dream3d.math import degrees_to_radians, normalize, perspective
+
+
+@dataclass(frozen=True)
+class Rays:
+    """Origins and unit directions of the rays through pixel centres."""
+
+    origins: Tensor  # [B, H, W, 3]
+    directions: Tensor  # [B, H, W, 3]
+
+
+@dataclass(frozen=True)
+class Cameras:
+    """A batch of pinhole cameras that look at the origin."""
+
+    azimuth_deg: Tensor  # [B]
+    elevation_deg: Tensor  # [B]
+    distance: Tensor  # [B], from the origin, in scene units
+    fov_y_deg: Tensor  # [B], vertical field of view
+
+    def __len__(self) -> int:
+        return self.azimuth_deg.shape[0]
+
+    def __getitem__(self, index: slice | Tensor) -> "Cameras":
+        return Cameras(
+            self.azimuth_deg[index], self.elevation_deg[index], self.distance[index], self.fov_y_deg[index]
+        )
+
+    def to(self, device: torch.device | str) -> "Cameras":
+        """Move all tensors to `device`."""
+        return Cameras(
+            self.azimuth_deg.to(device),
+            self.elevation_deg.to(device),
+            self.distance.to(device),
+            self.fov_y_deg.to(device),
+        )
+
+    def positions(self) -> Tensor:
+        """Camera centres in the world, [B, 3]."""
+        azimuth = degrees_to_radians(self.azimuth_deg)
+        elevation = degrees_to_radians(self.elevation_deg)
+        unit = torch.stack(
+            [
+                torch.cos(elevation) * torch.sin(azimuth),
+                torch.sin(elevation),
+                torch.cos(elevation) * torch.cos(azimuth),
+            ],
+            dim=-1,
+        )
+        return unit * self.distance[:, None]
+
+    def c2w(self) -> Tensor:
+        """Camera-to-world matrices, [B, 4, 4].
+
+        Right is taken from the azimuth alone, so the pose is defined at the poles too.
+        """
+        azimuth = degrees_to_radians(self.azimuth_deg)
+        positions = self.positions()
+        backward = normalize(positions)
+        right = torch.stack([torch.cos(azimuth), torch.zeros_like(azimuth), -torch.sin(azimuth)], dim=-1)
+        up = torch.linalg.cross(backward, right, dim=-1)
+        matrices = torch.zeros(len(self), 4, 4, device=positions.device)
+        matrices[:, :3, 0] = right
+        matrices[:, :3, 1] = up
+        matrices[:, :3, 2] = backward
+        matrices[:, :3, 3] = positions
+        matrices[:, 3, 3] = 1.0
+        return matrices
+
+    def world_to_clip(self, aspect: float = 1.0, near: float = 0.1, far: float = 100.0) -> Tensor:
+        """Matrices from world to OpenGL clip space, [B, 4, 4]; `clip = matrix @ [x, y, z, 1]`."""
+        projection = perspective(degrees_to_radians(self.fov_y_deg), aspect, near, far)
+        return projection @ torch.linalg.inv(self.c2w())
+
+    def rays(self, height: int, width: int) -> Rays:
+        """Rays through the centres of the pixels of a `height` x `width` image, row 0 on top."""
+        device = self.azimuth_deg.device
+        tan_half = torch.tan(degrees_to_radians(self.fov_y_deg) * 0.5)  # [B]
+        ys = 1.0 - (torch.arange(height, device=device) + 0.5) * (2.0 / height)
+        xs = ((torch.arange(width, device=device) + 0.5) * (2.0 / width) - 1.0) * (width / height)
+        grid_y, grid_x = torch.meshgrid(ys, xs, indexing="ij")  # [H, W]
+        plane = torch.stack([grid_x, grid_y, -torch.ones_like(grid_x)], dim=-1)  # [H, W, 3]
+        scale = torch.stack([tan_half, tan_half, torch.ones_like(tan_half)], dim=-1)  # [B, 3]
+        c2w = self.c2w()
+        directions = torch.einsum("bij,bhwj->bhwi", c2w[:, :3, :3], plane[None] * scale[:, None, None])
+        origins = c2w[:, None, None, :3, 3].expand_as(directions)
+        return Rays(origins.contiguous(), normalize(directions))
+
+
+def orbit(
+    azimuth_deg: list[float] | Tensor,
+    elevation_deg: float,
+    distance: float,
+    fov_y_deg: float,
+) -> Cameras:
+    """Cameras on one circle around the vertical axis, for turntables and test views."""
+    azimuth = torch.as_tensor(azimuth_deg, dtype=torch.float32)
+    return Cameras(
+        azimuth,
+        torch.full_like(azimuth, elevation_deg),
+        torch.full_like(azimuth, distance),
+        torch.full_like(azimuth, fov_y_deg),
+    )

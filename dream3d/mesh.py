@@ -1,0 +1,40 @@
+"""The triangle mesh and material that travel between stages. Plain NumPy arrays, no behaviour."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int32]
+ByteArray = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """An indexed triangle mesh. Winding is counter-clockwise seen from outside."""
+
+    vertices: FloatArray  # [V, 3], scene units or metres, +Y up, front +Z
+    faces: IntArray  # [T, 3]
+    normals: FloatArray | None = None  # [V, 3], unit length
+    uvs: FloatArray | None = None  # [V, 2], glTF convention: (0, 0) is the top left texel corner
+    colors: FloatArray | None = None  # [V, 3], linear base colour in [0, 1]
+
+
+@dataclass(frozen=True)
+class Material:
+    """A metallic-roughness material (glTF 2.0, section 3.9)."""
+
+    base_color_srgb: ByteArray  # [H, W, 3], row 0 on top, sRGB encoded
+    metallic_factor: float = 0.0
+    roughness_factor: float = 0.8
+
+
+@dataclass(frozen=True)
+class TexturedMesh:
+    """A mesh with UVs and normals, its material, and the name it carries inside a file."""
+
+    mesh: Mesh
+    material: Material
+    name: str = "asset"
+    metadata: dict[str, object] = field(default_factory=dict)

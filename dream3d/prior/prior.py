@@ -1,0 +1,204 @@
+"""The frozen diffusion prior: text and a noisy view in, the clean view it believes in out."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dream3d.cameras import Cameras
+from dream3d.errors import InputError
+from dream3d.prior import codec, schedule, text
+from dream3d.prior.camera_law import CameraLaw
+from dream3d.prior.conditioning import Shading, ray_map, view_vector
+from dream3d.prior.folder import CARD, COMPONENTS, find_prior, read_json
+from dream3d.prior.text import TextEmbedding, Vocabulary
+
+
+@dataclass(frozen=True)
+class PriorCard:
+    """What a prior says about itself (its folder's dream3d.json)."""
+
+    name: str
+    image_size: int  # pixels per side
+    image_channels: int  # 4: premultiplied RGBA
+    camera_law: CameraLaw
+    vocabulary: Vocabulary
+    facts: dict[str, Any]  # parameters, images seen, licence, measured scores ... for people
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A text-, camera- and shading-conditional denoiser of premultiplied RGBA views. Nothing here learns."""
+
+    card: PriorCard
+    alphas_cumprod: Tensor  # [T]
+    unet: Any  # diffusers UNet2DConditionModel
+    text_encoder: Any  # transformers CLIPTextModel
+    tokenizer: Any
+    device: torch.device
+    dtype: torch.dtype
+    sha256: str  # of the UNet's weights file
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str = "props", device: str = "cpu") -> "Prior":
+        """Load a prior by its built-in name or from a folder in diffusers layout; never from the network.
+
+        Args:
+            name_or_path: "props", or a folder with unet/, text_encoder/, tokenizer/, scheduler/, dream3d.json.
+            device: A torch device.
+
+        Raises:
+            InputError: Unknown name, incomplete or damaged folder, or weights that are not safetensors.
+        """
+        folder = find_prior(name_or_path)
+        card = read_card(folder)
+        target = torch.device(device)
+        dtype = fastest_dtype(target)
+        try:
+            unet, encoder, tokenizer, scheduler = _load_components(folder)
+        except Exception as error:  # The loaders raise dozens of types; all mean a damaged folder.
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(f"the prior in {folder} cannot be loaded: {reason}") from error
+        unet = (
+            unet.to(device=target, dtype=dtype, memory_format=torch.channels_last)
+            .requires_grad_(False)
+            .eval()
+        )
+        encoder = encoder.to(target).requires_grad_(False).eval()
+        weights = folder / "unet" / COMPONENTS["unet"]
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+        alphas = scheduler.alphas_cumprod.float().to(target)
+        return cls(card, alphas, unet, encoder, tokenizer, target, dtype, digest)
+
+    @property
+    def name(self) -> str:
+        """The prior's name."""
+        return self.card.name
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square images it denoises, in pixels."""
+        return self.card.image_size
+
+    @property
+    def image_channels(self) -> int:
+        """4: premultiplied RGBA."""
+        return self.card.image_channels
+
+    def embed(self, prompt: str, negative_prompt: str = "") -> TextEmbedding:
+        """Encode a prompt; words the prior never saw are left out.
+
+        Raises:
+            InputError: No word of the prompt says anything the prior knows.
+        """
+        words = set(text.split_words(prompt))
+        if not words & self.card.vocabulary.content_words():
+            raise InputError(
+                f"the prior {self.name!r} knows no word of {prompt!r}: 'dream3d priors {self.name}' lists what it knows"
+            )
+        cleaned = [text.keep_known(item, self.card.vocabulary) for item in (prompt, negative_prompt)]
+        tokens, pooled = text.encode(self.tokenizer, self.text_encoder, cleaned)
+        return TextEmbedding(prompt, tokens, pooled)
+
+    def unknown_words(self, prompt: str) -> dict[str, list[str]]:
+        """Words of the prompt that the prior never saw, each with its nearest known words."""
+        return text.unknown_words(prompt, self.card.vocabulary)
+
+    def sample_cameras(self, num_groups: int, generator: torch.Generator) -> Cameras:
+        """Draw groups of four views, 90 degrees apart, from the law the prior was trained on."""
+        return self.card.camera_law.sample(num_groups, generator).to(self.device)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images [B, H, W, C] in [0, 1] (premultiplied sRGB) to latents [B, 4 C, H / 2, W / 2]."""
+        return codec.images_to_latents(images)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents to images; the inverse of `encode`."""
+        return codec.latents_to_images(latents)
+
+    @torch.no_grad()
+    def predict_x0(
+        self,
+        noisy: Tensor,
+        timesteps: Tensor,
+        embedding: TextEmbedding,
+        cameras: Cameras,
+        shading: list[Shading],
+    ) -> tuple[Tensor, Tensor]:
+        """Predict the clean latents with and without the text, in one batched forward.
+
+        Camera and shading are given to both branches, so that guidance moves meaning and not pose.
+
+        Args:
+            noisy: [B, c, h, w], x_t.
+            timesteps: [B], int64.
+            embedding: From `embed`.
+            cameras: B cameras.
+            shading: B shading names.
+
+        Returns:
+            Two tensors [B, c, h, w], float32: x_0 given the text, x_0 given the negative prompt.
+        """
+        batch = noisy.shape[0]
+        view = view_vector(cameras, shading)
+        rays = ray_map(cameras, noisy.shape[-1])
+        labels = torch.cat([embedding.pooled.repeat_interleave(batch, 0), view.repeat(2, 1)], dim=1)
+        sample = torch.cat([noisy, rays], dim=1).repeat(2, 1, 1, 1)
+        output = self.unet(
+            sample.to(self.dtype).contiguous(memory_format=torch.channels_last),
+            timesteps.repeat(2),
+            embedding.tokens.repeat_interleave(batch, 0).to(self.dtype),
+            class_labels=labels.to(self.dtype),
+        ).sample
+        v_text, v_uncond = output.float().chunk(2)
+        return (
+            schedule.x0_from_velocity(noisy, v_text, self.alphas_cumprod, timesteps),
+            schedule.x0_from_velocity(noisy, v_uncond, self.alphas_cumprod, timesteps),
+        )
+
+
+def read_card(folder: Path) -> PriorCard:
+    """Read a prior's card without loading its weights.
+
+    Raises:
+        InputError: The card is unreadable or lacks a field.
+    """
+    data = read_json(folder / CARD)
+    try:
+        law = {name: (float(low), float(high)) for name, (low, high) in data["camera_law"].items()}
+        words = {name: tuple(values) for name, values in data["vocabulary"].items()}
+        return PriorCard(
+            name=str(data["name"]),
+            image_size=int(data["image_size"]),
+            image_channels=int(data["image_channels"]),
+            camera_law=CameraLaw(**law),
+            vocabulary=Vocabulary(**words),
+            facts=dict(data.get("facts", {})),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder / CARD} is not a valid prior card: {error!r}") from error
+
+
+def fastest_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device multiplies it in hardware, else float32."""
+    if device.type == "cpu":
+        return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
+    return torch.bfloat16
+
+
+def _load_components(folder: Path) -> tuple[Any, Any, Any, Any]:
+    """The four components, from safetensors and JSON only."""
+    from diffusers import DDIMScheduler, UNet2DConditionModel
+    from diffusers.models.attention_processor import AttnProcessor
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
+    unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", low_cpu_mem_usage=False, **options)
+    unet.set_attn_processor(AttnProcessor())  # The plain one is faster than SDPA at 8x8 on a CPU.
+    encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", **options)
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
+    return unet, encoder, tokenizer, scheduler

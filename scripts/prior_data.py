@@ -1,0 +1,119 @@
+"""Training data of the built-in prior: captions and rendered views of procedural props, made on the fly.
+
+Batch number i of a seed is always the same batch, so that training resumes exactly. The views are what
+distillation will show the prior later: the same cameras, the same shading law, premultiplied RGBA with
+box-filtered edges.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from dream3d.cameras import Cameras
+from dream3d.math import linear_to_srgb, normalize
+from dream3d.ops.rasterize import interpolate, rasterize
+from dream3d.prior.camera_law import CameraLaw
+from dream3d.prior.conditioning import SHADINGS, Shading
+from dream3d.props import COLORS, FAMILIES, Prop, sample_prop
+from dream3d.props.captions import FILLERS, SIZE_SPELLINGS, SIZES
+from dream3d.props.palette import SPELLINGS
+from dream3d.render.shading import TEXTURELESS_ALBEDO, light_directions, light_factor
+
+SUPERSAMPLING = 3  # Samples per pixel side.
+SHADING_SHARES = (0.5, 0.35, 0.15)  # In the order of SHADINGS.
+# What the released prior has learned. Asymmetric families are drawn more often: pose is the hardest part.
+TRAINED_FAMILIES: tuple[str, ...] = tuple(FAMILIES)
+FULL_TURN_WEIGHT = 1.5
+TEXT_DROP = 0.1  # Share of captions replaced by "", for classifier-free guidance.
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Views with all that the prior is told about them."""
+
+    images: Tensor  # [B, H, W, 4], premultiplied sRGB in [0, 1]
+    captions: list[str]
+    cameras: Cameras
+    shading: list[Shading]
+
+
+def render_views(prop: Prop, cameras: Cameras, shading: list[Shading], size: int) -> Tensor:
+    """Render a prop as the prior sees it.
+
+    Returns:
+        [B, size, size, 4], premultiplied sRGB colour and coverage in [0, 1].
+    """
+    mesh = prop.mesh
+    vertices = torch.from_numpy(mesh.vertices)
+    faces = torch.from_numpy(mesh.faces)
+    homogeneous = torch.cat([vertices, torch.ones_like(vertices[:, :1])], dim=1)
+    clip = torch.einsum("bij,vj->bvi", cameras.world_to_clip(), homogeneous).contiguous()
+    side = size * SUPERSAMPLING
+    fragments = rasterize(clip, faces, side, side)
+    assert mesh.normals is not None and mesh.colors is not None
+    attributes = torch.from_numpy(np.concatenate([mesh.normals, mesh.colors], axis=1))
+    surface = interpolate(attributes, faces, fragments)
+    covered = (fragments.triangle_id >= 0).float()[..., None]
+    colors = _shade(surface[..., 3:], normalize(surface[..., :3]), cameras, shading)
+    premultiplied = torch.cat([linear_to_srgb(colors.clamp(0, 1)), torch.ones_like(covered)], -1) * covered
+    pooled = torch.nn.functional.avg_pool2d(premultiplied.permute(0, 3, 1, 2), SUPERSAMPLING)
+    return pooled.permute(0, 2, 3, 1).contiguous()
+
+
+def _shade(albedo: Tensor, normals: Tensor, cameras: Cameras, shading: list[Shading]) -> Tensor:
+    """Linear colours [B, H, W, 3] of a surface under each image's shading."""
+    lights = light_directions(cameras.positions())[:, None, None]
+    lit = light_factor(normals, lights)[..., None]
+    views = []
+    for index, name in enumerate(shading):
+        base = torch.full_like(albedo[index], TEXTURELESS_ALBEDO) if name == "textureless" else albedo[index]
+        views.append(base if name == "albedo" else base * lit[index])
+    return torch.stack(views)
+
+
+class PropViews(Dataset[Batch]):
+    """Item i is the i-th batch of this seed."""
+
+    def __init__(self, seed: int, batch_size: int, views_per_prop: int, image_size: int, law: CameraLaw):
+        self.seed = seed
+        self.batch_size = batch_size
+        self.views_per_prop = views_per_prop
+        self.image_size = image_size
+        self.law = law
+        weights = np.array(
+            [1.0 if FAMILIES[name].symmetric else FULL_TURN_WEIGHT for name in TRAINED_FAMILIES]
+        )
+        self.shares = weights / weights.sum()
+
+    def __len__(self) -> int:
+        return 2**31
+
+    def __getitem__(self, index: int) -> Batch:
+        torch.set_num_threads(1)
+        rng = np.random.default_rng((self.seed, index))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+        images, captions = [], []
+        cameras = self.law.sample(self.batch_size, generator, views_per_group=1)
+        shading = [SHADINGS[i] for i in rng.choice(len(SHADINGS), self.batch_size, p=SHADING_SHARES)]
+        for start in range(0, self.batch_size, self.views_per_prop):
+            views = slice(start, start + self.views_per_prop)
+            prop = sample_prop(rng, TRAINED_FAMILIES[rng.choice(len(TRAINED_FAMILIES), p=self.shares)])
+            images.append(render_views(prop, cameras[views], shading[views], self.image_size))
+            captions += [prop.caption] * self.views_per_prop
+        kept = ["" if drop else text for text, drop in zip(captions, rng.random(len(captions)) < TEXT_DROP)]
+        return Batch(torch.cat(images), kept, cameras, shading)
+
+
+def known_words() -> dict[str, list[str]]:
+    """The words of the trained families' captions, by what they say (dream3d.prior.text.Vocabulary)."""
+    families = [FAMILIES[name] for name in TRAINED_FAMILIES]
+    return {
+        "nouns": sorted({noun for family in families for noun in family.nouns}),
+        "colors": [*COLORS, *SPELLINGS],
+        "parts": sorted({name for family in families for part in family.parts for name in part.names}),
+        "sizes": [*SIZES, *SIZE_SPELLINGS],
+        "function_words": sorted(FILLERS),
+    }

@@ -1,0 +1,230 @@
+"""Train the built-in prior on renders of the procedural props; stop and go on at any time.
+
+    python scripts/train_prior.py --minutes 60 --work runs/prior            # start, or go on with --resume
+    python scripts/train_prior.py --minutes 15 --work runs/prior --resume --anneal   # end: lower the rate to zero
+
+The work folder holds the exact training state (safetensors and JSON), a log with a held-out loss, and `release/`,
+the prior folder made of the averaged weights; copy that one to assets/priors/props.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from prior_data import TRAINED_FAMILIES, Batch, PropViews, known_words
+from prior_model import make_scheduler, make_text_encoder, make_tokenizer, make_unet, save_prior
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from dream3d.prior import schedule
+from dream3d.prior.camera_law import CameraLaw
+from dream3d.prior.conditioning import ray_map, view_vector
+from dream3d.prior.text import MAX_TOKENS
+from dream3d.props import vocabulary
+
+LEARNING_RATE = 4e-4
+WARM_UP_STEPS = 300
+EMA_DECAY = 0.9995
+TIMESTEP_EXPONENT = 0.6  # t = T u^0.6 with u uniform: biased towards high noise.
+HELD_OUT_SEED = 2**31 - 1
+
+
+class Trainer:
+    """Networks in compute precision, float32 master weights with AdamW and their moving average."""
+
+    def __init__(self, work: Path, device: torch.device):
+        self.device = device
+        self.work = work
+        self.tokenizer = make_tokenizer(vocabulary(), work / "tokenizer")
+        torch.manual_seed(0)
+        self.encoder = make_text_encoder(self.tokenizer).to(device)
+        self.unet = make_unet().to(device, torch.bfloat16, memory_format=torch.channels_last)
+        self.alphas_cumprod = make_scheduler().alphas_cumprod.to(device)
+        self.weights = [*self.unet.parameters(), *self.encoder.parameters()]
+        self.masters = [w.detach().float().clone().requires_grad_(True) for w in self.weights]
+        self.averages = [m.detach().clone() for m in self.masters]
+        self.optimizer = torch.optim.AdamW(
+            self.masters, lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+        )
+        self.step = 0
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Weighted v-prediction loss of one batch (prior/schedule.py)."""
+        images = batch.images.to(self.device)
+        clean = torch.nn.functional.pixel_unshuffle(images.permute(0, 3, 1, 2) * 2 - 1, 2)
+        u = torch.rand(len(clean), generator=generator)
+        timesteps = (
+            (u**TIMESTEP_EXPONENT * len(self.alphas_cumprod)).long().clamp_max(len(self.alphas_cumprod) - 1)
+        )
+        timesteps = timesteps.to(self.device)
+        noise = torch.randn(clean.shape, generator=generator).to(self.device)
+        noisy = schedule.add_noise(clean, noise, self.alphas_cumprod, timesteps)
+        target = schedule.velocity(clean, noise, self.alphas_cumprod, timesteps)
+        cameras = batch.cameras.to(self.device)
+        ids = self.tokenizer(
+            batch.captions, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt"
+        )["input_ids"].to(self.device)
+        text = self.encoder(input_ids=ids)
+        sample = torch.cat([noisy, ray_map(cameras, noisy.shape[-1])], dim=1).to(torch.bfloat16)
+        labels = torch.cat([text.pooler_output, view_vector(cameras, batch.shading)], dim=1).to(
+            torch.bfloat16
+        )
+        output = self.unet(
+            sample.contiguous(memory_format=torch.channels_last),
+            timesteps,
+            text.last_hidden_state.to(torch.bfloat16),
+            class_labels=labels,
+        ).sample
+        weight = schedule.x0_loss_weight(self.alphas_cumprod, timesteps)
+        return (weight * (output.float() - target) ** 2).mean()
+
+    def train_step(self, batch: Batch, rate_scale: float) -> float:
+        """One optimiser step; returns the loss."""
+        loss = self.loss(batch, torch.Generator().manual_seed(self.step))
+        for weight in self.weights:
+            weight.grad = None
+        loss.backward()
+        for master, weight in zip(self.masters, self.weights):
+            assert weight.grad is not None
+            master.grad = weight.grad.float()
+        torch.nn.utils.clip_grad_norm_(self.masters, 1.0)
+        warm_up = min(1.0, (self.step + 1) / WARM_UP_STEPS)
+        self.optimizer.param_groups[0]["lr"] = LEARNING_RATE * warm_up * rate_scale
+        self.optimizer.step()
+        with torch.no_grad():
+            torch._foreach_copy_([w.data for w in self.weights], [m.data for m in self.masters])
+            decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
+            torch._foreach_lerp_(self.averages, [m.data for m in self.masters], 1 - decay)
+        self.step += 1
+        return loss.item()
+
+    def use_averages(self, on: bool) -> None:
+        """Put the averaged (or back the trained) weights into the networks."""
+        source = self.averages if on else [m.data for m in self.masters]
+        with torch.no_grad():
+            torch._foreach_copy_([w.data for w in self.weights], source)
+
+    @torch.no_grad()
+    def held_out_loss(self, batches: list[Batch]) -> float:
+        """Loss of the averaged weights on batches never trained on, with fixed noise."""
+        self.use_averages(True)
+        losses = [self.loss(b, torch.Generator().manual_seed(i)).item() for i, b in enumerate(batches)]
+        self.use_averages(False)
+        return sum(losses) / len(losses)
+
+    def save(self, seconds: float, images_per_step: int) -> None:
+        """Write the state and the release folder, each swapped in whole."""
+        tensors: dict[str, Tensor] = {}
+        for index, master in enumerate(self.masters):
+            moments = self.optimizer.state[master]
+            tensors[f"{index}.master"] = master.data
+            tensors[f"{index}.average"] = self.averages[index]
+            tensors[f"{index}.exp_avg"] = moments["exp_avg"]
+            tensors[f"{index}.exp_avg_sq"] = moments["exp_avg_sq"]
+        facts = {"step": self.step, "seconds": seconds, "images_seen": self.step * images_per_step}
+        staging = self.work / "state.staging.safetensors"
+        save_file(
+            {name: t.contiguous() for name, t in tensors.items()},
+            staging,
+            metadata={"facts": json.dumps(facts)},
+        )
+        staging.replace(self.work / "state.safetensors")
+        (self.work / "facts.json").write_text(json.dumps(facts))
+        self.use_averages(True)
+        save_prior(self.work / "release", self.unet, self.encoder, self.tokenizer, self.card(facts))
+        self.use_averages(False)
+
+    def load(self) -> float:
+        """Read the state back; returns the seconds trained so far."""
+        tensors = load_file(self.work / "state.safetensors")
+        facts = json.loads((self.work / "facts.json").read_text())
+        self.step = facts["step"]
+        for index, master in enumerate(self.masters):
+            master.data.copy_(tensors[f"{index}.master"])
+            self.averages[index].copy_(tensors[f"{index}.average"])
+            self.optimizer.state[master] = {
+                "step": torch.tensor(float(self.step)),
+                "exp_avg": tensors[f"{index}.exp_avg"].to(self.device),
+                "exp_avg_sq": tensors[f"{index}.exp_avg_sq"].to(self.device),
+            }
+        self.use_averages(False)
+        return facts["seconds"]
+
+    def card(self, facts: dict) -> dict:
+        """The card that travels with the weights (dream3d.json)."""
+        return {
+            "name": "props",
+            "image_size": 64,
+            "image_channels": 4,
+            "camera_law": asdict(CameraLaw()),
+            "vocabulary": known_words(),
+            "facts": {
+                "families": list(TRAINED_FAMILIES),
+                "parameters": sum(w.numel() for w in self.weights),
+                "images_seen": facts["images_seen"],
+                "training_hours": round(facts["seconds"] / 3600, 2),
+                "trained_on": f"{self.device.type}, renders of dream3d/props only, no outside data",
+                "licence": "Apache-2.0",
+            },
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, required=True, help="how long this call may train")
+    parser.add_argument("--work", type=Path, required=True, help="folder of state, log and release")
+    parser.add_argument("--resume", action="store_true", help="go on from the state in --work")
+    parser.add_argument(
+        "--anneal", action="store_true", help="lower the learning rate to zero over this call"
+    )
+    parser.add_argument("--batch", type=int, default=16, help="images per step")
+    parser.add_argument("--views", type=int, default=2, help="views rendered of each prop")
+    parser.add_argument("--workers", type=int, default=1, help="rendering processes")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--save-every", type=float, default=5.0, help="minutes between saves")
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+
+    trainer = Trainer(args.work, torch.device(args.device))
+    seconds_before = trainer.load() if args.resume else 0.0
+    law = CameraLaw()
+    held_out_views = PropViews(HELD_OUT_SEED, 32, 1, 64, law)
+    held_out = [held_out_views[i] for i in range(4)]
+    torch.set_num_threads(2 if args.device == "cpu" else 4)
+    views = PropViews(0, args.batch, args.views, 64, law)
+    loader = DataLoader(
+        views,
+        batch_size=None,
+        sampler=range(trainer.step, 2**31),
+        num_workers=args.workers,
+        prefetch_factor=8 if args.workers else None,
+    )
+    start = last_save = last_log = time.monotonic()
+    losses: list[float] = []
+    for batch in loader:
+        now = time.monotonic()
+        progress = (now - start) / (60 * args.minutes)
+        if progress >= 1:
+            break
+        losses.append(trainer.train_step(batch, 1.0 - progress if args.anneal else 1.0))
+        if now - last_log > 30:
+            rate = len(losses) * args.batch / (now - last_log)
+            line = {"step": trainer.step, "loss": sum(losses) / len(losses), "images_per_second": rate}
+            losses, last_log = [], now
+            if now - last_save > 60 * args.save_every:
+                line["held_out_loss"] = trainer.held_out_loss(held_out)
+                trainer.save(seconds_before + now - start, args.batch)
+                last_save = time.monotonic()
+            with (args.work / "log.jsonl").open("a") as log:
+                log.write(json.dumps(line) + "\n")
+    trainer.save(seconds_before + time.monotonic() - start, args.batch)
+
+
+if __name__ == "__main__":
+    main()
