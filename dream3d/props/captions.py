@@ -23,6 +23,10 @@ Value = TypeVar("Value")  # Python 3.11 has no type parameter syntax
 SIZES: tuple[str, ...] = ("tall", "short", "wide", "slim")
 SIZE_SPELLINGS: dict[str, str] = {"thin": "slim"}
 PREFIXES: tuple[str, ...] = ("a 3d model of", "3d model of", "low poly", "a low poly")
+MASS_NOUNS: frozenset[str] = frozenset(  # parts that take no article
+    """bread canvas clay coffee dough fabric fire frosting fur glass glaze ice icing iron jelly leather light
+    liquid meat metal moss paper salad sand skin snow soup stone trim water wax wood wool wrapping""".split()
+)
 FILLERS: frozenset[str] = frozenset(
     ["a", "an", "the", "of", "with", "and", "that", "is", "has", "in", "3d", "model", "low", "poly"]
 )
@@ -145,7 +149,7 @@ def _part_phrase(part: Part, color: str, rng: np.random.Generator) -> str:
     name = part.name if rng.random() < 0.75 else part.names[rng.integers(len(part.names))]
     words = f"{_spelled(color, SPELLINGS, rng)} {name}"
     plural = name.endswith("s") and not name.endswith("ss")
-    return words if plural else f"{_article(words)} {words}"
+    return words if plural or name in MASS_NOUNS else f"{_article(words)} {words}"
 
 
 @cache

@@ -103,10 +103,14 @@ def _flower(v: Vary) -> Build:
 
 
 def _rock(v: Vary) -> Build:
-    boulder = rock(v.rng, 0.16).scaled(v(0.72), v(0.56), v(0.62))
-    small = rock(v.rng, 0.16).scaled(0.34, 0.28, 0.32).at(0.62, -0.26, 0.34)
-    moss = dome(0.42, 0.16, 9).at(-0.05, v(0.42), 0.0)
-    return [("stone", boulder), ("stone", small), ("moss", moss)]
+    boulder = rock(v.rng, 0.16)
+    width, height = v(0.72), v(0.58)
+    small = rock(v.rng, 0.16).scaled(0.36, 0.3, 0.34).at(0.56, -0.26, 0.42)
+    return [
+        ("stone", boulder.scaled(width, height, 0.62)),
+        ("stone", small),
+        ("moss", boulder.scaled(width * 0.88, height * 0.7, 0.55).at(y=0.25)),
+    ]
 
 
 def _crystal(v: Vary) -> Build:

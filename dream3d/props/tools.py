@@ -36,12 +36,12 @@ SHIELD = (
 
 
 def _sword(v: Vary) -> Build:
-    blade = lathe(((0.2, 0.0), (0.17, 0.88), (0.0, 1.12)), 4, faceted=True).yawed(45)
+    blade = lathe(((0.25, 0.0), (0.22, 0.84), (0.0, 1.1)), 4, faceted=True).yawed(45)
     return [
-        ("blade", blade.scaled(1.0, v(1.05), 0.5).at(y=0.52)),
-        ("guard", beveled_box(v(0.7), 0.16, 0.2, 0.04).at(y=0.42)),
-        ("handle", cylinder(0.085, 0.36, 10).at(y=0.12)),
-        ("guard", sphere(0.13, 10).at(y=0.1)),
+        ("blade", blade.scaled(1.0, v(1.05), 0.55).at(y=0.52)),
+        ("guard", beveled_box(v(0.78), 0.18, 0.24, 0.05).at(y=0.42)),
+        ("handle", cylinder(0.11, 0.36, 10).at(y=0.12)),
+        ("guard", sphere(0.16, 10).at(y=0.08)),
     ]
 
 
