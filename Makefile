@@ -12,6 +12,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 PROMPT ?= a red mushroom
+# Through the environment, so that quotes in a prompt reach the program as they are.
+export PROMPT
 CONFIG ?= standard
 OUT    ?= out
 BUILD  := build/kernels
@@ -20,7 +22,7 @@ INSTALLED := $(VENV)/.installed
 KERNELS   := dream3d/_kernels/libdream3d_cpu.so
 CUDA_TREE := $(shell find cuda -type f -not -path 'cuda/tests/*' 2>/dev/null)
 
-.PHONY: help setup demo test lint format types kernels test-cpp gpu-check bench gallery wheel clean
+.PHONY: help setup demo test test-python test-cpp lint format types kernels gpu-check bench gallery wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -49,12 +51,16 @@ $(KERNELS): $(CUDA_TREE) | $(INSTALLED)
 
 demo: setup  ## prompt -> .glb in out/: make demo PROMPT="a blue chair"
 	@mkdir -p $(OUT)
-	$(BIN)/dream3d generate "$(PROMPT)" --config $(CONFIG) \
-		-o "$(OUT)/$$(echo "$(PROMPT)" | tr -cs '[:alnum:]' '-' | sed 's/^-*//;s/-*$$//').glb"
+	name=$$(tr -cs '[:alnum:]' '-' <<< "$$PROMPT" | sed 's/^-*//; s/-*$$//' | cut -c -60)
+	file="$(OUT)/$${name:-asset}.glb"
+	$(BIN)/dream3d generate "$$PROMPT" --config $(CONFIG) -o "$$file" > /dev/null
+	echo "asset:   $$file"
+	echo "picture: $${file%.glb}.png"
 
-test: setup $(VENV)/.validator  ## all tests: Python, then C++
+test: test-cpp test-python  ## all tests
+
+test-python: setup $(VENV)/.validator  ## the Python tests: make test-python PYTEST_ARGS="-k cli"
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
-	$(MAKE) --no-print-directory test-cpp
 
 # The Khronos glTF validator, an npm package. Tests that need it say so when npm is missing.
 $(VENV)/.validator: tests/package.json
@@ -62,7 +68,7 @@ $(VENV)/.validator: tests/package.json
 	else echo "npm not found: the Khronos validator tests will be skipped" >&2; fi
 	touch $@
 
-test-cpp: setup  ## the kernels' own tests under ASan and UBSan
+test-cpp: setup  ## the kernels' own tests, plain and under sanitizers
 	@export PATH="$$PATH:$(CURDIR)/$(BIN)"
 	cmake -S cuda -B $(BUILD) -DD3D_TESTS=ON
 	cmake --build $(BUILD) -j $(JOBS)

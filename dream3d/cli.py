@@ -101,9 +101,9 @@ class Inspect:
     def run(self) -> int:
         """Print the facts about the file."""
         check_file(self.file, ".glb")
-        from dream3d.export.inspect import inspect_file
+        from dream3d.export.inspect import inspect
 
-        facts = inspect_file(self.file)
+        facts = asdict(inspect(self.file))
         if self.json:
             _print_json(facts)
         else:

@@ -13,7 +13,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import tyro
 import yaml
@@ -35,15 +35,9 @@ def overlay_names() -> list[str]:
     return sorted(path.stem for path in overlay_folder().glob("*.yaml"))
 
 
-def field_names(config_type: type = Config, prefix: str = "") -> list[str]:
+def field_names() -> list[str]:
     """All settings as dotted names, `section.field`."""
-    names: list[str] = []
-    for item in dataclasses.fields(config_type):
-        if isinstance(item.type, type) and dataclasses.is_dataclass(item.type):
-            names += field_names(item.type, f"{prefix}{item.name}.")
-        else:
-            names.append(prefix + item.name)
-    return names
+    return [name for name, _ in _fields(Config, "")]
 
 
 def overlay_tokens(name_or_file: str) -> list[str]:
@@ -152,10 +146,21 @@ def _complaint(token: str, command_type: type) -> str:
     if not token.startswith("-"):
         return f"argument {token!r}; quote a prompt of several words, and see --help"
     option = token.split("=", 1)[0]
-    known = [item.name for item in dataclasses.fields(command_type)] + field_names()
-    short = [name.rsplit(".", 1)[-1] for name in field_names()]
-    options = ["--" + name.replace("_", "-") for name in dict.fromkeys([*known, *short])]
+    options: list[str] = []
+    for name, aliases in _fields(command_type, ""):
+        options += ["--" + name.replace("_", "-"), *(alias for alias in aliases if alias.startswith("--"))]
     return f"option {option}{did_you_mean(option, options)}"
+
+
+def _fields(owner: type, prefix: str) -> Iterator[tuple[str, list[str]]]:
+    """(dotted name, everyday names) of every field of a dataclass and of the dataclasses in it."""
+    for name, annotation in get_type_hints(owner, include_extras=True).items():
+        core, *extras = get_args(annotation) if get_origin(annotation) is Annotated else [annotation]
+        if dataclasses.is_dataclass(core):
+            is_unnamed = any(getattr(extra, "name", None) == "" for extra in extras)
+            yield from _fields(cast(type, core), prefix if is_unnamed else f"{prefix}{name}.")
+        else:
+            yield prefix + name, [name for extra in extras for name in getattr(extra, "aliases", None) or ()]
 
 
 def _one_line(report: str) -> str:
@@ -171,7 +176,5 @@ def _one_line(report: str) -> str:
     # A refusal from a dataclass already names its option: drop the parser's name for the place.
     message = re.sub(r"^Error parsing \S*(?<!-)(?:__tyro|settings)\S*: ", "", message)
     message = re.sub(r"^Error parsing (\S+): ", r"\1: ", message)
-    message = re.sub(
-        r"invalid literal for int\(\) with base 10: (.*)", r"expected a whole number, got \1", message
-    )
-    return re.sub(r"could not convert string to float: (.*)", r"expected a number, got \1", message)
+    message = message.replace("invalid literal for int() with base 10:", "expected a whole number, got")
+    return message.replace("could not convert string to float:", "expected a number, got")

@@ -167,9 +167,30 @@ def test_other_kinds_of_field_are_read_by_the_same_rules() -> None:
 
 
 def test_every_setting_can_be_given_on_the_command_line() -> None:
-    for name, value in flat(dataclasses.asdict(Config())):
-        assert name in field_names()
-        assert generate(f"--{name.replace('_', '-')}={value}").settings == Config()
+    defaults = flat(dataclasses.asdict(Config()))
+    assert [name for name, _ in defaults] == field_names()
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in defaults]
+    assert generate(*options).settings == Config()
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("--sed=3", "unknown option --sed; did you mean '--seed'?"),
+        ("--target-face", "unknown option --target-face; did you mean '--target-faces'?"),
+        ("--hight", "unknown option --hight; did you mean '--height'?"),
+        ("--outptu", "unknown option --outptu; did you mean '--output'?"),
+        ("--coarse.nm-steps", "unknown option --coarse.nm-steps; did you mean '--coarse.num-steps'?"),
+        ("--num-steps", "unknown option --num-steps; did you mean '--coarse.num-steps'?"),
+        ("--zzzzzzzz", "unknown option --zzzzzzzz"),
+        ("-q", "unknown option -q"),
+        ("mushroom", "unknown argument 'mushroom'; quote a prompt of several words, and see --help"),
+    ],
+)
+def test_an_unknown_option_is_answered_with_the_nearest_known_one(option: str, says: str) -> None:
+    with pytest.raises(InputError) as caught:
+        generate(option)
+    assert str(caught.value) == says
 
 
 def test_the_nearest_known_word_is_suggested() -> None:

@@ -1,0 +1,57 @@
+"""Settings refuse what makes no sense, from Python as from the command line."""
+
+import dataclasses
+import typing
+
+import pytest
+
+from dream3d.config import BakeConfig, CoarseConfig, Config, ExportConfig, ExtractConfig
+from dream3d.errors import InputError
+
+
+@pytest.mark.parametrize("size", [64, 128, 256, 512, 1024, 2048, 4096])
+def test_texture_sizes_that_work(size: int) -> None:
+    assert BakeConfig(texture_size=size).texture_size == size
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "says"),
+    [
+        *[(BakeConfig, {"texture_size": size}, "power of two") for size in (-64, 0, 1, 32, 65, 1000, 8192)],
+        *[(ExtractConfig, {"target_faces": faces}, "between 4 and") for faces in (-1, 0, 3, 1_000_001)],
+        *[
+            (ExportConfig, {"height_m": height}, "between 0.001")
+            for height in (0.0, -1.0, 1e5, float("nan"), float("inf"))
+        ],
+        *[(Config, {"seed": seed}, "--seed must be between") for seed in (-1, 2**32)],
+        (CoarseConfig, {"num_steps": 0}, "at least 1"),
+        (CoarseConfig, {"num_views": 0}, ""),
+    ],
+)
+def test_impossible_values_are_refused_in_one_line(section: type, values: dict, says: str) -> None:
+    with pytest.raises(InputError) as caught:
+        section(**values)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def sections(config_type: type) -> list[type]:
+    hints = typing.get_type_hints(config_type)
+    inner = [hint for hint in hints.values() if dataclasses.is_dataclass(hint)]
+    return [config_type, *(section for hint in inner for section in sections(typing.cast(type, hint)))]
+
+
+@pytest.mark.parametrize("section", sections(Config))
+def test_every_section_is_frozen_documented_and_has_defaults(section: type) -> None:
+    made = section()
+    assert section.__doc__
+    assert not section.__doc__.startswith(f"{section.__name__}("), "dataclasses invent a docstring"
+    first = dataclasses.fields(section)[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(made, first, getattr(made, first))
+
+
+def test_settings_are_values() -> None:
+    assert Config() == Config()
+    assert Config(seed=1) != Config()
+    assert hash(Config()) == hash(Config())
