@@ -1,0 +1,54 @@
+"""Scenes and exact geometry for the rasteriser's tests, in float64 NumPy."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def perspective(fov_y_rad: float, near: float, far: float) -> Array:
+    """The OpenGL projection matrix for a square image, [4, 4]."""
+    focal = 1 / np.tan(fov_y_rad / 2)
+    return np.array(
+        [
+            [focal, 0, 0, 0],
+            [0, focal, 0, 0],
+            [0, 0, (far + near) / (near - far), 2 * far * near / (near - far)],
+            [0, 0, -1, 0],
+        ]
+    )
+
+
+def to_clip(points_camera: Array, projection: Array) -> Array:
+    """Camera-space points [V, 3] to clip space [V, 4], rounded to float32 as the kernel sees them."""
+    homogeneous = np.concatenate([points_camera, np.ones((len(points_camera), 1))], axis=1)
+    return (homogeneous @ projection.T).astype(np.float32).astype(np.float64)
+
+
+def pixel_centers_ndc(height: int, width: int) -> Array:
+    """[H, W, 2], x right and y up, row 0 on top."""
+    x = (np.arange(width) + 0.5) / width * 2 - 1
+    y = 1 - (np.arange(height) + 0.5) / height * 2
+    return np.stack(np.meshgrid(x, y), axis=-1)
+
+
+def edge_distance_px(corners_clip: Array, ndc: Array, size: int) -> Array:
+    """Distance in pixels from points [N, 2] to the nearest edge of triangles [N, 3, 4], square image."""
+    xyw = corners_clip[..., [0, 1, 3]]
+    lines = np.cross(xyw[:, [1, 2, 0]], xyw[:, [2, 0, 1]])  # [N, 3, 3]
+    values = lines[..., 0] * ndc[:, None, 0] + lines[..., 1] * ndc[:, None, 1] + lines[..., 2]
+    slope = np.linalg.norm(lines[..., :2], axis=-1)
+    return (np.abs(values) / np.maximum(slope, 1e-300)).min(axis=1) * size / 2
+
+
+def coverage_count(draw, corners_clip: Array, height: int, width: int) -> NDArray[np.int64]:
+    """How many triangles [T, 3, 4] cover each pixel, [H, W]: every triangle is drawn as a view of its own."""
+    positions = torch.tensor(corners_clip, dtype=torch.float32)
+    faces = torch.tensor([[0, 1, 2]], dtype=torch.int32)
+    return draw(positions, faces, height, width).mask.sum(0).cpu().numpy()
+
+
+def winding_sign(corners_clip: Array) -> Array:
+    """+1 for triangles [T, 3, 4] seen counter-clockwise, -1 clockwise, 0 edge-on."""
+    return np.sign(np.linalg.det(corners_clip[..., [0, 1, 3]]))
