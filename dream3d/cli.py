@@ -82,11 +82,12 @@ class Generate:
         if self.json:
             _print_json({"files": files, "metrics": metrics, "warnings": list(warnings)})
             return
-        for warning in warnings:
-            print(f"dream3d: warning: {warning}", file=sys.stderr)
-        print("\n".join(files))
-        if not self.quiet and "seconds" in metrics:
+        if self.quiet:  # else the progress has shown them
+            for warning in warnings:
+                print(f"dream3d: warning: {warning}", file=sys.stderr)
+        else:
             print(f"made in {format_seconds(metrics['seconds'])}", file=sys.stderr)
+        print("\n".join(files))
 
 
 @dataclass(frozen=True)
@@ -272,3 +273,7 @@ def _print_table(facts: dict[str, Any]) -> None:
     for name, value in facts.items():
         shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
         print(f"{name.replace('_', ' '):<{width}}  {shown}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import tyro
 
 from dream3d.errors import InputError
+from dream3d.inputs import check_prompt
 
 
 @dataclass(frozen=True)
@@ -203,3 +204,5 @@ class Config:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:
             raise InputError(f"--seed must be between 0 and {2**32 - 1}, not {self.seed}")
+        if self.negative_prompt:
+            check_prompt(self.negative_prompt, "negative prompt")

@@ -31,8 +31,6 @@ class ProgressLine:
         now = self.clock()
         if event.stage != self._stage:
             self._stage, self._started, self._shown = event.stage, now, float("-inf")
-            if not self.is_terminal:
-                self._shown = now
         if event.message:
             self._print(event.message)
         interval = SECONDS_BETWEEN_REDRAWS if self.is_terminal else SECONDS_BETWEEN_LOG_LINES

@@ -97,7 +97,8 @@ def test_make_lists_every_target() -> None:
 @pytest.mark.skipif(MAKE is None, reason="make is not installed")
 def test_a_prompt_reaches_the_program_as_it_is(tmp_path: Path) -> None:
     # The recipe's own lines, with the program replaced by one that shows what it was given.
-    prompt = """it's a "red" mushroom; $(touch x) `touch x` \\ $HOME"""
+    trap = tmp_path / "trap"
+    prompt = f"""it's a "red" mushroom; $(touch {trap}) `touch {trap}` \\ $HOME"""
     program = tmp_path / "bin" / "dream3d"
     program.parent.mkdir()
     program.write_text('#!/bin/sh\nprintf "%s\\n" "$@" >&2\n')
@@ -113,5 +114,5 @@ def test_a_prompt_reaches_the_program_as_it_is(tmp_path: Path) -> None:
     arguments += [f"OUT={tmp_path}", "PROMPT=" + prompt.replace("$", "$$")]
     done = make("demo", *arguments)
     assert done.stderr.splitlines()[:2] == ["generate", prompt]
-    assert f"picture: {tmp_path}/it-s-a-red-mushroom-touch-x-touch-x-HOME.png" in done.stdout
-    assert not (ROOT / "x").exists()
+    assert f"picture: {tmp_path}/it-s-a-red-mushroom-touch-" in done.stdout
+    assert not trap.exists()

@@ -78,6 +78,6 @@ def test_a_log_file_gets_few_lines_and_no_control_characters() -> None:
     stream = io.StringIO()
     events = [(float(step), Event("coarse", step, 35)) for step in range(36)] + [(36.0, Event("bake", 1, 1))]
     lines = run(stream, events)
-    assert [line.split()[0] for line in lines] == ["coarse"] * 4 + ["bake"]
+    assert [line.split()[0] for line in lines] == ["coarse"] * 5 + ["bake"]
     assert "\r" not in stream.getvalue()
     assert "\x1b" not in stream.getvalue()
