@@ -147,7 +147,7 @@ class _Run:
         jitter = torch.rand(len(cameras) * size * size, generator=self.generator).to(self.device)
         normals = self.config.roughness_weight > 0 and shading != "albedo"
         return render_volume(
-            self.field, self.occupancy, cameras, size, size, shading, self.config.step_size, jitter, normals
+            self.field, self.occupancy, cameras, size, size, shading, self.config.step_size * (self.prior.image_size / size), jitter, normals
         )
 
     def _images(self, render: Render) -> Tensor:

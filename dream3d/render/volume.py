@@ -18,6 +18,7 @@ from dream3d.scene.occupancy import OccupancyGrid
 from dream3d.scene.radiance_field import RadianceField
 
 _NORMAL_OPACITY = 0.1  # pixels fainter than this get no normal: it would be noise, and its light is invisible
+_HIDDEN_OPTICAL_DEPTH = 8.0  # samples behind this much contribute less than exp(-8) of their color
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def render_volume(
     if jitter is None:
         jitter = torch.full_like(origins[:, 0], 0.5)
     samples = ray_march(origins, directions, occupancy.occupied, occupancy.aabb, step_size, jitter)
-    albedo, opacity, depth, depth_variance = _integrate(field, origins, directions, samples)
+    samples, points = _drop_hidden(samples, occupancy, origins, directions)
+    albedo, opacity, depth, depth_variance = _integrate(field, samples, points)
     normals = torch.zeros_like(origins)
     factor = torch.ones_like(opacity)
     if with_normals or shading != "albedo":
@@ -84,13 +86,44 @@ def render_volume(
     )
 
 
-def _integrate(
-    field: RadianceField, origins: Tensor, directions: Tensor, samples: RaySamples
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Albedo [R, 3], opacity [R], depth [R] (all premultiplied) and depth variance [R] along rays [R, 3]."""
+@torch.no_grad()
+def _drop_hidden(
+    samples: RaySamples, occupancy: OccupancyGrid, origins: Tensor, directions: Tensor
+) -> tuple[RaySamples, Tensor]:
+    """Leave out samples behind what the occupancy grid knows to be opaque: most of a solid object.
+
+    Args:
+        samples: S samples of R rays.
+        occupancy: Its lower estimate of the density decides.
+        origins: [R, 3].
+        directions: [R, 3].
+
+    Returns:
+        The samples kept, a front part of each ray's, and their points [S', 3].
+    """
     ray = samples.ray_index.long()
-    t = 0.5 * (samples.t_starts + samples.t_ends)  # [S]
-    points = origins[ray] + t[:, None] * directions[ray]  # [S, 3]
+    points = torch.addcmul(origins[ray], samples.midpoints()[:, None], directions[ray])  # [S, 3]
+    floor = occupancy.density_floor.flatten()[occupancy.cells_of(points)]
+    optical_depth = floor * (samples.t_ends - samples.t_starts)
+    total = optical_depth.cumsum(0, dtype=torch.float64)  # over all rays; exact enough in double precision
+    before = total - optical_depth
+    starts, counts = samples.packed_info.long().unbind(1)
+    at_start = before[starts.clamp_max(max(len(before) - 1, 0))] if len(before) else before.new_zeros(len(starts))
+    kept = before - at_start[ray] < _HIDDEN_OPTICAL_DEPTH
+    index = kept.nonzero()[:, 0]
+    kept_before = kept.cumsum(0)
+    ends = torch.cat([kept_before.new_zeros(1), kept_before])
+    new_starts = ends[starts]
+    packed = torch.stack([new_starts, ends[starts + counts] - new_starts], dim=1).to(torch.int32)
+    fewer = RaySamples(samples.t_starts[index], samples.t_ends[index], samples.ray_index[index], packed)
+    return fewer, points[index]
+
+
+def _integrate(
+    field: RadianceField, samples: RaySamples, points: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Albedo [R, 3], opacity [R], depth [R] (all premultiplied) and depth variance [R] along rays."""
+    t = samples.midpoints()  # [S]
     density, albedo = field.density_and_albedo(points)
     values = torch.cat([albedo, (t * t)[:, None]], dim=1)  # [S, 4]
     result = composite(density, values, samples.t_starts, samples.t_ends, samples.packed_info)

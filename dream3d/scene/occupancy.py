@@ -25,8 +25,11 @@ class OccupancyGrid:
         inside = centers.norm(dim=-1) < SCENE_RADIUS
         self._cells = inside.nonzero()[:, 0]  # [N], the cells inside the sphere
         self._centers = centers[self._cells]  # [N, 3]
-        self.density = torch.full((len(self._cells),), torch.inf, device=device)  # [N]
-        self.occupied = inside.view(resolution, resolution, resolution).to(torch.uint8)  # [X, Y, Z]
+        self._inside = inside.view(resolution, resolution, resolution).float()  # [X, Y, Z]
+        self._peak = torch.zeros(len(self._cells), device=device)  # [N], decaying maximum of the density
+        self.occupied = self._inside.to(torch.uint8)  # [X, Y, Z]
+        # A lower estimate of the density: the least of a cell and its neighbours when last measured.
+        self.density_floor = torch.zeros_like(self._inside)  # [X, Y, Z]
 
     @property
     def aabb(self) -> tuple[float, float, float, float, float, float]:
@@ -51,25 +54,34 @@ class OccupancyGrid:
         noise = torch.rand(self._centers.shape, generator=generator).to(self._centers.device)
         points = self._centers + (noise - 0.5) * (2.0 / self.resolution)
         fresh = field.density(points)
-        old = torch.where(self.density.isinf(), torch.zeros_like(fresh), self.density)
-        self.density = torch.maximum(old * decay, fresh)
-        mask = torch.zeros(self.resolution**3, device=fresh.device)
-        mask[self._cells] = (self.density > threshold).float()
-        grown = _grow(mask.view(1, 1, self.resolution, self.resolution, self.resolution)).view(-1)
-        inside = torch.zeros_like(grown)
-        inside[self._cells] = grown[self._cells]
-        self.occupied = inside.view(self.resolution, self.resolution, self.resolution).to(torch.uint8)
+        self._peak = torch.maximum(self._peak * decay, fresh)
+        grown = _grow(self._to_grid((self._peak > threshold).float()))
+        self.occupied = (grown * self._inside).to(torch.uint8)
+        self.density_floor = -_grow(self._to_grid(-fresh))
 
     def fraction(self) -> float:
         """Share of the cells inside the sphere that are occupied."""
         return float(self.occupied.sum()) / len(self._cells)
 
+    def cells_of(self, points: Tensor) -> Tensor:
+        """Flat cell indices [N], int64, of `points` [N, 3]; points outside the box get the nearest cell."""
+        position = ((points + 1.0) * (0.5 * self.resolution)).clamp(0.0, self.resolution - 1.0).long()
+        return (position[:, 0] * self.resolution + position[:, 1]) * self.resolution + position[:, 2]
 
-def _grow(mask: Tensor) -> Tensor:
-    """Dilate a mask [1, 1, X, Y, Z] of zeros and ones by one cell along each axis."""
+    def _to_grid(self, values: Tensor) -> Tensor:
+        """Spread values [N] of the cells inside the sphere over the grid [X, Y, Z], zero elsewhere."""
+        grid = values.new_zeros(self.resolution**3)
+        grid[self._cells] = values
+        return grid.view(self.resolution, self.resolution, self.resolution)
+
+
+def _grow(grid: Tensor) -> Tensor:
+    """Maximum over each cell of [X, Y, Z] and its 26 neighbours, one axis at a time."""
     for axis in range(3):
-        kernel = [1, 1, 1]
-        kernel[axis] = 3
-        padding = [size // 2 for size in kernel]
-        mask = torch.nn.functional.max_pool3d(mask, kernel, stride=1, padding=padding)
-    return mask
+        size = grid.shape[axis]
+        inner = torch.maximum(grid.narrow(axis, 1, size - 1), grid.narrow(axis, 0, size - 1))
+        first, last = grid.narrow(axis, 0, 1), grid.narrow(axis, size - 1, 1)
+        before = torch.cat([first, inner], dim=axis)  # maximum with the cell before
+        after = torch.cat([inner, last], dim=axis)  # maximum with the cell after
+        grid = torch.maximum(before, after)
+    return grid
