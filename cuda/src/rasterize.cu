@@ -126,16 +126,14 @@ void rasterize(const D3dRasterizeParams& p, const D3dLaunch& launch) {
   const int64_t pixels = p.num_views * p.height * p.width;
   if (pixels == 0) return;
   const DeviceGuard guard(launch);
-  const cudaStream_t stream = stream_of(launch);
-  check_cuda(cudaMemsetAsync(p.z_buffer, 0xff, static_cast<size_t>(pixels) * sizeof(uint64_t), stream),
-             "clear depth");
+  check_cuda(
+      cudaMemsetAsync(p.z_buffer, 0xff, static_cast<size_t>(pixels) * sizeof(uint64_t), stream_of(launch)),
+      "rasterize: clear depth");
   if (p.num_triangles > 0) {
     const dim3 grid(grid_blocks(p.num_triangles, kBlock), static_cast<unsigned>(p.num_views));
-    scan_triangles<<<grid, kBlock, 0, stream>>>(p);
-    check_launch("rasterize: scan");
+    launch_kernel("rasterize: scan", scan_triangles, grid, kBlock, launch, p);
   }
-  resolve_pixels<<<grid_blocks(pixels, kBlock), kBlock, 0, stream>>>(p);
-  check_launch("rasterize: resolve");
+  launch_kernel("rasterize: resolve", resolve_pixels, grid_blocks(pixels, kBlock), kBlock, launch, p);
 }
 
 }  // namespace

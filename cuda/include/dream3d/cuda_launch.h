@@ -1,4 +1,5 @@
-// Helpers of the CUDA drivers: device guard, error checks, grid size. Included by .cu files only.
+// Helpers of the CUDA drivers: device guard, launches, error checks, grid size. Included by .cu files only. Kernels
+// are launched through launch_kernel() alone, so that tests/emulated can run the same drivers on a host.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -17,9 +18,6 @@ inline void check_cuda(cudaError_t status, const char* what) {
   }
 }
 
-// Call after every launch: reports a bad configuration without waiting for the kernel.
-inline void check_launch(const char* kernel) { check_cuda(cudaGetLastError(), kernel); }
-
 // Makes the launch's device current and puts the previous one back.
 class DeviceGuard {
  public:
@@ -36,6 +34,14 @@ class DeviceGuard {
 };
 
 inline cudaStream_t stream_of(const D3dLaunch& launch) { return static_cast<cudaStream_t>(launch.stream); }
+
+// Queues kernel(args...) on the launch's stream. A bad configuration is reported at once; nothing is waited for.
+template <class... Params, class... Args>
+void launch_kernel(const char* name, void (*kernel)(Params...), dim3 grid, unsigned block,
+                   const D3dLaunch& launch, const Args&... args) {
+  kernel<<<grid, block, 0, stream_of(launch)>>>(args...);
+  check_cuda(cudaGetLastError(), name);
+}
 
 // Blocks for a grid-stride loop over `count` items (at least 1, at most 2^20).
 inline unsigned grid_blocks(int64_t count, int64_t block_size) {
