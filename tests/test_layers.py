@@ -262,3 +262,10 @@ def test_inheritance_is_one_deep() -> None:
 
 def test_modules_are_named_for_what_they_hold() -> None:
     assert [str(path.relative_to(ROOT)) for path in FILES if path.stem.lstrip("_") in VAGUE_NAMES] == []
+
+
+def test_every_folder_is_a_package_that_says_what_it_is_for() -> None:
+    for folder in {path.parent for path in FILES}:
+        source = folder / "__init__.py"
+        assert source.is_file(), f"{folder} lacks __init__.py"
+        assert ast.get_docstring(ast.parse(source.read_text())), source

@@ -1,0 +1,1 @@
+"""From images to gradients by way of a frozen diffusion prior."""

@@ -1,0 +1,1 @@
+"""From what is optimised to images: volume and surface rendering, shading. No parameters live here."""

@@ -1,0 +1,1 @@
+"""What is optimised: the radiance field, its occupancy grid, and backgrounds."""
