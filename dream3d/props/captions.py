@@ -23,10 +23,12 @@ Value = TypeVar("Value")  # Python 3.11 has no type parameter syntax
 SIZES: tuple[str, ...] = ("tall", "short", "wide", "slim")
 SIZE_SPELLINGS: dict[str, str] = {"thin": "slim"}
 PREFIXES: tuple[str, ...] = ("a 3d model of", "3d model of", "low poly", "a low poly")
-MASS_NOUNS: frozenset[str] = frozenset(  # parts that take no article
-    """bread canvas clay coffee dough fabric fire frosting fur glass glaze ice icing iron jelly leather light
-    liquid meat metal moss paper salad sand skin snow soup stone trim water wax wood wool wrapping""".split()
-)
+PARTS_WITHOUT_ARTICLE = """
+    bread canvas clay coffee dough fabric fire frosting fur glass glaze ice icing iron jelly leather
+    light liquid meat metal moss paper salad sand skin snow soup stone trim water wax wood wool
+    wrapping
+"""
+MASS_NOUNS: frozenset[str] = frozenset(PARTS_WITHOUT_ARTICLE.split())
 FILLERS: frozenset[str] = frozenset(
     ["a", "an", "the", "of", "with", "and", "that", "is", "has", "in", "3d", "model", "low", "poly"]
 )
@@ -186,5 +188,5 @@ def _match(
 
 
 def _singulars(word: str) -> tuple[str, ...]:
-    """The word itself, its stems without a plural ending, and its plural (a part may be named in the plural)."""
+    """The word, its stems without a plural ending, and its plural: some parts are named in the plural."""
     return word, word.removesuffix("s"), word.removesuffix("es"), word.removesuffix("ies") + "y", word + "s"

@@ -114,7 +114,7 @@ def _cake(v: Vary) -> Build:
     return [
         ("icing", lathe(((0.66, 0.46), (0.66, 0.6), (0.58, 0.68)), 20)),
         *parts(ring(drip, 9), "icing"),
-        ("sponge", cylinder(0.62, 0.55, 20)),
+        ("sponge", cylinder(v(0.62, 0.04), 0.55, 20)),
         ("candle", cylinder(0.1, 0.34, 10).at(y=0.64)),
         ("flame", ellipsoid(0.11, 0.17, 0.11, 10).at(y=1.12)),
         ("plate", frustum(0.62, 0.86, 0.1, 20).at(y=-0.1)),

@@ -68,7 +68,7 @@ def _chest(v: Vary) -> Build:
         *parts(pair(strap), "trim"),
         *parts(pair(box(0.17, 0.52, depth * 1.06).at(x=width * 0.36)), "trim"),
         ("trim", box(width * 1.03, 0.12, depth * 1.04).at(y=0.44)),
-        ("lock", beveled_box(0.28, 0.3, 0.16, 0.03).at(y=0.36, z=depth / 2 + 0.03)),
+        ("lock", beveled_box(0.34, 0.38, 0.2, 0.04).at(y=0.3, z=depth / 2 + 0.03)),
     ]
 
 
