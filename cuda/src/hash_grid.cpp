@@ -1,8 +1,9 @@
 #include "dream3d/hash_grid.h"
 
 #include <algorithm>
-#include <cstring>
 
+#include "dream3d/api.h"
+#include "dream3d/hash_grid_lanes.h"
 #include "dream3d/hash_grid_levels.h"
 #include "dream3d/parallel.h"
 #include "dream3d/status.h"
@@ -10,71 +11,112 @@
 namespace dream3d {
 namespace {
 
-constexpr int64_t kChunk = 2048;  // points per task: their rows of the output stay in the second-level cache
+constexpr int64_t kChunkPoints = 16 * kTilePoints;  // points per task
 
-template <int F>
-void encode_chunk(const D3dHashGridParams& p, int64_t begin, int64_t end) {
-  const int64_t stride = static_cast<int64_t>(p.levels.num_levels) * F;
-  for (int l = 0; l < p.levels.num_levels; ++l) {
-    const HashGridLevel level = hash_grid_level(p.levels, l);
-    for (int64_t i = begin; i < end; ++i) {
-      hash_grid_encode<F>(p.points + 3 * i, p.table + level.offset * F, level,
-                          p.encoded + i * stride + l * F);
-    }
+template <class Body>
+inline void for_each_tile(const float* points, int64_t begin, int64_t end, const Body& body) {
+  PointTile tile;
+  for (; begin < end; begin += kTilePoints) {
+    tile.load(points, begin, std::min<int64_t>(begin + kTilePoints, end));
+    body(tile, begin);
   }
 }
 
-// One owner per table row, so no two threads write to the same memory and every row's sum runs over the
-// points in order, whatever the number of threads. A level is split into shards of rows when there are more
-// threads than levels.
 template <int F>
-void scatter_table(const D3dHashGridBackwardParams& p, int n_threads) {
-  const int num_levels = p.levels.num_levels;
-  const int64_t stride = static_cast<int64_t>(num_levels) * F;
-  const int shards = std::max(1, (n_threads + num_levels - 1) / num_levels);
-  parallel_for(static_cast<int64_t>(num_levels) * shards, n_threads, [&](int64_t task) {
-    const int l = static_cast<int>(task / shards);
-    const HashGridLevel level = hash_grid_level(p.levels, l);
-    const auto shard = static_cast<uint32_t>(task % shards);
-    const auto first = static_cast<uint32_t>(static_cast<uint64_t>(level.size) * shard / shards);
-    const auto last = static_cast<uint32_t>(static_cast<uint64_t>(level.size) * (shard + 1) / shards);
-    float* table = p.grad_table + level.offset * F;
-    std::fill(table + static_cast<int64_t>(first) * F, table + static_cast<int64_t>(last) * F, 0.0f);
-    for (int64_t i = 0; i < p.num_points; ++i) {
-      const float* grad = p.grad_encoded + i * stride + l * F;
-      hash_grid_table_vjp(p.points + 3 * i, level, [&](uint32_t row, float weight) {
-        if (row < first || row >= last) return;
-        for (int f = 0; f < F; ++f) table[static_cast<int64_t>(row) * F + f] += weight * grad[f];
+struct EncodeChunk {
+  const D3dHashGridParams& p;
+  int64_t begin, end;
+
+  template <class L>
+  inline void run() const {
+    const int num_levels = p.levels.num_levels;
+    alignas(64) float features[F * kTilePoints];
+    for_each_tile(p.points, begin, end, [&](const PointTile& tile, int64_t first) {
+      for (int l = 0; l < num_levels; ++l) {
+        encode_tile<L, F>(tile, hash_grid_level(p.levels, l), p.table, features, kTilePoints);
+        float* encoded = p.encoded + (first * num_levels + l) * F;
+        for (int i = 0; i < tile.count; ++i) {
+          for (int f = 0; f < F; ++f) encoded[i * num_levels * F + f] = features[f * kTilePoints + i];
+        }
+      }
+    });
+  }
+};
+
+template <int F>
+struct ScatterOwned {
+  const D3dHashGridBackwardParams& p;
+  const TableOwners& owners;
+  int owner;
+
+  template <class L>
+  inline void run() const {
+    const int64_t stride = static_cast<int64_t>(p.levels.num_levels) * F;
+    owners.for_each(owner, p.levels, [&](const HashGridLevel& level, int, uint32_t first, uint32_t last) {
+      float* rows = p.grad_table + level.offset * F;
+      std::fill(rows + static_cast<int64_t>(first) * F, rows + static_cast<int64_t>(last) * F, 0.0f);
+    });
+    for_each_tile(p.points, 0, p.num_points, [&](const PointTile& tile, int64_t begin) {
+      owners.for_each(owner, p.levels, [&](const HashGridLevel& level, int l, uint32_t first, uint32_t last) {
+        scatter_tile<L, F>(tile, level, p.grad_encoded + begin * stride + l * F, stride, first, last,
+                           p.grad_table);
       });
-    }
+    });
+  }
+};
+
+template <int F>
+struct PointGradientChunk {
+  const D3dHashGridBackwardParams& p;
+  int64_t begin, end;
+
+  template <class L>
+  inline void run() const {
+    const int64_t stride = static_cast<int64_t>(p.levels.num_levels) * F;
+    for_each_tile(p.points, begin, end, [&](const PointTile& tile, int64_t first) {
+      for (int i = 0; i < tile.count; i += L::kWidth) {
+        typename L::Float point[3], grad_point[3] = {};
+        tile.template lanes<L>(i, point);
+        const int lanes = std::min(L::kWidth, tile.count - i);
+        for (int l = 0; l < p.levels.num_levels; ++l) {
+          const HashGridLevel level = hash_grid_level(p.levels, l);
+          typename L::Float grad[F] = {};
+          for (int lane = 0; lane < lanes; ++lane) {
+            for (int f = 0; f < F; ++f)
+              grad[f][lane] = p.grad_encoded[(first + i + lane) * stride + l * F + f];
+          }
+          const GatherRows<L, F> gather{p.table + level.offset * F};
+          hash_grid_point_vjp<L, F>(point, level, gather, grad, grad_point);
+        }
+        for (int lane = 0; lane < lanes; ++lane) {
+          for (int a = 0; a < 3; ++a) p.grad_points[3 * (first + i + lane) + a] = grad_point[a][lane];
+        }
+      }
+    });
+  }
+};
+
+template <int F>
+void forward(const D3dHashGridParams& p, int n_threads) {
+  const InstructionSet instructions = instruction_set();
+  parallel_for_chunks(p.num_points, kChunkPoints, n_threads, [&](int64_t begin, int64_t end) {
+    run_lanes(instructions, EncodeChunk<F>{p, begin, end});
   });
 }
 
 template <int F>
-void gather_points(const D3dHashGridBackwardParams& p, int64_t begin, int64_t end) {
-  const int64_t stride = static_cast<int64_t>(p.levels.num_levels) * F;
-  std::fill(p.grad_points + 3 * begin, p.grad_points + 3 * end, 0.0f);
-  for (int l = 0; l < p.levels.num_levels; ++l) {
-    const HashGridLevel level = hash_grid_level(p.levels, l);
-    for (int64_t i = begin; i < end; ++i) {
-      hash_grid_point_vjp<F>(p.points + 3 * i, p.table + level.offset * F, level,
-                             p.grad_encoded + i * stride + l * F, p.grad_points + 3 * i);
-    }
-  }
-}
-
-template <int F>
-void forward(const D3dHashGridParams& p, int n_threads) {
-  parallel_for_chunks(p.num_points, kChunk, n_threads,
-                      [&](int64_t begin, int64_t end) { encode_chunk<F>(p, begin, end); });
-}
-
-template <int F>
 void backward(const D3dHashGridBackwardParams& p, int n_threads) {
-  if (p.grad_table != nullptr) scatter_table<F>(p, n_threads);
+  const InstructionSet instructions = instruction_set();
+  if (p.grad_table != nullptr) {
+    const TableOwners owners(p.levels.num_levels, n_threads);
+    parallel_for(owners.count, n_threads, [&](int64_t owner) {
+      run_lanes(instructions, ScatterOwned<F>{p, owners, static_cast<int>(owner)});
+    });
+  }
   if (p.grad_points != nullptr) {
-    parallel_for_chunks(p.num_points, kChunk, n_threads,
-                        [&](int64_t begin, int64_t end) { gather_points<F>(p, begin, end); });
+    parallel_for_chunks(p.num_points, kChunkPoints, n_threads, [&](int64_t begin, int64_t end) {
+      run_lanes(instructions, PointGradientChunk<F>{p, begin, end});
+    });
   }
 }
 

@@ -1,14 +1,17 @@
-// Multi-resolution hash grid (Mueller et al. 2022), one point and one level at a time.
+// Multi-resolution hash grid (Mueller et al. 2022): one level, one point per lane.
 //
 // Level l divides the unit cube into R^3 cells with features at the (R+1)^3 vertices. A point reads the eight
 // vertices of its cell and blends them trilinearly. Vertices are stored row by row (x fastest) where they fit
 // into the level's rows, and hashed with the paper's primes (1, 2654435761, 805459861) otherwise.
 // Points are clamped to the cube. Nothing wraps around: x = 1 is the last vertex.
+//
+// Corners are numbered 0 to 7; bit 0 is x, bit 1 is y, bit 2 is z.
 #pragma once
 
 #include <cstdint>
 
 #include "dream3d/common.h"
+#include "dream3d/lanes.h"
 
 namespace dream3d {
 
@@ -20,106 +23,126 @@ struct HashGridLevel {
 };
 
 // Where a point lies in a level.
+template <class L>
 struct HashGridCell {
-  uint32_t corner[3];  // lowest vertex of the cell
-  float fraction[3];   // position inside the cell, in [0, 1]
+  typename L::Uint corner[3];     // lowest vertex of the cell
+  typename L::Float fraction[3];  // position inside the cell, in [0, 1]
 };
 
-// A NaN coordinate gives a valid cell and a NaN fraction, so nothing is read out of range and the result is
-// NaN.
-D3D_HOST_DEVICE inline HashGridCell hash_grid_cell(const float point[3], int32_t resolution) {
-  HashGridCell cell;
+// A NaN coordinate gives a valid cell and a NaN fraction: nothing is read out of range and the result is NaN.
+template <class L>
+D3D_HOST_DEVICE inline HashGridCell<L> hash_grid_cell(const typename L::Float point[3], int32_t resolution) {
+  using V = typename L::Float;
+  const V last = broadcast<V>(static_cast<float>(resolution - 1));
+  HashGridCell<L> cell;
   for (int axis = 0; axis < 3; ++axis) {
-    float x = point[axis];
-    x = x < 0.0f ? 0.0f : x;
-    x = x > 1.0f ? 1.0f : x;
-    const float position = x * static_cast<float>(resolution);
-    const float last = static_cast<float>(resolution - 1);
-    const int32_t index = position < last ? static_cast<int32_t>(position) : resolution - 1;
-    cell.corner[axis] = static_cast<uint32_t>(index);
-    cell.fraction[axis] = position - static_cast<float>(index);
+    V x = point[axis];
+    x = L::select(x < 0.0f, V{}, x);
+    x = L::select(x > 1.0f, broadcast<V>(1.0f), x);
+    const V position = x * static_cast<float>(resolution);
+    cell.corner[axis] = L::to_uint(L::select(position < last, position, last));
+    cell.fraction[axis] = position - L::to_float(cell.corner[axis]);
   }
   return cell;
 }
 
-D3D_HOST_DEVICE inline uint32_t hash_grid_row(const HashGridLevel& level, uint32_t x, uint32_t y,
-                                              uint32_t z) {
+// Table rows (within the level) of the eight corners.
+template <class L>
+D3D_HOST_DEVICE inline void hash_grid_rows(const HashGridLevel& level, const HashGridCell<L>& cell,
+                                           typename L::Uint rows[8]) {
+  using U = typename L::Uint;
   if (level.hashed) {
-    return (x ^ (y * 2654435761u) ^ (z * 805459861u)) & (level.size - 1u);
+    const U x[2] = {cell.corner[0], cell.corner[0] + 1u};
+    const U y[2] = {cell.corner[1] * 2654435761u, (cell.corner[1] + 1u) * 2654435761u};
+    const U z[2] = {cell.corner[2] * 805459861u, (cell.corner[2] + 1u) * 805459861u};
+    for (int c = 0; c < 8; ++c) rows[c] = (x[c & 1] ^ y[(c >> 1) & 1] ^ z[c >> 2]) & (level.size - 1u);
+    return;
   }
   const uint32_t stride = static_cast<uint32_t>(level.resolution) + 1u;
-  return x + stride * (y + stride * z);
-}
-
-// Table row (within the level) of corner 0..7; bit 0 is x, bit 1 is y, bit 2 is z.
-D3D_HOST_DEVICE inline uint32_t hash_grid_corner_row(const HashGridLevel& level, const HashGridCell& cell,
-                                                     int corner) {
-  return hash_grid_row(level, cell.corner[0] + (corner & 1), cell.corner[1] + ((corner >> 1) & 1),
-                       cell.corner[2] + (corner >> 2));
-}
-
-D3D_HOST_DEVICE inline float hash_grid_corner_weight(const HashGridCell& cell, int corner) {
-  const float wx = (corner & 1) ? cell.fraction[0] : 1.0f - cell.fraction[0];
-  const float wy = (corner & 2) ? cell.fraction[1] : 1.0f - cell.fraction[1];
-  const float wz = (corner & 4) ? cell.fraction[2] : 1.0f - cell.fraction[2];
-  return wx * wy * wz;
-}
-
-// features[f] = sum over corners of weight * table row. table: [size, F] of this level.
-template <int F>
-D3D_HOST_DEVICE inline void hash_grid_encode(const float point[3], const float* table,
-                                             const HashGridLevel& level, float features[F]) {
-  const HashGridCell cell = hash_grid_cell(point, level.resolution);
-  for (int f = 0; f < F; ++f) {
-    features[f] = 0.0f;
-  }
-  for (int corner = 0; corner < 8; ++corner) {
-    const float weight = hash_grid_corner_weight(cell, corner);
-    const float* row = table + static_cast<int64_t>(hash_grid_corner_row(level, cell, corner)) * F;
-    for (int f = 0; f < F; ++f) {
-      features[f] += weight * row[f];
-    }
+  const U base = cell.corner[0] + (cell.corner[1] + cell.corner[2] * stride) * stride;
+  for (int c = 0; c < 8; ++c) {
+    const uint32_t bits = static_cast<uint32_t>(c);
+    rows[c] = base + ((bits & 1u) + ((bits >> 1) & 1u) * stride + (bits >> 2) * (stride * stride));
   }
 }
 
-// Gradient to the table: calls add(row, weight) for the eight corners; the caller scales by the upstream
-// gradient and decides how to accumulate (owner-only on the CPU, atomic on the GPU).
-template <typename Add>
-D3D_HOST_DEVICE inline void hash_grid_table_vjp(const float point[3], const HashGridLevel& level, Add&& add) {
-  const HashGridCell cell = hash_grid_cell(point, level.resolution);
+template <class L>
+D3D_HOST_DEVICE inline typename L::Float hash_grid_weight(const HashGridCell<L>& cell, int corner) {
+  typename L::Float weight[3];
+  for (int axis = 0; axis < 3; ++axis) {
+    weight[axis] = (corner >> axis) & 1 ? cell.fraction[axis] : 1.0f - cell.fraction[axis];
+  }
+  return weight[0] * weight[1] * weight[2];
+}
+
+// features[f] = sum over corners of weight * table row. gather(rows, values) reads one row of F values per lane.
+template <class L, int F, class Gather>
+D3D_HOST_DEVICE inline void hash_grid_encode(const typename L::Float point[3], const HashGridLevel& level,
+                                             const Gather& gather, typename L::Float features[F]) {
+  const HashGridCell<L> cell = hash_grid_cell<L>(point, level.resolution);
+  typename L::Uint rows[8];
+  hash_grid_rows<L>(level, cell, rows);
+  for (int f = 0; f < F; ++f) features[f] = typename L::Float{};
   for (int corner = 0; corner < 8; ++corner) {
-    add(hash_grid_corner_row(level, cell, corner), hash_grid_corner_weight(cell, corner));
+    typename L::Float values[F];
+    gather(rows[corner], values);
+    const typename L::Float weight = hash_grid_weight<L>(cell, corner);
+    for (int f = 0; f < F; ++f) features[f] += weight * values[f];
   }
 }
 
-// Gradient to the point, added to grad_point. Zero along an axis on which the point was clamped.
-template <int F>
-D3D_HOST_DEVICE inline void hash_grid_point_vjp(const float point[3], const float* table,
-                                                const HashGridLevel& level, const float grad_features[F],
-                                                float grad_point[3]) {
-  const HashGridCell cell = hash_grid_cell(point, level.resolution);
-  float upstream[8];  // upstream gradient dotted with each corner's features
+// The gradient to the table adds weights[corner] * grad_features to rows[corner]. How that is accumulated is the
+// caller's business: by the one owner of a row on the CPU, with atomics on the GPU.
+template <class L>
+D3D_HOST_DEVICE inline void hash_grid_table_vjp(const typename L::Float point[3], const HashGridLevel& level,
+                                                typename L::Uint rows[8], typename L::Float weights[8]) {
+  const HashGridCell<L> cell = hash_grid_cell<L>(point, level.resolution);
+  hash_grid_rows<L>(level, cell, rows);
+  for (int corner = 0; corner < 8; ++corner) weights[corner] = hash_grid_weight<L>(cell, corner);
+}
+
+// Adds the gradient to the point. It is zero along an axis on which the point was clamped.
+template <class L, int F, class Gather>
+D3D_HOST_DEVICE inline void hash_grid_point_vjp(const typename L::Float point[3], const HashGridLevel& level,
+                                                const Gather& gather,
+                                                const typename L::Float grad_features[F],
+                                                typename L::Float grad_point[3]) {
+  using V = typename L::Float;
+  const HashGridCell<L> cell = hash_grid_cell<L>(point, level.resolution);
+  typename L::Uint rows[8];
+  hash_grid_rows<L>(level, cell, rows);
+  V upstream[8];  // gradient to each corner's weight
   for (int corner = 0; corner < 8; ++corner) {
-    const float* row = table + static_cast<int64_t>(hash_grid_corner_row(level, cell, corner)) * F;
-    upstream[corner] = 0.0f;
-    for (int f = 0; f < F; ++f) {
-      upstream[corner] += grad_features[f] * row[f];
-    }
+    V values[F];
+    gather(rows[corner], values);
+    upstream[corner] = V{};
+    for (int f = 0; f < F; ++f) upstream[corner] += grad_features[f] * values[f];
   }
   for (int axis = 0; axis < 3; ++axis) {
-    if (point[axis] < 0.0f || point[axis] > 1.0f) {
-      continue;
-    }
-    const int other = axis == 0 ? 1 : 0;
-    const int third = axis == 2 ? 1 : 2;
-    float slope = 0.0f;
+    const int u = axis == 0 ? 1 : 0;
+    const int v = axis == 2 ? 1 : 2;
+    V slope = V{};
     for (int corner = 0; corner < 8; ++corner) {
-      const float wo = (corner >> other) & 1 ? cell.fraction[other] : 1.0f - cell.fraction[other];
-      const float wt = (corner >> third) & 1 ? cell.fraction[third] : 1.0f - cell.fraction[third];
-      slope += ((corner >> axis) & 1 ? 1.0f : -1.0f) * wo * wt * upstream[corner];
+      const V wu = (corner >> u) & 1 ? cell.fraction[u] : 1.0f - cell.fraction[u];
+      const V wv = (corner >> v) & 1 ? cell.fraction[v] : 1.0f - cell.fraction[v];
+      const V term = wu * wv * upstream[corner];
+      slope = (corner >> axis) & 1 ? slope + term : slope - term;
     }
-    grad_point[axis] += slope * static_cast<float>(level.resolution);
+    slope = slope * static_cast<float>(level.resolution);
+    slope = L::select(point[axis] < 0.0f, V{}, slope);
+    grad_point[axis] += L::select(point[axis] > 1.0f, V{}, slope);
   }
 }
+
+// Reads one row of F values for one lane.
+template <int F>
+struct GatherRow {
+  const float* table;  // [size, F] of the level
+
+  D3D_HOST_DEVICE inline void operator()(uint32_t row, float values[F]) const {
+    const float* entry = table + static_cast<int64_t>(row) * F;
+    for (int f = 0; f < F; ++f) values[f] = entry[f];
+  }
+};
 
 }  // namespace dream3d
