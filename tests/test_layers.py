@@ -1,6 +1,7 @@
 """The direction of imports and the budgets of CONTRIBUTING.md, read from the source with ast."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,10 +46,10 @@ def unit_of(module: str) -> str:
     return [*module.split("."), ""][1]
 
 
-def imports_of(source: str, module: str, is_package: bool = False) -> set[str]:
-    """Every dream3d module that the source imports, wherever in the file the import stands."""
+def imports_of(tree: ast.Module, module: str, is_package: bool = False) -> set[str]:
+    """Every dream3d module that a file imports, wherever in it the import stands."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -68,15 +69,21 @@ def edges() -> Iterator[tuple[str, str]]:
         module = module_name(path)
         if module == "dream3d":
             continue
-        for imported in imports_of(path.read_text(), module, path.name == "__init__.py"):
+        for imported in imports_of(tree_of(path), module, path.name == "__init__.py"):
             if imported != "dream3d":
                 yield module, imported
 
 
-def trees(paths: list[Path]) -> Iterator[tuple[Path, ast.AST]]:
-    """Every file with its syntax tree."""
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text())
+
+
+def trees(paths: list[Path]) -> Iterator[tuple[Path, ast.Module]]:
+    """Every file, relative to the repository, with its syntax tree."""
     for path in paths:
-        yield path.relative_to(ROOT), ast.parse(path.read_text())
+        yield path.relative_to(ROOT), tree_of(path)
 
 
 def imports_ctypes(node: ast.AST) -> bool:
@@ -117,7 +124,7 @@ def calls(paths: list[Path]) -> Iterator[tuple[str, str]]:
     ],
 )
 def test_the_reader_of_imports_sees_every_form(source: str, expected: set[str]) -> None:
-    assert imports_of(source, "dream3d.render.volume") == expected
+    assert imports_of(ast.parse(source), "dream3d.render.volume") == expected
 
 
 def test_every_unit_has_a_layer() -> None:
@@ -268,4 +275,4 @@ def test_every_folder_is_a_package_that_says_what_it_is_for() -> None:
     for folder in {path.parent for path in FILES}:
         source = folder / "__init__.py"
         assert source.is_file(), f"{folder} lacks __init__.py"
-        assert ast.get_docstring(ast.parse(source.read_text())), source
+        assert ast.get_docstring(tree_of(source)), source
