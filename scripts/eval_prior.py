@@ -1,10 +1,10 @@
 """Look at a prior in 2D, before any 3D: a sheet of samples, and whether it obeys the camera.
 
-    python scripts/eval_prior.py --prior props --sheet sheet.png          # rows: families, columns: azimuths, colours
-    python scripts/eval_prior.py --prior props --azimuths 16              # camera obedience on asymmetric families
+    python scripts/eval_prior.py --prior props --sheet sheet.png    # a row per family: azimuths, then colors
+    python scripts/eval_prior.py --prior props --azimuths 16        # camera obedience, asymmetric families
 
-Camera obedience: sample a family at a known azimuth, find the azimuth of the best-matching ground-truth render
-(lowest squared error over RGBA, several instances), report the circular error. Chance is 90 degrees.
+Camera obedience: sample a family at a known azimuth, find the azimuth of the best-matching ground-truth
+render (lowest squared error over RGBA, several instances), report the circular error. Chance is 90 degrees.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from torch import Tensor
 from dream3d.cameras import Cameras, orbit
 from dream3d.prior import Prior
 from dream3d.prior.sampling import sample_images
-from dream3d.props import COLORS, FAMILIES, PropSpec, is_held_out, make_prop
+from dream3d.props import COLORS, FAMILIES, PropSpec, make_prop
 
 ELEVATION_DEG, DISTANCE, FOV_Y_DEG = 20.0, 3.05, 40.0
 NUM_INSTANCES = 6
@@ -51,7 +51,7 @@ def azimuth_errors(prior: Prior, family: str, num_azimuths: int, scale: float) -
     grid = [360.0 * k / AZIMUTH_GRID for k in range(AZIMUTH_GRID)]
     truth = ground_truth(family, views(grid), NUM_INSTANCES)
     errors = []
-    for azimuth, sample in zip(asked, samples):
+    for azimuth, sample in zip(asked, samples, strict=True):
         distance = ((truth - sample) ** 2).mean((2, 3, 4)).min(0).values
         best = grid[int(distance.argmin())]
         errors.append(abs((best - azimuth + 180.0) % 360.0 - 180.0))
@@ -84,6 +84,7 @@ def sheet(prior: Prior, families: list[str], path: Path, scale: float) -> None:
 
 
 def main() -> None:
+    """Read the options and measure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,14 +1,14 @@
-"""The built-in prior's network and tokenizer, as diffusers and transformers classes, and its folder on disk."""
+"""The built-in prior's network and tokenizer as diffusers and transformers classes, and its folder."""
 
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from dream3d.prior.conditioning import RAY_CHANNELS, VIEW_FEATURES
@@ -21,13 +21,17 @@ TEXT_WIDTH = 128
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
-def make_unet() -> UNet2DConditionModel:
-    """About 16 M parameters; attention only at 8x8, text and view in every residual block."""
+def make_unet(channels: tuple[int, int, int] = (64, 128, 256)) -> UNet2DConditionModel:
+    """About 16 M parameters; attention only at 8x8, text and view in every residual block.
+
+    Args:
+        channels: Width at 32x32, 16x16 and 8x8; multiples of 16.
+    """
     unet = UNet2DConditionModel(
         sample_size=LATENT_SIZE,
         in_channels=LATENT_CHANNELS + RAY_CHANNELS,
         out_channels=LATENT_CHANNELS,
-        block_out_channels=(64, 128, 256),
+        block_out_channels=channels,
         down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
         layers_per_block=1,
@@ -72,10 +76,15 @@ def make_tokenizer(words: tuple[str, ...], folder: Path) -> CLIPTokenizer:
     }
     result = CLIPTokenizer(**tokens, model_max_length=MAX_TOKENS)
     result.save_pretrained(folder)
+    return load_tokenizer(folder)
+
+
+def load_tokenizer(folder: Path) -> CLIPTokenizer:
+    """Read a saved tokenizer back."""
     return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
 
 
-def make_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+def make_text_encoder(tokenizer: Any) -> CLIPTextModel:
     """A two-layer CLIP text model over the small vocabulary."""
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
@@ -112,10 +121,10 @@ def save_prior(
     tokenizer: CLIPTokenizer,
     card: dict[str, Any],
 ) -> None:
-    """Write a whole prior folder (bf16 UNet, fp16-safe text encoder in fp32) and swap it in at once."""
+    """Write a whole prior folder in the precision of its parts and swap it in at once."""
     staging = folder.with_name(folder.name + ".staging")
     shutil.rmtree(staging, ignore_errors=True)
-    unet.to(torch.bfloat16).save_pretrained(staging / "unet", safe_serialization=True)
+    unet.save_pretrained(staging / "unet", safe_serialization=True)
     encoder.save_pretrained(staging / "text_encoder", safe_serialization=True)
     tokenizer.save_pretrained(staging / "tokenizer")
     make_scheduler().save_pretrained(staging / "scheduler")

@@ -1,10 +1,11 @@
 """Train the built-in prior on renders of the procedural props; stop and go on at any time.
 
-    python scripts/train_prior.py --minutes 60 --work runs/prior            # start, or go on with --resume
-    python scripts/train_prior.py --minutes 15 --work runs/prior --resume --anneal   # end: lower the rate to zero
+    python scripts/train_prior.py --minutes 60 --work runs/prior             # start
+    python scripts/train_prior.py --minutes 60 --work runs/prior --resume    # go on
+    python scripts/train_prior.py --minutes 15 --work runs/prior --resume --anneal    # end: rate goes to zero
 
-The work folder holds the exact training state (safetensors and JSON), a log with a held-out loss, and `release/`,
-the prior folder made of the averaged weights; copy that one to assets/priors/props.
+The work folder holds the exact training state (safetensors and JSON), a log with a held-out loss, and
+`release/`, the prior folder made of the averaged weights; copy that one to assets/priors/props.
 """
 
 import argparse
@@ -12,10 +13,19 @@ import json
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
+from muon import muon_step
 from prior_data import TRAINED_FAMILIES, Batch, PropViews, known_words
-from prior_model import make_scheduler, make_text_encoder, make_tokenizer, make_unet, save_prior
+from prior_model import (
+    load_tokenizer,
+    make_scheduler,
+    make_text_encoder,
+    make_tokenizer,
+    make_unet,
+    save_prior,
+)
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -26,8 +36,10 @@ from dream3d.prior.conditioning import ray_map, view_vector
 from dream3d.prior.text import MAX_TOKENS
 from dream3d.props import vocabulary
 
-LEARNING_RATE = 4e-4
-WARM_UP_STEPS = 300
+LEARNING_RATE = 4e-4  # AdamW: vectors, embeddings, first and last convolution
+MUON_LEARNING_RATE = 1e-3  # all other matrices and convolutions
+WEIGHT_DECAY = 0.01
+WARM_UP_STEPS = 150
 EMA_DECAY = 0.9995
 TIMESTEP_EXPONENT = 0.6  # t = T u^0.6 with u uniform: biased towards high noise.
 HELD_OUT_SEED = 2**31 - 1
@@ -36,19 +48,30 @@ HELD_OUT_SEED = 2**31 - 1
 class Trainer:
     """Networks in compute precision, float32 master weights with AdamW and their moving average."""
 
-    def __init__(self, work: Path, device: torch.device):
+    def __init__(self, work: Path, device: torch.device, resume: bool):
         self.device = device
         self.work = work
-        self.tokenizer = make_tokenizer(vocabulary(), work / "tokenizer")
-        torch.manual_seed(0)
-        self.encoder = make_text_encoder(self.tokenizer).to(device)
-        self.unet = make_unet().to(device, torch.bfloat16, memory_format=torch.channels_last)
+        # A resumed run keeps its tokens even where the families' words have changed since.
+        self.tokenizer = (
+            load_tokenizer(work / "tokenizer") if resume else make_tokenizer(vocabulary(), work / "tokenizer")
+        )
+        torch.manual_seed(0)  # noqa: TID251 - diffusers and transformers initialise from the global state
+        self.encoder: Any = make_text_encoder(self.tokenizer)
+        self.unet: Any = make_unet()
+        self.encoder.to(device)
+        self.unet.to(device, torch.bfloat16, memory_format=torch.channels_last)
         self.alphas_cumprod = make_scheduler().alphas_cumprod.to(device)
         self.weights = [*self.unet.parameters(), *self.encoder.parameters()]
         self.masters = [w.detach().float().clone().requires_grad_(True) for w in self.weights]
         self.averages = [m.detach().clone() for m in self.masters]
+        names = [*dict(self.unet.named_parameters()), *dict(self.encoder.named_parameters())]
+        by_muon = [_is_hidden_matrix(n, m) for n, m in zip(names, self.masters, strict=True)]
+        self.momenta = [
+            torch.zeros_like(m) if chosen else None for m, chosen in zip(self.masters, by_muon, strict=True)
+        ]
+        self.rest = [m for m, chosen in zip(self.masters, by_muon, strict=True) if not chosen]
         self.optimizer = torch.optim.AdamW(
-            self.masters, lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+            self.rest, lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=WEIGHT_DECAY, fused=True
         )
         self.step = 0
 
@@ -88,25 +111,29 @@ class Trainer:
         for weight in self.weights:
             weight.grad = None
         loss.backward()
-        for master, weight in zip(self.masters, self.weights):
+        for master, weight in zip(self.masters, self.weights, strict=True):
             assert weight.grad is not None
             master.grad = weight.grad.float()
         torch.nn.utils.clip_grad_norm_(self.masters, 1.0)
-        warm_up = min(1.0, (self.step + 1) / WARM_UP_STEPS)
-        self.optimizer.param_groups[0]["lr"] = LEARNING_RATE * warm_up * rate_scale
+        rate = rate_scale * min(1.0, (self.step + 1) / WARM_UP_STEPS)
+        self.optimizer.param_groups[0]["lr"] = LEARNING_RATE * rate
         self.optimizer.step()
+        for master, momentum in zip(self.masters, self.momenta, strict=True):
+            if momentum is not None and master.grad is not None:
+                muon_step(master.data, master.grad, momentum, MUON_LEARNING_RATE * rate, WEIGHT_DECAY)
         with torch.no_grad():
-            torch._foreach_copy_([w.data for w in self.weights], [m.data for m in self.masters])
             decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
-            torch._foreach_lerp_(self.averages, [m.data for m in self.masters], 1 - decay)
+            for average, master in zip(self.averages, self.masters, strict=True):
+                average.lerp_(master, 1 - decay)
+        self.use_averages(False)
         self.step += 1
         return loss.item()
 
     def use_averages(self, on: bool) -> None:
         """Put the averaged (or back the trained) weights into the networks."""
-        source = self.averages if on else [m.data for m in self.masters]
         with torch.no_grad():
-            torch._foreach_copy_([w.data for w in self.weights], source)
+            for weight, source in zip(self.weights, self.averages if on else self.masters, strict=True):
+                weight.copy_(source)
 
     @torch.no_grad()
     def held_out_loss(self, batches: list[Batch]) -> float:
@@ -119,12 +146,12 @@ class Trainer:
     def save(self, seconds: float, images_per_step: int) -> None:
         """Write the state and the release folder, each swapped in whole."""
         tensors: dict[str, Tensor] = {}
-        for index, master in enumerate(self.masters):
+        tensors = {f"master.{i}": m.data for i, m in enumerate(self.masters)}
+        tensors |= {f"average.{i}": a for i, a in enumerate(self.averages)}
+        tensors |= {f"momentum.{i}": m for i, m in enumerate(self.momenta) if m is not None}
+        for index, master in enumerate(self.rest):
             moments = self.optimizer.state[master]
-            tensors[f"{index}.master"] = master.data
-            tensors[f"{index}.average"] = self.averages[index]
-            tensors[f"{index}.exp_avg"] = moments["exp_avg"]
-            tensors[f"{index}.exp_avg_sq"] = moments["exp_avg_sq"]
+            tensors |= {f"{key}.{index}": moments[key] for key in ("exp_avg", "exp_avg_sq")}
         facts = {"step": self.step, "seconds": seconds, "images_seen": self.step * images_per_step}
         staging = self.work / "state.staging.safetensors"
         save_file(
@@ -144,12 +171,16 @@ class Trainer:
         facts = json.loads((self.work / "facts.json").read_text())
         self.step = facts["step"]
         for index, master in enumerate(self.masters):
-            master.data.copy_(tensors[f"{index}.master"])
-            self.averages[index].copy_(tensors[f"{index}.average"])
+            master.data.copy_(tensors[f"master.{index}"])
+            self.averages[index].copy_(tensors[f"average.{index}"])
+            momentum = self.momenta[index]
+            if momentum is not None:
+                momentum.copy_(tensors[f"momentum.{index}"])
+        for index, master in enumerate(self.rest):
             self.optimizer.state[master] = {
                 "step": torch.tensor(float(self.step)),
-                "exp_avg": tensors[f"{index}.exp_avg"].to(self.device),
-                "exp_avg_sq": tensors[f"{index}.exp_avg_sq"].to(self.device),
+                "exp_avg": tensors[f"exp_avg.{index}"].to(self.device),
+                "exp_avg_sq": tensors[f"exp_avg_sq.{index}"].to(self.device),
             }
         self.use_averages(False)
         return facts["seconds"]
@@ -173,7 +204,13 @@ class Trainer:
         }
 
 
+def _is_hidden_matrix(name: str, weight: Tensor) -> bool:
+    """Whether Muon updates this weight: matrices between learned features, not those at the borders."""
+    return weight.ndim >= 2 and not any(part in name for part in ("embedding.weight", "conv_in", "conv_out"))
+
+
 def main() -> None:
+    """Read the options and train."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -183,20 +220,21 @@ def main() -> None:
     parser.add_argument(
         "--anneal", action="store_true", help="lower the learning rate to zero over this call"
     )
-    parser.add_argument("--batch", type=int, default=16, help="images per step")
+    parser.add_argument("--batch", type=int, default=24, help="images per step")
     parser.add_argument("--views", type=int, default=2, help="views rendered of each prop")
     parser.add_argument("--workers", type=int, default=1, help="rendering processes")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads of the network")
     parser.add_argument("--save-every", type=float, default=5.0, help="minutes between saves")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
 
-    trainer = Trainer(args.work, torch.device(args.device))
+    trainer = Trainer(args.work, torch.device(args.device), args.resume)
     seconds_before = trainer.load() if args.resume else 0.0
     law = CameraLaw()
     held_out_views = PropViews(HELD_OUT_SEED, 32, 1, 64, law)
     held_out = [held_out_views[i] for i in range(4)]
-    torch.set_num_threads(2 if args.device == "cpu" else 4)
+    torch.set_num_threads(args.threads)
     views = PropViews(0, args.batch, args.views, 64, law)
     loader = DataLoader(
         views,
