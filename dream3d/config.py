@@ -60,7 +60,8 @@ class BakeConfig:
     texture_size: Annotated[int, tyro.conf.arg(aliases=["--texture-size"])] = 512
     """Side of the square base colour texture in texels, a power of two."""
     padding_texels: int = 4
-    """Texels kept free between the charts of the UV atlas."""
+    """Free texels around each chart of the UV atlas, against bleeding in mip-maps; fewer in small
+    textures."""
     samples: int = 5
     """Samples of the field along the normal of each texel; 1 reads the color on the surface itself."""
     depth: float = 0.04
@@ -113,7 +114,7 @@ class FieldConfig:
     hidden_size: int = 32
     """Width of the network's only hidden layer."""
     density_scale: float = 20.0
-    """Density per unit length at a softplus of 1."""
+    """Density per unit length at a softplus of 1, at the start."""
     blob_strength: float = 5.0
     """Initial density logit at the center."""
     blob_radius: float = 0.5
@@ -154,13 +155,15 @@ class CoarseConfig:
     """Adam's learning rate of the hash table."""
     network_learning_rate: float = 2e-3
     """Adam's learning rate of the network."""
+    sharpening: float = 4.0
+    """Factor by which the field's density scale grows over the middle half of the run: fog becomes surface."""
     half_size_until: float = 0.25
     """Share of the steps rendered at half the prior's resolution."""
     step_size: float = 2.0 / 96.0
     """Distance between samples along a ray in scene units."""
     shaded_share: float = 0.3
     """Share of the steps, after the first fifth, that are lit instead of showing plain albedo."""
-    depth_spread_weight: float = 0.1
+    depth_spread_weight: float = 2.0
     """Weight of the variance of depth along rays."""
     entropy_weight: float = 0.02
     """Weight of the entropy of the opacity, late in the run."""

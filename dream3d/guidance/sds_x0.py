@@ -1,9 +1,10 @@
 """Score distillation in x0 form: images in, their gradient out.
 
-The prior denoises a noised render twice, with and without the text; classifier-free guidance and its rescaling
-(Lin et al. 2023, "Common diffusion noise schedules and sample steps are flawed", section 3.4) give the image the
-prior would rather see, and the loss is half the squared distance to it (MVDream, Shi et al. 2023, section 4.2).
-For one noise level this is SDS (Poole et al. 2022, equation 3) with the weight sigma / alpha.
+The prior denoises a noised render twice, with and without the text. Classifier-free guidance and its
+rescaling (Lin et al. 2023, "Common diffusion noise schedules and sample steps are flawed", section 3.4) give
+the image the prior would rather see; the loss is half the squared distance to it (MVDream, Shi et al. 2023,
+section 4.2). For one noise level this is SDS (Poole et al. 2022, equation 3) with the weight
+sigma / alpha.
 """
 
 from dataclasses import dataclass
@@ -99,8 +100,8 @@ def guided_x0(x0_text: Tensor, x0_uncond: Tensor, config: GuidanceConfig) -> Ten
     Args:
         x0_text: [B, c, h, w].
         x0_uncond: [B, c, h, w].
-        config: `scale` s in x0_uncond + s (x0_text - x0_uncond), and `rescale` between 0 (off) and 1 (the spread,
-            taken over all views together, equals that of `x0_text`).
+        config: `scale` s in x0_uncond + s (x0_text - x0_uncond), and `rescale` between 0 (off) and 1 (the
+            spread, taken over all views together, equals that of `x0_text`).
 
     Returns:
         [B, c, h, w].

@@ -6,6 +6,7 @@ there. An empty, full or non-finite field is noticed early and started again wit
 
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,15 +15,33 @@ from dream3d.cameras import Cameras
 from dream3d.config import CoarseConfig
 from dream3d.errors import RunError
 from dream3d.events import Event, OnEvent, ignore
-from dream3d.guidance.sds_x0 import Guidance, sds_x0
+from dream3d.guidance.sds_x0 import DenoisingPrior, Guidance, sds_x0
 from dream3d.optimize import regularizers, schedules
 from dream3d.optimize.health import Problem, diagnose
-from dream3d.prior import Prior, TextEmbedding
+from dream3d.prior import TextEmbedding
 from dream3d.render.shading import Shading
 from dream3d.render.volume import Render, render_volume
 from dream3d.scene.background import over_background, random_solid_background
 from dream3d.scene.occupancy import OccupancyGrid
 from dream3d.scene.radiance_field import RadianceField
+
+
+class RenderablePrior(DenoisingPrior, Protocol):
+    """A prior that says what to render for it; `dream3d.prior.Prior` is one."""
+
+    @property
+    def image_size(self) -> int:
+        """Side of its square images in pixels."""
+        ...
+
+    @property
+    def image_channels(self) -> int:
+        """4 for premultiplied RGBA, 3 for opaque RGB."""
+        ...
+
+    def sample_cameras(self, num_groups: int, generator: torch.Generator) -> Cameras:
+        """Groups of four views around the object, drawn from the law the prior was trained on."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +64,7 @@ class CoarseResult:
 
 
 def optimize_coarse(
-    prior: Prior,
+    prior: RenderablePrior,
     embedding: TextEmbedding,
     config: CoarseConfig,
     generator: torch.Generator,
@@ -83,7 +102,8 @@ def optimize_coarse(
         message = f"the field is {problem} after {run.step} steps: starting again with another seed"
         on_event(Event("coarse", 0, config.num_steps, message))
     raise RunError(
-        f"the field came out {problem} in each of {config.max_restarts + 1} attempts: try another --seed or prompt"
+        f"the field came out {problem} in each of {config.max_restarts + 1} attempts: "
+        "try another --seed or prompt"
     )
 
 
@@ -92,7 +112,7 @@ class _Run:
 
     def __init__(
         self,
-        prior: Prior,
+        prior: RenderablePrior,
         embedding: TextEmbedding,
         config: CoarseConfig,
         generator: torch.Generator,
@@ -114,6 +134,7 @@ class _Run:
     def optimize(self, on_event: OnEvent) -> Problem | None:
         """Run all steps; stop early and say why where the field is beyond hope."""
         while self.step < self.config.num_steps:
+            self.field.density_scale = schedules.density_scale(self.step, self.config)
             if self.step % self.config.occupancy_interval == 0:
                 self.occupancy.update(self.field, self.config.occupancy_threshold, 0.6, self.generator)
             render, loss = self.do_step()
@@ -132,7 +153,7 @@ class _Run:
         render = self._render(cameras, shading)
         images = self._images(render)
         guidance = self._ask_prior(images, cameras, shading)
-        penalty = self._regularize(render, cameras)
+        penalty = self._regularize(render)
         surrogate = (images * guidance.gradient).sum() + penalty
         self.optimizer.zero_grad(set_to_none=True)
         surrogate.backward()
@@ -147,7 +168,15 @@ class _Run:
         jitter = torch.rand(len(cameras) * size * size, generator=self.generator).to(self.device)
         normals = self.config.roughness_weight > 0 and shading != "albedo"
         return render_volume(
-            self.field, self.occupancy, cameras, size, size, shading, self.config.step_size * (self.prior.image_size / size), jitter, normals
+            self.field,
+            self.occupancy,
+            cameras,
+            size,
+            size,
+            shading,
+            self.config.step_size * (self.prior.image_size / size),
+            jitter,
+            normals,
         )
 
     def _images(self, render: Render) -> Tensor:
@@ -187,7 +216,7 @@ class _Run:
             return "albedo"
         return "textureless" if draw < 0.5 * self.config.shaded_share else "shaded"
 
-    def _regularize(self, render: Render, cameras: Cameras) -> Tensor:
+    def _regularize(self, render: Render) -> Tensor:
         """All regularizers, weighted, on the scale of the guidance loss (a sum over an image's pixels)."""
         config = self.config
         certainty = schedules.regularizer_factor(self.step, config.num_steps)

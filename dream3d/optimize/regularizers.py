@@ -1,10 +1,9 @@
 """Small losses that say what a good field looks like whatever the prompt.
 
-All are sums over an image's pixels divided by the number of images, the scale of the guidance loss. Images that
-are rendered smaller count as if they had the prior's size.
+All are means over the pixels of all images. The loop multiplies them by the number of pixels of one image at
+the prior's size, which puts them on the scale of the guidance loss whatever the size of the render.
 """
 
-import torch
 from torch import Tensor
 
 from dream3d.render.volume import Render

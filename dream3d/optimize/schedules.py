@@ -34,3 +34,12 @@ def is_shaded_phase(step: int, config: CoarseConfig) -> bool:
 def regularizer_factor(step: int, num_steps: int) -> float:
     """Factor on the regularizers that demand certainty: none while the shape forms, all at three quarters."""
     return ramp(step - num_steps // 4, num_steps // 2, 0.0, 1.0)
+
+
+def density_scale(step: int, config: CoarseConfig) -> float:
+    """Density scale of the field, growing geometrically from a quarter to three quarters of the run.
+
+    A soft field lets gradients reach far while the shape forms; a dense one has thin surfaces.
+    """
+    progress = ramp(step - config.num_steps // 4, config.num_steps // 2, 0.0, 1.0)
+    return config.radiance_field.density_scale * config.sharpening**progress

@@ -6,7 +6,6 @@ sRGB encoding multiply by the encoded factor instead, which is the same for a pu
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from dream3d.math import normalize

@@ -18,7 +18,7 @@ from dream3d.scene.occupancy import OccupancyGrid
 from dream3d.scene.radiance_field import RadianceField
 
 _NORMAL_OPACITY = 0.1  # pixels fainter than this get no normal: it would be noise, and its light is invisible
-_HIDDEN_OPTICAL_DEPTH = 8.0  # samples behind this much contribute less than exp(-8) of their color
+_HIDDEN_OPTICAL_DEPTH = 5.5  # samples behind this much count for less than one 8-bit step of color
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,7 @@ def _drop_hidden(
     total = optical_depth.cumsum(0, dtype=torch.float64)  # over all rays; exact enough in double precision
     before = total - optical_depth
     starts, counts = samples.packed_info.long().unbind(1)
-    at_start = before[starts.clamp_max(max(len(before) - 1, 0))] if len(before) else before.new_zeros(len(starts))
-    kept = before - at_start[ray] < _HIDDEN_OPTICAL_DEPTH
+    kept = before - before[starts[ray]] < _HIDDEN_OPTICAL_DEPTH
     index = kept.nonzero()[:, 0]
     kept_before = kept.cumsum(0)
     ends = torch.cat([kept_before.new_zeros(1), kept_before])
@@ -137,8 +136,8 @@ def _surface_normals(
 ) -> Tensor:
     """Unit normals [R, 3] at the expected surface points, from differences of the density logit.
 
-    Four points on a tetrahedron around each surface point give the gradient (Quilez, "normals for an SDF"). The
-    result is differentiable to the field's parameters, not to the place where it is taken.
+    Four points on a tetrahedron around each surface point give the gradient (Quilez, "normals for an SDF").
+    The result is differentiable to the field's parameters, not to the place where it is taken.
     """
     seen = (opacity > _NORMAL_OPACITY).nonzero()[:, 0]  # [P]
     normals = torch.zeros_like(origins)

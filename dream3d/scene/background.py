@@ -21,7 +21,7 @@ def random_solid_background(
 
 
 def over_background(color_srgb: Tensor, opacity: Tensor, background_srgb: Tensor) -> Tensor:
-    """Put premultiplied images over a background (Porter and Duff 1984), in sRGB encoding as the priors see it.
+    """Put premultiplied images over a background (Porter and Duff 1984), in sRGB encoding as priors see it.
 
     Args:
         color_srgb: [B, H, W, 3], premultiplied by the opacity.

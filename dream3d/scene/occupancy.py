@@ -1,4 +1,4 @@
-"""Which cells of the scene may hold something, so that rays skip the rest (Mueller et al. 2022, section E.2)."""
+"""Which cells of the scene may hold something: rays skip the rest (Mueller et al. 2022, section E.2)."""
 
 import torch
 from torch import Tensor

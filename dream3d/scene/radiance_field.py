@@ -1,7 +1,7 @@
 """The radiance field: a hash grid and a small network that give density and albedo anywhere in the scene.
 
-The density starts as a soft ball ("blob", Magic3D, Lin et al. 2023, section 4), so that the first renders show
-one solid thing in the middle and the first gradients have something to carve.
+The density starts as a soft ball ("blob", Magic3D, Lin et al. 2023, section 4), so that the first renders
+show one solid thing in the middle and the first gradients have something to carve.
 """
 
 import math
@@ -20,6 +20,9 @@ class RadianceField(nn.Module):
     """Density and albedo as a function of position, inside the sphere of radius 1.
 
     Density is `density_scale * softplus(raw + blob)`, albedo is a sigmoid in sRGB encoding.
+
+    Attributes:
+        density_scale: Density per unit length at a softplus of 1; the larger, the thinner the surfaces.
     """
 
     def __init__(self, config: FieldConfig, generator: torch.Generator | None = None) -> None:
@@ -31,6 +34,7 @@ class RadianceField(nn.Module):
         """
         super().__init__()
         self.config = config
+        self.density_scale = config.density_scale
         self.levels = hash_grid_levels(
             config.num_levels,
             config.features_per_level,
@@ -78,7 +82,7 @@ class RadianceField(nn.Module):
         return self._density(raw[:, 0] + self._blob(points)), torch.sigmoid(raw[:, 1:])
 
     def _density(self, logit: Tensor) -> Tensor:
-        return self.config.density_scale * functional.softplus(logit)
+        return self.density_scale * functional.softplus(logit)
 
     def _blob(self, points: Tensor) -> Tensor:
         """Initial density logit [N]: positive inside the blob, falling linearly with the radius."""
@@ -87,6 +91,6 @@ class RadianceField(nn.Module):
 
 
 def _kaiming(rows: int, columns: int, generator: torch.Generator | None) -> Tensor:
-    """Weights [rows, columns], uniform with the variance that keeps ReLU activations' scale (He et al. 2015)."""
+    """Weights [rows, columns], uniform, variance kept through a ReLU (He et al. 2015)."""
     bound = math.sqrt(6.0 / columns)
     return torch.empty(rows, columns).uniform_(-bound, bound, generator=generator)

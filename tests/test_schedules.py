@@ -1,0 +1,63 @@
+from itertools import pairwise
+
+import pytest
+
+from dream3d.config import CoarseConfig, GuidanceConfig
+from dream3d.optimize import schedules
+from dream3d.optimize.health import diagnose
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 160, 400])
+def test_timesteps_stay_in_range_and_only_fall(num_steps):
+    bounds = [schedules.timestep_bounds(step, num_steps, 1000, GuidanceConfig()) for step in range(num_steps)]
+    assert all(0 <= low <= high <= 999 for low, high in bounds)
+    for (low, high), (next_low, next_high) in pairwise(bounds):
+        assert next_low <= low
+        assert next_high <= high
+    assert bounds[0] == (round(0.7 * 999), round(0.98 * 999))
+
+
+def test_timesteps_end_where_the_settings_say():
+    config = GuidanceConfig(t_max_end=0.5, t_min_end=0.1)
+    assert schedules.timestep_bounds(400, 400, 1000, config) == (100, 500)
+
+
+@pytest.mark.parametrize("num_steps", [1, 7, 400])
+def test_learning_rate_is_positive_and_ends_low(num_steps):
+    factors = [schedules.learning_rate_factor(step, num_steps) for step in range(num_steps)]
+    assert all(0.0 < factor <= 1.0 for factor in factors)
+    if num_steps > 10:
+        assert max(factors) == 1.0
+        assert factors[-1] == pytest.approx(0.1, abs=0.01)
+
+
+def test_render_size_is_half_and_then_whole():
+    config = CoarseConfig(num_steps=100, half_size_until=0.25)
+    assert [schedules.render_size(step, 64, config) for step in (0, 24, 25, 99)] == [32, 32, 64, 64]
+    always_whole = CoarseConfig(num_steps=100, half_size_until=0.0)
+    assert schedules.render_size(0, 64, always_whole) == 64
+
+
+def test_regularizers_come_late_and_stay():
+    factors = [schedules.regularizer_factor(step, 400) for step in range(401)]
+    assert factors[:101] == [0.0] * 101
+    assert factors == sorted(factors)
+    assert factors[300:] == [1.0] * 101
+
+
+@pytest.mark.parametrize(
+    ("step", "opacity", "loss", "problem"),
+    [
+        (200, 0.2, 100.0, None),
+        (200, 0.015, 100.0, None),  # a sword from its edge
+        (200, 0.001, 100.0, "empty"),
+        (200, 0.95, 100.0, "full"),
+        (5, 0.0, 100.0, None),  # too early to say
+        (5, 1.0, 100.0, None),
+        (0, 0.2, float("nan"), "not finite"),
+        (0, 0.2, float("inf"), "not finite"),
+        (200, float("nan"), 100.0, "not finite"),
+    ],
+)
+def test_diagnosis(step, opacity, loss, problem):
+    assert diagnose(step, 400, opacity, loss) == problem

@@ -1,0 +1,104 @@
+"""Score distillation against a Gaussian prior, whose denoiser is known in closed form."""
+
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from oracle_prior import cosine_schedule
+from torch import Tensor
+
+from dream3d.cameras import orbit
+from dream3d.config import GuidanceConfig
+from dream3d.guidance.sds_x0 import guided_x0, sds_x0
+
+CAMERAS = orbit([0.0, 90.0], 10.0, 3.0, 40.0)
+PLAIN = GuidanceConfig(scale=1.0, rescale=0.0)
+
+
+@dataclass
+class GaussianPrior:
+    """Clean latents are N(mean, spread^2) given the text and N(0, 1) without; E[x_0 | x_t] is linear."""
+
+    mean: float = 0.3
+    spread: float = 0.5
+    alphas_cumprod: Tensor = field(default_factory=lambda: cosine_schedule(1000).double())
+
+    def encode(self, images: Tensor) -> Tensor:
+        return 3.0 * images.permute(0, 3, 1, 2) - 1.0
+
+    def denoise(self, noisy: Tensor, timestep: int, mean: float, spread: float) -> Tensor:
+        alpha_bar = self.alphas_cumprod[timestep]
+        gain = spread**2 * alpha_bar.sqrt() / (alpha_bar * spread**2 + 1.0 - alpha_bar)
+        return mean + gain * (noisy - alpha_bar.sqrt() * mean)
+
+    def predict_x0(self, noisy, timesteps, embedding, cameras, shading):
+        timestep = int(timesteps[0])
+        return self.denoise(noisy, timestep, self.mean, self.spread), self.denoise(noisy, timestep, 0.0, 1.0)
+
+
+def ask(prior, images, timestep, config, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return sds_x0(prior, images, None, CAMERAS, "albedo", timestep, config, generator)
+
+
+@pytest.mark.parametrize("timestep", [20, 400, 990])
+@pytest.mark.parametrize("scale", [1.0, 7.5])
+def test_gradient_is_the_guided_gaussian_residual_through_the_encoder(timestep, scale):
+    prior = GaussianPrior()
+    images = torch.rand(2, 4, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    latents = prior.encode(images)
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0)).double()
+    alpha_bar = prior.alphas_cumprod[timestep]
+    noisy = alpha_bar.sqrt() * latents + (1 - alpha_bar).sqrt() * noise
+    text, uncond = prior.predict_x0(noisy, [timestep], None, None, None)
+    residual = latents - (uncond + scale * (text - uncond))
+    result = ask(prior, images, timestep, GuidanceConfig(scale=scale, rescale=0.0))
+    expected = 3.0 * residual.permute(0, 2, 3, 1) / 2  # the encoder's slope, two images
+    torch.testing.assert_close(result.gradient, expected, rtol=1e-12, atol=1e-12)
+    assert result.loss == pytest.approx(float(0.5 * residual.square().sum() / 2), rel=1e-12)
+
+
+def test_expected_gradient_pulls_to_the_mean_by_the_known_factor():
+    # E over the noise of x - E[x_0 | x_t] is (x - mean) (1 - abar) / (abar spread^2 + 1 - abar).
+    prior, timestep = GaussianPrior(), 600
+    images = torch.full((2, 64, 64, 4), 0.9, dtype=torch.float64)
+    mean_gradient = (
+        sum(float(ask(prior, images, timestep, PLAIN, seed).gradient.mean()) for seed in range(8)) / 8
+    )
+    alpha_bar = float(prior.alphas_cumprod[timestep])
+    pull = (3.0 * 0.9 - 1.0 - prior.mean) * (1 - alpha_bar) / (alpha_bar * prior.spread**2 + 1 - alpha_bar)
+    assert mean_gradient == pytest.approx(3.0 * pull / 2, rel=5e-3)
+
+
+def test_descending_the_gradient_reaches_the_prior_mean():
+    prior = GaussianPrior(spread=0.05)
+    images = torch.rand(2, 2, 2, 4, dtype=torch.float64)
+    for step in range(300):
+        images = images - 0.03 * ask(prior, images, 700 - 2 * step, PLAIN, step).gradient
+    torch.testing.assert_close(
+        prior.encode(images), torch.full((2, 4, 2, 2), 0.3).double(), atol=0.05, rtol=0
+    )
+
+
+def test_the_images_and_the_graph_are_left_alone():
+    images = torch.rand(2, 4, 4, 4, requires_grad=True)
+    before = images.detach().clone()
+    result = ask(GaussianPrior(), images, 500, PLAIN)
+    assert torch.equal(images.detach(), before)
+    assert images.grad is None
+    assert not result.gradient.requires_grad
+
+
+def test_scale_one_is_the_text_prediction_whatever_the_rescale():
+    text, uncond = torch.randn(2, 4, 3, 3), torch.randn(2, 4, 3, 3)
+    for rescale in (0.0, 0.5, 1.0):
+        torch.testing.assert_close(guided_x0(text, uncond, GuidanceConfig(scale=1.0, rescale=rescale)), text)
+
+
+def test_full_rescale_restores_the_spread_of_the_text_prediction():
+    text, uncond = torch.randn(2, 4, 3, 3), torch.randn(2, 4, 3, 3)
+    guided = guided_x0(text, uncond, GuidanceConfig(scale=9.0, rescale=1.0))
+    assert float(guided.std()) == pytest.approx(float(text.std()), rel=1e-5)
+    plain = guided_x0(text, uncond, GuidanceConfig(scale=9.0, rescale=0.0))
+    half = guided_x0(text, uncond, GuidanceConfig(scale=9.0, rescale=0.5))
+    torch.testing.assert_close(half, (plain + guided) / 2)
