@@ -59,6 +59,41 @@ struct D3dRasterizeParams {
 
 D3D_API int32_t d3d_rasterize(const D3dRasterizeParams* params, size_t params_size, const D3dLaunch* launch);
 
+// ---- interpolate ---------------------------------------------------------------------------------------------------
+
+struct D3dInterpolateParams {
+  const float* attributes;       // [A, V, C]
+  const int32_t* faces;          // [T, 3]
+  const int32_t* triangle_id;    // [B, P] of rasterize
+  const float* barycentrics;     // [B, P, 2] of rasterize
+  float* image;                  // [B, P, C] out; 0 where triangle_id < 0
+  int64_t num_attribute_sets;    // A = 1 (shared by the views) or B
+  int64_t num_views;             // B
+  int64_t num_vertices;          // V
+  int64_t num_triangles;         // T
+  int64_t num_pixels;            // P = H * W
+  int64_t num_channels;          // C
+};
+
+D3D_API int32_t d3d_interpolate(const D3dInterpolateParams* params, size_t params_size, const D3dLaunch* launch);
+
+struct D3dInterpolateBackwardParams {
+  const float* grad_image;       // [B, P, C]
+  const int32_t* faces;          // [T, 3]
+  const int32_t* triangle_id;    // [B, P]
+  const float* barycentrics;     // [B, P, 2]
+  float* grad_attributes;        // [A, V, C] out, overwritten
+  int64_t num_attribute_sets;    // A
+  int64_t num_views;             // B
+  int64_t num_vertices;          // V
+  int64_t num_triangles;         // T
+  int64_t num_pixels;            // P
+  int64_t num_channels;          // C
+};
+
+D3D_API int32_t d3d_interpolate_backward(const D3dInterpolateBackwardParams* params, size_t params_size,
+                                         const D3dLaunch* launch);
+
 // ---- hash_grid
 // -----------------------------------------------------------------------------------------------------
 
@@ -94,6 +129,52 @@ struct D3dHashGridBackwardParams {
 };
 
 D3D_API int32_t d3d_hash_grid_backward(const D3dHashGridBackwardParams* params, size_t params_size,
+                                       const D3dLaunch* launch);
+
+// ---- field_mlp (CPU library only) ----------------------------------------------------------------------------------
+
+enum {
+  D3D_FIELD_SHARD_POINTS = 4096,    // points whose weight gradients are summed into one shard
+  D3D_FIELD_CHUNK_POINTS = 65536,  // points per pass of the backward kernel
+};
+
+// A hash grid followed by output = W2 max(W1 encoded + b1, 0) + b2.
+struct D3dFieldMlpParams {
+  const float* points;  // [N, 3]; clamped to [0, 1]
+  const float* table;   // [E, F]
+  const float* w1;      // [H, L * F]
+  const float* b1;      // [H]
+  const float* w2;      // [O, H]
+  const float* b2;      // [O]
+  float* output;        // [N, O] out
+  int64_t num_points;   // N
+  int32_t hidden;       // H: a multiple of 8, at most 128
+  int32_t outputs;      // O: 1 to 8
+  D3dHashGridLevels levels;
+};
+
+D3D_API int32_t d3d_field_mlp(const D3dFieldMlpParams* params, size_t params_size, const D3dLaunch* launch);
+
+struct D3dFieldMlpBackwardParams {
+  const float* points;       // [N, 3]
+  const float* table;        // [E, F]
+  const float* w1;           // [H, L * F]
+  const float* b1;           // [H]
+  const float* w2;           // [O, H]
+  const float* b2;           // [O]
+  const float* grad_output;  // [N, O]
+  float* grad_table;         // [E, F] out, or null
+  float* grad_weights;       // [H * L * F + H + O * H + O] out: gradients to w1, b1, w2, b2, one after the other
+  float* grad_points;        // [N, 3] out, or null
+  float* grad_encoded;       // [L, min(N, D3D_FIELD_CHUNK_POINTS), F] workspace
+  float* shards;             // [ceil(N / D3D_FIELD_SHARD_POINTS), H * L * F + H + O * H + O] workspace
+  int64_t num_points;        // N
+  int32_t hidden;            // H
+  int32_t outputs;           // O
+  D3dHashGridLevels levels;
+};
+
+D3D_API int32_t d3d_field_mlp_backward(const D3dFieldMlpBackwardParams* params, size_t params_size,
                                        const D3dLaunch* launch);
 
 // ---- ray_march
