@@ -75,13 +75,37 @@ def rasterize_atlas(mesh: Mesh, texture_size: int) -> tuple[Tensor, Tensor, NDAr
     )
     faces = torch.from_numpy(mesh.faces)
     fragments = rasterize(clip[None], faces, texture_size, texture_size)
-    hit = fragments.triangle_id[0] >= 0
-    corners = faces.long()[fragments.triangle_id[0][hit].long()]  # [P, 3]
-    weights = fragments.barycentrics[0][hit]  # [P, 2]
+    triangle, two_weights = fragments.triangle_id[0], fragments.barycentrics[0]
+    _cover_small_triangles(uvs[faces.long()].mean(dim=1), triangle, two_weights)
+    hit = triangle >= 0
+    corners = faces.long()[triangle[hit].long()]  # [P, 3]
+    weights = two_weights[hit]  # [P, 2]
     weights = torch.cat([weights, 1.0 - weights.sum(dim=1, keepdim=True)], dim=1)
     positions = torch.einsum("pc,pci->pi", weights, torch.from_numpy(mesh.vertices)[corners])
     normals = normalize(torch.einsum("pc,pci->pi", weights, torch.from_numpy(mesh.normals)[corners]))
     return positions, normals, hit.numpy()
+
+
+def _cover_small_triangles(centroids: Tensor, triangle: Tensor, weights: Tensor) -> None:
+    """Give triangles between the texel centers the texel that holds their centroid, where it is still free.
+
+    Without this a chart smaller than a texel would show the color of whatever chart lies nearest in the
+    atlas.
+
+    Args:
+        centroids: [T, 2] UVs of the middle of each triangle.
+        triangle: [H, W] int32, -1 where free; written in place.
+        weights: [H, W, 2] barycentric weights; written in place.
+    """
+    size = triangle.shape[0]
+    texel = (centroids * size).long().clamp(0, size - 1)  # [T, 2], column and row
+    free = (triangle[texel[:, 1], texel[:, 0]] < 0).nonzero()[:, 0]
+    # Several triangles may want one texel. The first has it, in any order of execution.
+    _, first = np.unique((texel[free, 1] * size + texel[free, 0]).numpy(), return_index=True)
+    chosen = free[torch.from_numpy(first)]
+    rows, columns = texel[chosen, 1], texel[chosen, 0]
+    triangle[rows, columns] = chosen.to(triangle.dtype)
+    weights[rows, columns] = 1.0 / 3.0
 
 
 def fill_background(image: ByteArray, covered: NDArray[np.bool_]) -> ByteArray:

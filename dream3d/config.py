@@ -156,7 +156,7 @@ class CoarseConfig:
     network_learning_rate: float = 2e-3
     """Adam's learning rate of the network."""
     sharpening: float = 4.0
-    """Factor by which the field's density scale grows over the middle half of the run: fog becomes surface."""
+    """Factor by which the density scale grows over the middle half of the run: fog becomes surface."""
     half_size_until: float = 0.25
     """Share of the steps rendered at half the prior's resolution."""
     step_size: float = 2.0 / 96.0

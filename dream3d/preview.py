@@ -34,7 +34,7 @@ def render_turntable(
     num_views: int = SHEET_VIEWS,
     size: int = 256,
     elevation_deg: float = ELEVATION_DEG,
-    supersample: int = 3,
+    supersample: int = 2,
 ) -> ByteArray:
     """Pictures from all around, starting at the front and turning towards +X.
 
@@ -122,10 +122,10 @@ def write_preview(asset: TexturedMesh, path: Path, size: int = 256) -> None:
         case ".png":
             content = encode_png_preview(asset)
         case ".gif":
-            content = _encode_gif(render_turntable(asset, ANIMATION_VIEWS, size, supersample=2))
+            content = _encode_gif(render_turntable(asset, ANIMATION_VIEWS, size))
         case ".mp4":
             writer = _video_writer()
-            content = _encode_mp4(writer, render_turntable(asset, ANIMATION_VIEWS, size, supersample=2))
+            content = _encode_mp4(writer, render_turntable(asset, ANIMATION_VIEWS, size))
         case _:
             raise InputError(f"{path} must end in .png, .gif or .mp4")
     write_files({path: content})

@@ -19,7 +19,7 @@ from dream3d.mesh import Mesh
 Volume = NDArray[np.float32]  # [X, Y, Z]
 Density = Callable[[Tensor], Tensor]  # points in the world [N, 3] -> density [N], in 1 / scene units
 
-LOG_RATIO_LIMIT = 3.0  # the density matters within a factor of e^3 around the level, not beyond
+MIN_LOG_RATIO, MAX_LOG_RATIO = 0.25, 3.0  # the density counts within a factor of e^3 around the level
 MIN_VISIBLE_FRACTION = 2e-5  # of all axis rays; fewer opaque rays than this are specks, not an object
 
 
@@ -102,8 +102,9 @@ def extract_isosurface(volume: Volume, level: float, smoothing_voxels: float = 0
 
     Cavities that no camera outside can see are filled, and matter that reaches the border of the box is
     closed there. Marching cubes runs on log(density / level), clipped: the exponential profile of a trained
-    density becomes nearly linear across the surface, which removes most stair-steps, and clipping keeps the
-    smoothing symmetric about the surface whatever the contrast.
+    density becomes nearly linear across the surface, which removes most stair-steps. The clip is as far
+    outside as the field typically rises inside, so smoothing does not move the surface, whatever the
+    contrast.
 
     Args:
         volume: [X, Y, Z] densities.
@@ -116,16 +117,17 @@ def extract_isosurface(volume: Volume, level: float, smoothing_voxels: float = 0
     Raises:
         RunError: No surface crosses the volume.
     """
-    log_ratio = np.log(np.maximum(volume, level * math.exp(-LOG_RATIO_LIMIT)) / level)
-    field = np.pad(
-        np.minimum(log_ratio, LOG_RATIO_LIMIT).astype(np.float32), 2, constant_values=-LOG_RATIO_LIMIT
-    )
+    log_ratio = np.log(np.maximum(volume, level * math.exp(-MAX_LOG_RATIO)) / level)
+    if log_ratio.max() <= 0:
+        raise RunError("nothing to extract: no surface was found at the chosen density level")
+    limit = float(np.clip(np.median(log_ratio[log_ratio > 0]), MIN_LOG_RATIO, MAX_LOG_RATIO))
+    field = np.pad(np.clip(log_ratio, -limit, limit).astype(np.float32), 2, constant_values=-limit)
     solid = field > 0
-    field[np.asarray(ndimage.binary_fill_holes(solid)) & ~solid] = LOG_RATIO_LIMIT
+    field[np.asarray(ndimage.binary_fill_holes(solid)) & ~solid] = limit
     if smoothing_voxels > 0:
         field = ndimage.gaussian_filter(field, smoothing_voxels, mode="nearest", truncate=3.0)
-    if field.max() <= 0:
-        raise RunError("nothing to extract: no surface was found at the chosen density level")
+        if field.max() <= 0:
+            raise RunError("nothing to extract: all that the field holds is thinner than the smoothing")
     # Nodes exactly on the surface would make triangles of zero area.
     field[np.abs(field) < 1e-3] = -1e-3
     # Density ascends inwards; scikit-image then winds the faces counter-clockwise seen from outside.

@@ -1,47 +1,122 @@
 """UV atlas: cuts the surface into charts and packs them into the unit square."""
 
+import math
+
 import numpy as np
 import xatlas
+from numpy.typing import NDArray
 
 from dream3d.errors import RunError
 from dream3d.mesh import Mesh
+
+# The time to find charts grows with the square of the number of faces: larger meshes are cut into blocks
+# first.
+MAX_BLOCK_FACES = 5000
 
 
 def unwrap(mesh: Mesh, texture_size: int, padding_texels: int) -> Mesh:
     """Give a mesh UVs without overlaps, with space between the charts.
 
-    The time grows faster than the number of faces: decimate first (10,000 faces take about a second). The
-    result depends on the input alone, not on chance.
+    The result depends on the input alone, not on chance. 10,000 faces take about two seconds.
 
     Args:
         mesh: With normals.
         texture_size: Side of the texture that will be baked, in texels.
-        padding_texels: Free texels between charts.
+        padding_texels: Free texels around each chart, at most 1/64 of the texture; between two charts there
+            are twice as many.
 
     Returns:
-        The mesh with vertices split along the seams, normals carried over, and UVs in [0, 1], glTF
-        convention.
+        The mesh with vertices split along the seams and UVs in [0, 1], glTF convention. Faces keep their
+        shape, their normals and their winding, not their order.
 
     Raises:
-        RunError: The surface could not be packed into one atlas.
+        RunError: The charts do not fit the texture.
     """
-    atlas = xatlas.Atlas()
-    atlas.add_mesh(mesh.vertices, mesh.faces.astype(np.uint32), mesh.normals)
-    charts = xatlas.ChartOptions()
-    charts.max_iterations = 2  # rounder charts and fewer of them than one round gives
-    packing = xatlas.PackOptions()
-    packing.resolution = texture_size
-    packing.padding = padding_texels
-    packing.bilinear = True
-    packing.rotate_charts = True
-    atlas.generate(charts, packing)
-    if atlas.atlas_count != 1:
-        raise RunError(f"the surface needs {atlas.atlas_count} textures: ask for fewer --target-faces")
-    source, faces, uvs = atlas[0]
-    normals = None if mesh.normals is None else mesh.normals[source]
+    source, faces, chart_uvs = _charts(mesh)
+    packed_source, packed_faces, uvs = _pack(faces, chart_uvs, texture_size, padding_texels)
+    source = source[packed_source]
     return Mesh(
         np.ascontiguousarray(mesh.vertices[source]),
-        faces.astype(np.int32),
-        normals=normals,
+        packed_faces,
+        normals=None if mesh.normals is None else np.ascontiguousarray(mesh.normals[source]),
         uvs=np.clip(uvs, 0.0, 1.0).astype(np.float32),
     )
+
+
+def _charts(mesh: Mesh) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]:
+    """Flat charts, not yet packed: source vertex [W], faces [T, 3] and UVs [W, 2] in scene units."""
+    sources: list[NDArray[np.integer]] = []
+    all_faces: list[NDArray[np.uint32]] = []
+    all_uvs: list[NDArray[np.float32]] = []
+    num_vertices = 0
+    # Charts of different blocks must not touch in UV space, or packing would take them for one.
+    next_column = 0.0
+    for block in _blocks(mesh):
+        used, inverse = np.unique(mesh.faces[block], return_inverse=True)
+        atlas = xatlas.Atlas()
+        atlas.add_mesh(np.ascontiguousarray(mesh.vertices[used]), inverse.reshape(-1, 3).astype(np.uint32))
+        options = xatlas.PackOptions()
+        options.texels_per_unit = 256.0 / max(float(np.ptp(mesh.vertices)), 1e-12)
+        charts = xatlas.ChartOptions()
+        charts.max_iterations = 1
+        atlas.generate(charts, options)
+        source, faces, uvs = atlas[0]
+        uvs = uvs * np.array([atlas.width, atlas.height], np.float32) / np.float32(options.texels_per_unit)
+        uvs[:, 0] += next_column
+        next_column = float(uvs[:, 0].max()) + 1.0
+        sources.append(used[source])
+        all_faces.append((faces + num_vertices).astype(np.uint32))
+        all_uvs.append(uvs)
+        num_vertices += len(source)
+    return np.concatenate(sources), np.concatenate(all_faces), np.concatenate(all_uvs)
+
+
+def _pack(
+    faces: NDArray[np.uint32], chart_uvs: NDArray[np.float32], texture_size: int, padding_texels: int
+) -> tuple[NDArray[np.integer], NDArray[np.int32], NDArray[np.float32]]:
+    """Pack charts at the largest scale that fits one square: source vertex [W], faces [T, 3], UVs [W, 2].
+
+    The packer takes a scale and opens another page when the square is full. The scale goes down step by step
+    until one page is enough, so that the padding is the one asked for, in texels of this very texture.
+    """
+    a, b, c = (chart_uvs[faces[:, corner]].astype(np.float64) for corner in range(3))
+    ab, ac = b - a, c - a
+    area = 0.5 * np.abs(ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]).sum()
+    scale = 0.95 * texture_size / math.sqrt(max(area, 1e-20))  # texels per unit
+    # Four texels around every chart of a tiny texture would leave no room for the charts.
+    padding = max(1, min(padding_texels, texture_size // 64))
+    for _ in range(60):
+        atlas = xatlas.Atlas()
+        atlas.add_uv_mesh(chart_uvs, faces)
+        options = xatlas.PackOptions()
+        options.resolution = texture_size
+        options.texels_per_unit = scale
+        # The packer keeps its padding around both neighbours and adds one texel for filtering.
+        options.padding = padding - 1
+        options.bilinear = True
+        options.blockAlign = True  # fewer places to try: faster, and as tight
+        atlas.generate(pack_options=options)
+        if atlas.atlas_count == 1 and max(atlas.width, atlas.height) <= texture_size:
+            source, packed_faces, uvs = atlas[0]
+            used = np.array([atlas.width, atlas.height], np.float32) / texture_size
+            return source.astype(np.int64), packed_faces.astype(np.int32), uvs * used
+        scale *= 0.95
+    raise RunError(
+        f"the surface does not fit a texture of {texture_size} texels: "
+        "ask for a larger --texture-size or fewer --target-faces"
+    )
+
+
+def _blocks(mesh: Mesh) -> list[NDArray[np.int64]]:
+    """Groups of faces that lie together, each small enough to chart quickly: indices into the faces."""
+    centers = mesh.vertices[mesh.faces].mean(axis=1)  # [T, 3]
+    waiting, done = [np.arange(len(mesh.faces))], []
+    while waiting:
+        block = waiting.pop()
+        if len(block) <= MAX_BLOCK_FACES:
+            done.append(block)
+            continue
+        axis = int(np.ptp(centers[block], axis=0).argmax())
+        order = np.argsort(centers[block, axis], kind="stable")
+        waiting += [np.sort(block[half]) for half in np.array_split(order, 2)]
+    return done

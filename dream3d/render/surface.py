@@ -113,7 +113,7 @@ def sample_bilinear(texture_srgb: ByteArray, uvs: Tensor) -> Tensor:
     left, top = x.floor().long(), y.floor().long()
     right, bottom = (left + 1).clamp_max(width - 1), (top + 1).clamp_max(height - 1)
     across, down = (x - left)[:, None], (y - top)[:, None]
-    texels = torch.as_tensor(np.ascontiguousarray(texture_srgb), device=uvs.device)
+    texels = torch.tensor(texture_srgb, device=uvs.device)  # a copy: decoded pictures are read-only
     to_linear = srgb_to_linear(torch.arange(256, device=uvs.device) / 255.0)
 
     def fetch(row: Tensor, column: Tensor) -> Tensor:

@@ -1,0 +1,139 @@
+import math
+
+import numpy as np
+import pytest
+import trimesh
+from analytic_fields import ball, box, solid, torus, union
+
+from dream3d.config import ExtractConfig
+from dream3d.errors import RunError
+from dream3d.extract.cleanup import add_normals, decimate, remove_floaters, smooth
+from dream3d.extract.mesh import extract_mesh
+from dream3d.extract.topology import (
+    euler_characteristic,
+    face_components,
+    is_watertight,
+    signed_volumes,
+    weld,
+)
+from dream3d.mesh import Mesh
+
+
+def mesh_of(shape: trimesh.Trimesh) -> Mesh:
+    return Mesh(shape.vertices.astype(np.float32), shape.faces.astype(np.int32))
+
+
+def volume_of(mesh: Mesh) -> float:
+    return float(signed_volumes(mesh.vertices, mesh.faces).sum())
+
+
+def test_floaters_and_inner_shells_go_and_real_pieces_stay():
+    large = trimesh.creation.icosphere(2, 0.5)
+    second = trimesh.creation.icosphere(1, 0.2).apply_translation([0.9, 0, 0])  # 6% of the volume
+    speck = trimesh.creation.icosphere(1, 0.05).apply_translation([-0.9, 0, 0])  # 0.1%
+    inner = trimesh.creation.icosphere(1, 0.3)
+    inner.invert()
+    kept = remove_floaters(mesh_of(trimesh.util.concatenate([speck, inner, second, large])), 0.01)
+    assert volume_of(kept) == pytest.approx(large.volume + second.volume, rel=1e-5)
+    assert face_components(kept.faces).max() == 1
+    assert len(kept.vertices) == len(large.vertices) + len(second.vertices)
+
+
+def test_an_inside_out_surface_encloses_nothing():
+    shape = trimesh.creation.icosphere(1)
+    shape.invert()
+    with pytest.raises(RunError, match="encloses"):
+        remove_floaters(mesh_of(shape), 0.01)
+
+
+def test_smoothing_removes_noise_and_keeps_the_volume():
+    sphere = trimesh.creation.icosphere(4, 0.5)
+    noise = np.random.default_rng(0).normal(0, 0.005, (len(sphere.vertices), 1))
+    rough = mesh_of(trimesh.Trimesh(sphere.vertices * (1 + noise / 0.5), sphere.faces, process=False))
+    smoothed = smooth(rough, 10)
+    error_before, error_after = (
+        np.abs(np.linalg.norm(mesh.vertices, axis=1) - 0.5).mean() for mesh in (rough, smoothed)
+    )
+    assert error_after < 0.4 * error_before
+    assert volume_of(smoothed) == pytest.approx(sphere.volume, rel=0.005)
+    assert smooth(rough, 0) is rough
+
+
+@pytest.mark.parametrize("target", [4, 20, 101, 1000, 4000])
+@pytest.mark.parametrize("name", ["sphere", "torus", "two"])
+def test_decimation_keeps_to_the_budget_and_the_topology(name, target):
+    shape = {
+        "sphere": trimesh.creation.icosphere(5),
+        "torus": trimesh.creation.torus(1.0, 0.3, 96, 48),
+        "two": trimesh.util.concatenate(
+            [trimesh.creation.icosphere(4), trimesh.creation.icosphere(4).apply_translation([3, 0, 0])]
+        ),
+    }[name]
+    mesh = mesh_of(shape)
+    reduced = decimate(mesh, target)
+    smallest = {"sphere": 4, "torus": 14, "two": 8}[
+        name
+    ]  # closed surfaces of this genus need that many faces
+    assert len(reduced.faces) <= max(target, 3 * smallest)
+    assert is_watertight(reduced.faces)
+    assert euler_characteristic(reduced.faces) == shape.euler_number
+    assert len(np.unique(reduced.faces)) == len(reduced.vertices)
+    if target >= 1000:
+        assert volume_of(reduced) == pytest.approx(shape.volume, rel=0.03)
+
+
+def test_meshes_within_the_budget_are_left_alone():
+    mesh = mesh_of(trimesh.creation.box())
+    assert decimate(mesh, 12) is mesh
+
+
+def test_smooth_normals_of_a_sphere_point_outwards():
+    mesh = mesh_of(trimesh.creation.icosphere(4))
+    result = add_normals(mesh, 180.0)
+    assert result.normals is not None
+    assert len(result.vertices) == len(mesh.vertices)
+    np.testing.assert_allclose(np.linalg.norm(result.normals, axis=1), 1.0, atol=1e-6)
+    assert (result.normals * result.vertices).sum(axis=1).min() > math.cos(math.radians(1.0))
+
+
+def test_creases_split_a_box_and_only_there():
+    box_mesh = mesh_of(trimesh.creation.box())
+    sharp = add_normals(box_mesh, 60.0)
+    assert sharp.normals is not None
+    assert len(sharp.vertices) == 24  # three normals at each of eight corners
+    assert set(np.abs(sharp.normals).max(axis=1)) == {1.0}
+    np.testing.assert_array_equal(sharp.vertices[sharp.faces], box_mesh.vertices[box_mesh.faces])
+    soft = add_normals(box_mesh, 100.0)
+    assert len(soft.vertices) == 8
+
+
+def test_normals_are_weighted_by_area():
+    """A long and a short face at a right angle share an edge: the normal leans towards the long one."""
+    vertices = np.array([[0, 0, 0], [0, 0, 1], [4, 0, 0], [0, 1, 0]], np.float32)
+    mesh = add_normals(Mesh(vertices, np.array([[0, 1, 2], [0, 3, 1]], np.int32)), 180.0)
+    assert mesh.normals is not None
+    at_origin = mesh.normals[np.flatnonzero((mesh.vertices == 0).all(axis=1))[0]]
+    np.testing.assert_allclose(at_origin, np.array([1, 4, 0]) / math.sqrt(17), atol=1e-3)
+
+
+def test_the_whole_stage_on_an_object_with_floaters():
+    table = union(box((0.6, 0.06, 0.4), (0, 0.3, 0)), box((0.1, 0.5, 0.1), (0, -0.2, 0)))
+    field = solid(union(table, ball((0.8, 0.8, 0.0), 0.05), ball((-0.8, -0.6, 0.5), 0.06)), density=30.0)
+    mesh = extract_mesh(field, ExtractConfig(target_faces=600, resolution=72))
+    assert mesh.normals is not None
+    assert len(mesh.faces) <= 600
+    _, welded = weld(mesh.vertices, mesh.faces)
+    assert is_watertight(welded)
+    assert face_components(welded).max() == 0
+    assert euler_characteristic(welded) == 2
+    np.testing.assert_allclose(np.linalg.norm(mesh.normals, axis=1), 1.0, atol=1e-5)
+    again = extract_mesh(field, ExtractConfig(target_faces=600, resolution=72))
+    np.testing.assert_array_equal(mesh.vertices, again.vertices)
+
+
+def test_a_torus_stays_a_torus_through_the_whole_stage():
+    field = solid(torus(0.6, 0.2), density=10.0)
+    mesh = extract_mesh(field, ExtractConfig(target_faces=500, resolution=64))
+    _, welded = weld(mesh.vertices, mesh.faces)
+    assert euler_characteristic(welded) == 0
+    assert volume_of(mesh) == pytest.approx(2 * math.pi**2 * 0.6 * 0.2**2, rel=0.12)
