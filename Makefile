@@ -64,7 +64,7 @@ test-python: setup $(VENV)/.validator  ## the Python tests: make test-python PYT
 
 # The Khronos glTF validator, an npm package. Tests that need it say so when npm is missing.
 $(VENV)/.validator: tests/package.json
-	@if command -v npm >/dev/null; then npm install --prefix tests --no-audit --no-fund --loglevel=error; \
+	@if command -v npm >/dev/null; then npm ci --prefix tests --no-audit --no-fund --loglevel=error; \
 	else echo "npm not found: the Khronos validator tests will be skipped" >&2; fi
 	touch $@
 

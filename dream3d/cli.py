@@ -6,6 +6,7 @@ to stderr. Nothing here imports torch before the input has been checked.
 
 import errno
 import json
+import os
 import shlex
 import signal
 import sys
@@ -180,6 +181,13 @@ class Doctor:
         return 0
 
 
+# Hugging Face libraries talk and draw bars of their own while they load; set before they are imported.
+QUIET_LIBRARIES = {
+    "TRANSFORMERS_VERBOSITY": "error",
+    "DIFFUSERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+}
+
 Command = Generate | Inspect | Preview | Priors | Doctor
 COMMAND_NAMES = ["generate", "inspect", "preview", "priors", "doctor"]
 
@@ -194,6 +202,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     args = list(sys.argv[1:] if argv is None else argv)
+    for variable, value in QUIET_LIBRARIES.items():
+        os.environ.setdefault(variable, value)
     previous = signal.signal(signal.SIGTERM, _stop)
     try:
         return _read(args).run()
