@@ -1,7 +1,7 @@
 """A prior whose score is known in closed form: it believes in exactly one object, seen from any camera.
 
-The object is a union of ellipsoids and boxes, ray traced here without any code of the package's renderers. For a
-delta distribution the denoised image does not depend on the noisy one, so distillation must converge to it.
+The object is a union of ellipsoids and boxes, ray traced here without any code of the package's renderers. For
+a delta distribution the denoised image does not depend on the noisy one, so distillation must converge to it.
 """
 
 import math
@@ -87,8 +87,8 @@ def picture(parts: tuple[Part, ...], cameras: Cameras, size: int, shading: str) 
 class OraclePrior:
     """Answers every question with the true picture, or with something that a flawed prior would say.
 
-    `roughness` makes it like a real one: at high noise its answer is blurred, of another size, turned and blotchy,
-    differently at every call.
+    `roughness` makes it like a real one: at high noise its answer is blurred, of another size, turned and
+    blotchy, differently at every call.
     """
 
     parts: tuple[Part, ...]
@@ -105,7 +105,7 @@ class OraclePrior:
     def sample_cameras(self, num_groups: int, generator: torch.Generator) -> Cameras:
         return CameraLaw().sample(num_groups, generator)
 
-    def predict_x0(self, noisy, timesteps, embedding, cameras, shading):
+    def predict_x0(self, noisy, timesteps, embedding, cameras, shading):  # noqa: ARG002 (the interface of a prior)
         self.calls += 1
         answer = self.encode(self._flawed_picture(cameras, shading[0], int(timesteps[0])))
         return answer, functional.avg_pool2d(answer, 5, 1, 2, count_include_pad=False)

@@ -1,10 +1,12 @@
 from itertools import pairwise
 
 import pytest
+import torch
 
+from dream3d.cameras import orbit
 from dream3d.config import CoarseConfig, GuidanceConfig
 from dream3d.optimize import schedules
-from dream3d.optimize.health import diagnose
+from dream3d.optimize.health import diagnose, scene_coverage
 
 
 @pytest.mark.parametrize("num_steps", [1, 2, 160, 400])
@@ -46,10 +48,11 @@ def test_regularizers_come_late_and_stay():
 
 
 @pytest.mark.parametrize(
-    ("step", "opacity", "loss", "problem"),
+    ("step", "coverage", "loss", "problem"),
     [
         (200, 0.2, 100.0, None),
         (200, 0.015, 100.0, None),  # a sword from its edge
+        (200, 0.85, 100.0, None),  # a ball that just fits
         (200, 0.001, 100.0, "empty"),
         (200, 0.95, 100.0, "full"),
         (5, 0.0, 100.0, None),  # too early to say
@@ -59,5 +62,18 @@ def test_regularizers_come_late_and_stay():
         (200, float("nan"), 100.0, "not finite"),
     ],
 )
-def test_diagnosis(step, opacity, loss, problem):
-    assert diagnose(step, 400, opacity, loss) == problem
+def test_diagnosis(step, coverage, loss, problem):
+    assert diagnose(step, 400, coverage, loss) == problem
+
+
+@pytest.mark.parametrize("distance", [2.0, 3.0, 6.0])
+def test_coverage_of_a_full_scene_is_one_and_of_a_ball_its_disc(distance):
+    cameras = orbit([0.0, 90.0], 20.0, distance, 60.0)
+    rays = cameras.rays(256, 256)
+    along = (rays.origins * rays.directions).sum(-1, keepdim=True)
+    nearest = (rays.origins - along * rays.directions).norm(dim=-1)  # [B, H, W] to the scene's center
+    assert scene_coverage((nearest < 1.0).float(), cameras) == pytest.approx(1.0, abs=0.01)
+    assert scene_coverage((nearest < 0.5).float(), cameras) == pytest.approx(
+        0.25 * (distance**2 - 1.0) / (distance**2 - 0.25), abs=0.01
+    )
+    assert scene_coverage(torch.zeros(2, 8, 8), cameras) == 0.0

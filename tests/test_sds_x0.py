@@ -31,7 +31,7 @@ class GaussianPrior:
         gain = spread**2 * alpha_bar.sqrt() / (alpha_bar * spread**2 + 1.0 - alpha_bar)
         return mean + gain * (noisy - alpha_bar.sqrt() * mean)
 
-    def predict_x0(self, noisy, timesteps, embedding, cameras, shading):
+    def predict_x0(self, noisy, timesteps, embedding, cameras, shading):  # noqa: ARG002 (the interface of a prior)
         timestep = int(timesteps[0])
         return self.denoise(noisy, timestep, self.mean, self.spread), self.denoise(noisy, timestep, 0.0, 1.0)
 

@@ -17,7 +17,7 @@ from dream3d.errors import RunError
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.guidance.sds_x0 import DenoisingPrior, Guidance, sds_x0
 from dream3d.optimize import regularizers, schedules
-from dream3d.optimize.health import Problem, diagnose
+from dream3d.optimize.health import Problem, diagnose, scene_coverage
 from dream3d.prior import TextEmbedding
 from dream3d.render.shading import Shading
 from dream3d.render.volume import Render, render_volume
@@ -137,17 +137,16 @@ class _Run:
             self.field.density_scale = schedules.density_scale(self.step, self.config)
             if self.step % self.config.occupancy_interval == 0:
                 self.occupancy.update(self.field, self.config.occupancy_threshold, 0.6, self.generator)
-            render, loss = self.do_step()
+            coverage, loss = self.do_step()
             self.step += 1
-            opacity = float(render.opacity.detach().mean())
-            problem = diagnose(self.step, self.config.num_steps, opacity, loss)
+            problem = diagnose(self.step, self.config.num_steps, coverage, loss)
             if problem is not None:
                 return problem
             on_event(Event("coarse", self.step, self.config.num_steps))
         return None
 
-    def do_step(self) -> tuple[Render, float]:
-        """Render, ask the prior, and update the field once; the render and the total loss."""
+    def do_step(self) -> tuple[float, float]:
+        """Render, ask the prior, update the field once; the solid share of what is seen, and the loss."""
         cameras = self.prior.sample_cameras(self.config.num_views // 4, self.generator)
         shading = self._draw_shading()
         render = self._render(cameras, shading)
@@ -161,7 +160,7 @@ class _Run:
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
         self.optimizer.step()
-        return render, guidance.loss + float(penalty.detach())
+        return scene_coverage(render.opacity, cameras), guidance.loss + float(penalty.detach())
 
     def _render(self, cameras: Cameras, shading: Shading) -> Render:
         size = schedules.render_size(self.step, self.prior.image_size, self.config)

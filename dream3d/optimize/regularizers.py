@@ -20,21 +20,6 @@ def depth_spread(render: Render) -> Tensor:
     return render.depth_variance.mean()
 
 
-def facing(normals: Tensor, view_directions: Tensor, opacity: Tensor) -> Tensor:
-    """Squared cosine of normals that point away from the camera (orientation loss, Verbin et al. 2022).
-
-    Args:
-        normals: [B, H, W, 3], unit or zero.
-        view_directions: [B, H, W, 3], unit, from the camera into the scene.
-        opacity: [B, H, W].
-
-    Returns:
-        Mean over the pixels.
-    """
-    away = (normals * view_directions).sum(-1).clamp_min(0.0)
-    return (opacity.detach() * away.square()).mean()
-
-
 def normal_roughness(normals: Tensor, opacity: Tensor) -> Tensor:
     """Squared difference of the normals of neighbouring pixels where both are opaque, mean over the pixels.
 

@@ -67,7 +67,8 @@ def render_volume(
         jitter = torch.full_like(origins[:, 0], 0.5)
     samples = ray_march(origins, directions, occupancy.occupied, occupancy.aabb, step_size, jitter)
     samples, points = _drop_hidden(samples, occupancy, origins, directions)
-    albedo, opacity, depth, depth_variance = _integrate(field, samples, points)
+    middle = float(cameras.distance.mean())
+    albedo, opacity, depth, depth_variance = _integrate(field, samples, points, middle)
     normals = torch.zeros_like(origins)
     factor = torch.ones_like(opacity)
     if with_normals or shading != "albedo":
@@ -119,15 +120,21 @@ def _drop_hidden(
 
 
 def _integrate(
-    field: RadianceField, samples: RaySamples, points: Tensor
+    field: RadianceField, samples: RaySamples, points: Tensor, middle: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Albedo [R, 3], opacity [R], depth [R] (all premultiplied) and depth variance [R] along rays."""
-    t = samples.midpoints()  # [S]
+    """Albedo [R, 3], opacity [R], depth [R] (all premultiplied) and depth variance [R] along rays.
+
+    The variance is a difference of second moments; taken about `middle`, a distance inside the scene, it
+    keeps its digits in single precision.
+    """
     density, albedo = field.density_and_albedo(points)
-    values = torch.cat([albedo, (t * t)[:, None]], dim=1)  # [S, 4]
+    offset = samples.midpoints() - middle  # [S]
+    moments = torch.stack([offset, offset * offset], dim=1)
+    values = torch.cat([albedo, moments], dim=1)  # [S, 5]
     result = composite(density, values, samples.t_starts, samples.t_ends, samples.packed_info)
-    mean = (result.depth / result.opacity.clamp_min(1e-6)).detach()
-    variance = result.values[:, 3] - 2.0 * mean * result.depth + mean * mean * result.opacity
+    first, second = result.values[:, 3], result.values[:, 4]
+    mean = (first / result.opacity.clamp_min(1e-6)).detach()
+    variance = second - 2.0 * mean * first + mean * mean * result.opacity
     return result.values[:, :3], result.opacity, result.depth, variance.clamp_min(0.0)
 
 
