@@ -97,6 +97,7 @@ gpu-check: setup  ## the tests that need a GPU
 
 wheel: $(INSTALLED)  ## dist/dream3d-*.whl with the kernels inside
 	@export PATH="$$PATH:$(CURDIR)/$(BIN)"
+	rm -f dist/dream3d-*.whl
 	$(BIN)/pip wheel -qq --no-deps --no-build-isolation --wheel-dir dist .
 	ls -l dist
 
