@@ -13,14 +13,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from dream3d.cameras import Cameras
-from dream3d.math import linear_to_srgb, normalize
-from dream3d.ops.rasterize import interpolate, rasterize
 from dream3d.prior.camera_law import CameraLaw
 from dream3d.prior.conditioning import SHADINGS, Shading
 from dream3d.props import COLORS, FAMILIES, Prop, sample_prop
 from dream3d.props.captions import FILLERS, SIZE_SPELLINGS, SIZES
 from dream3d.props.palette import SPELLINGS
 from dream3d.render.shading import TEXTURELESS_ALBEDO, light_directions, light_factor
+from dream3d.render.surface import SurfacePoints, render_surface
 
 SUPERSAMPLING = 3  # Samples per pixel side.
 SHADING_SHARES = (0.5, 0.35, 0.15)  # In the order of SHADINGS.
@@ -49,35 +48,20 @@ def render_views(prop: Prop, cameras: Cameras, shading: list[Shading], size: int
     """Render a prop as the prior sees it.
 
     Returns:
-        [B, size, size, 4], premultiplied sRGB colour and coverage in [0, 1].
+        [B, size, size, 4], premultiplied sRGB color and coverage in [0, 1].
     """
-    mesh = prop.mesh
-    vertices = torch.from_numpy(mesh.vertices)
-    faces = torch.from_numpy(mesh.faces)
-    homogeneous = torch.cat([vertices, torch.ones_like(vertices[:, :1])], dim=1)
-    clip = torch.einsum("bij,vj->bvi", cameras.world_to_clip(), homogeneous).contiguous()
-    side = size * SUPERSAMPLING
-    fragments = rasterize(clip, faces, side, side)
-    assert mesh.normals is not None
-    assert mesh.colors is not None
-    attributes = torch.from_numpy(np.concatenate([mesh.normals, mesh.colors], axis=1))
-    surface = interpolate(attributes, faces, fragments)
-    covered = (fragments.triangle_id >= 0).float()[..., None]
-    colors = _shade(surface[..., 3:], normalize(surface[..., :3]), cameras, shading)
-    premultiplied = torch.cat([linear_to_srgb(colors.clamp(0, 1)), torch.ones_like(covered)], -1) * covered
-    pooled = torch.nn.functional.avg_pool2d(premultiplied.permute(0, 3, 1, 2), SUPERSAMPLING)
-    return pooled.permute(0, 2, 3, 1).contiguous()
+    lights = light_directions(cameras.positions())  # [B, 3]
+    is_lit = torch.tensor([name != "albedo" for name in shading])
+    is_textureless = torch.tensor([name == "textureless" for name in shading])
 
+    def shade(points: SurfacePoints) -> Tensor:
+        factor = light_factor(points.normals, lights[points.view])
+        factor = torch.where(is_lit[points.view], factor, 1.0)
+        albedo = torch.where(is_textureless[points.view][:, None], TEXTURELESS_ALBEDO, points.base_color)
+        return albedo * factor[:, None]
 
-def _shade(albedo: Tensor, normals: Tensor, cameras: Cameras, shading: list[Shading]) -> Tensor:
-    """Linear colours [B, H, W, 3] of a surface under each image's shading."""
-    lights = light_directions(cameras.positions())[:, None, None]
-    lit = light_factor(normals, lights)[..., None]
-    views = []
-    for index, name in enumerate(shading):
-        base = torch.full_like(albedo[index], TEXTURELESS_ALBEDO) if name == "textureless" else albedo[index]
-        views.append(base if name == "albedo" else base * lit[index])
-    return torch.stack(views)
+    render = render_surface(prop.mesh, cameras, size, size, shade, supersample=SUPERSAMPLING)
+    return torch.cat([render.color_srgb, render.opacity[..., None]], dim=-1)
 
 
 class PropViews(Dataset[Batch]):

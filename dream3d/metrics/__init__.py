@@ -1,0 +1,1 @@
+"""How good an asset is, against truth that is known."""
