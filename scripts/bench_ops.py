@@ -2,7 +2,7 @@
 
 python scripts/bench_ops.py [--device cpu|cuda] [--only NAME]
 
-One function per op; each prints rows "case, kernel ms, twin ms, ratio" (best of several runs after a warm-up).
+One function per op; each prints rows of kernel ms, twin ms and their ratio (best of several runs).
 """
 
 import argparse
@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from dream3d.ops.rasterize import interpolate, rasterize, rasterize_reference
+from dream3d.ops.rasterize import interpolate, interpolate_reference, rasterize, rasterize_reference
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def bench_rasterize(device: torch.device) -> None:
         _row(
             f"interpolate {views} x {size} px, 8 channels",
             lambda a=attributes, f=faces, g=fragments: interpolate(a, f, g),
-            None,
+            lambda a=attributes, f=faces, g=fragments: interpolate_reference(a, f, g),
         )
 
 

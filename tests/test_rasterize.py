@@ -1,6 +1,7 @@
 """Coverage is compared with independent visibility everywhere but in a band of 1/64 pixel around edges."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,7 +18,13 @@ from raster_scenes import (
 from scipy.spatial import Delaunay
 
 from dream3d.errors import InputError
-from dream3d.ops.rasterize import Fragments, interpolate, rasterize, rasterize_reference
+from dream3d.ops.rasterize import (
+    Fragments,
+    interpolate,
+    interpolate_reference,
+    rasterize,
+    rasterize_reference,
+)
 
 Draw = Callable[[torch.Tensor, torch.Tensor, int, int], Fragments]
 
@@ -27,10 +34,14 @@ PROJECTION = perspective(fov_y_rad=0.8, near=0.5, far=8.0)
 
 def kernel_on(device: str) -> Draw:
     """The compiled kernel of "cpu" or "cuda", never a fallback."""
-    backend = "cuda" if device == "cuda" else "cpu"
+    backend = kernel_name(torch.device(device))
     return lambda positions, faces, height, width: rasterize(
         positions.to(device), faces.to(device), height, width, backend=backend
     )
+
+
+def kernel_name(device: torch.device) -> Literal["cpu", "cuda"]:
+    return "cuda" if device.type == "cuda" else "cpu"
 
 
 @pytest.fixture
@@ -416,6 +427,12 @@ class TestRefusals:
         fragments = rasterize(self.positions, self.faces, 4, 4)
         with pytest.raises(InputError, match=r"\[V, C\] or \[1, V, C\]"):
             interpolate(torch.rand(2, 4, 3), self.faces, fragments)
+        with pytest.raises(TypeError, match=r"\.float\(\)"):
+            interpolate(torch.ones(4, 3, dtype=torch.int64), self.faces, fragments)
+        with pytest.raises(TypeError, match=r"float32 for the kernel"):
+            interpolate(torch.rand(4, 3).double(), self.faces, fragments, backend="cpu")
+        with pytest.raises(InputError, match="meta"):
+            interpolate(torch.rand(4, 3, device="meta"), self.faces, fragments)
 
 
 class TestInterpolate:
@@ -432,28 +449,78 @@ class TestInterpolate:
         error = (at[..., 2] / at[..., 3] - result.depth[0].cpu())[mask].abs()
         assert error.median() < 1e-6
 
-    def test_views_and_empty_pixels(self, device: torch.device, kernel: Draw) -> None:
-        points, faces = random_soup(12, 20, 0.3, crossing=False)
-        positions, faces_tensor = as_tensors(to_clip(points, PROJECTION), faces)
-        positions = torch.cat([positions, positions * torch.tensor([-1.0, 1, 1, 1])])
-        faces_tensor = faces_tensor.to(device)
-        result = kernel(positions, faces_tensor, 24, 24)
-        attributes = torch.rand(positions.shape[1], 5, device=device)
-        image = interpolate(attributes, faces_tensor, result)
+    @pytest.mark.parametrize("per_view", [False, True])
+    def test_kernel_equals_reference(self, device: torch.device, kernel: Draw, per_view: bool) -> None:
+        attributes, faces, fragments = two_views(kernel, device, per_view)
+        image = interpolate(attributes, faces, fragments, backend=kernel_name(device))
+        expected = interpolate_reference(attributes.double(), faces, fragments)
         assert image.shape == (2, 24, 24, 5)
-        assert (image[~result.mask] == 0).all()
-        per_view = interpolate(torch.stack([attributes, attributes]), faces_tensor, result)
-        assert torch.equal(image, per_view)
-        ones = interpolate(torch.ones_like(attributes), faces_tensor, result)
-        torch.testing.assert_close(ones[result.mask], torch.ones_like(ones[result.mask]))
+        torch.testing.assert_close(image.double(), expected, atol=1e-6, rtol=0)
+        assert (image[~fragments.mask] == 0).all()
+        assert (image[fragments.mask] != 0).any(-1).all()
 
-    def test_gradcheck(self, device: torch.device, kernel: Draw) -> None:
+    @pytest.mark.parametrize("per_view", [False, True])
+    def test_gradient_equals_reference(self, device: torch.device, kernel: Draw, per_view: bool) -> None:
+        attributes, faces, fragments = two_views(kernel, device, per_view)
+        upstream = torch.randn(2, 24, 24, 5, device=device)
+        leaf = attributes.clone().requires_grad_()
+        interpolate(leaf, faces, fragments, backend=kernel_name(device)).backward(upstream)
+        exact = attributes.double().requires_grad_()
+        interpolate_reference(exact, faces, fragments).backward(upstream.double())
+        assert leaf.grad is not None
+        assert exact.grad is not None
+        torch.testing.assert_close(leaf.grad.double(), exact.grad, atol=2e-5, rtol=1e-5)
+        assert exact.grad.abs().sum() > 1
+
+    def test_gradient_has_the_same_bits_for_any_number_of_threads(self) -> None:
+        attributes, faces, fragments = two_views(kernel_on("cpu"), torch.device("cpu"), per_view=False)
+        upstream = torch.randn(2, 24, 24, 5)
+        before = torch.get_num_threads()
+        gradients = []
+        try:
+            for n_threads in (1, 2, 3, 7):
+                torch.set_num_threads(n_threads)
+                leaf = attributes.clone().requires_grad_()
+                interpolate(leaf, faces, fragments, backend="cpu").backward(upstream)
+                gradients.append(leaf.grad)
+        finally:
+            torch.set_num_threads(before)
+        assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)
+
+    def test_gradcheck_of_the_reference(self, device: torch.device, kernel: Draw) -> None:
         points, faces = random_soup(13, 6, 0.8, crossing=False)
         positions, faces_tensor = as_tensors(to_clip(points, PROJECTION), faces)
         result = kernel(positions, faces_tensor, 8, 8)
         attributes = torch.rand(1, len(points), 2, dtype=torch.float64, device=device, requires_grad=True)
         assert result.mask.any()
         assert torch.autograd.gradcheck(lambda a: interpolate(a, faces_tensor.to(device), result), attributes)
+
+    def test_nothing_visible(self, device: torch.device, kernel: Draw) -> None:
+        fragments = kernel(torch.rand(1, 3, 4), torch.zeros((0, 3), dtype=torch.int32), 3, 2)
+        attributes = torch.rand(3, 4, device=device, requires_grad=True)
+        image = interpolate(attributes, torch.zeros((0, 3), dtype=torch.int32, device=device), fragments)
+        image.sum().backward()
+        assert torch.equal(image, torch.zeros_like(image))
+        assert torch.equal(attributes.grad, torch.zeros_like(attributes))
+
+    def test_opcheck(self, device: torch.device, kernel: Draw) -> None:
+        attributes, faces, fragments = two_views(kernel, device, per_view=True)
+        arguments = (attributes.requires_grad_(), faces, fragments.triangle_id, fragments.barycentrics)
+        torch.library.opcheck(torch.ops.dream3d.interpolate.default, arguments)
+
+
+def two_views(
+    draw: Draw, device: torch.device, per_view: bool
+) -> tuple[torch.Tensor, torch.Tensor, Fragments]:
+    """Attributes [V, 5] or [2, V, 5], faces that share vertices, and two mirrored views of 24 x 24 pixels."""
+    points, _ = random_soup(12, 10, 0.5, crossing=True)
+    faces = torch.tensor(np.random.default_rng(0).integers(0, len(points), (40, 3)), dtype=torch.int32)
+    positions = torch.tensor(to_clip(points, PROJECTION), dtype=torch.float32)
+    fragments = draw(torch.stack([positions, positions * torch.tensor([-1.0, 1, 1, 1])]), faces, 24, 24)
+    assert fragments.mask.any()
+    shape = (2, len(points), 5) if per_view else (len(points), 5)
+    attributes = torch.rand(shape, generator=torch.Generator().manual_seed(0)) + 0.1
+    return attributes.to(device), faces.to(device), fragments
 
 
 def test_opcheck(device: torch.device) -> None:

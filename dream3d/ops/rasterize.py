@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from dream3d.errors import InputError
+from dream3d.ops._interpolate import interpolate_reference_tensors
 from dream3d.ops._library import INT64, POINTER, Backend, Kernel, resolve_backend
 from dream3d.ops._rasterize_reference import rasterize_reference_tensors
 
@@ -105,32 +106,67 @@ def rasterize_reference(positions_clip: Tensor, faces: Tensor, height: int, widt
     return Fragments(*rasterize_reference_tensors(positions_clip.detach(), faces, height, width))
 
 
-def interpolate(attributes: Tensor, faces: Tensor, fragments: Fragments) -> Tensor:
+def interpolate(attributes: Tensor, faces: Tensor, fragments: Fragments, backend: Backend = "auto") -> Tensor:
     """Perspective-correct vertex attributes at every pixel: u a_0 + v a_1 + (1 - u - v) a_2.
 
     Args:
-        attributes: [V, C] shared by all views, or [B, V, C]; floating point.
+        attributes: [V, C] shared by all views, or [B, V, C]; float32, or float64 for the reference.
         faces: [T, 3] int32, the ones given to `rasterize`.
         fragments: of `rasterize`.
+        backend: "auto" takes the compiled kernel for float32, else the reference.
 
     Returns:
-        [B, H, W, C], zero where no triangle is visible. Differentiable to `attributes`.
+        [B, H, W, C], zero where no triangle is visible. Differentiable to `attributes`; the gradient has the same
+        bits for any number of CPU threads, on CUDA the order of its sums varies.
 
     Raises:
-        InputError: shapes that do not belong together.
+        InputError: shapes or devices that do not belong together.
+        TypeError: a wrong dtype.
     """
+    _check_interpolate(attributes, faces, fragments)
+    resolved = resolve_backend(backend, attributes.device)
+    if backend == "auto" and attributes.dtype != torch.float32:
+        resolved = "reference"
+    if resolved == "reference":
+        return interpolate_reference(attributes, faces, fragments)
+    if attributes.dtype != torch.float32:
+        raise TypeError(f"attributes must be torch.float32 for the kernel, not {attributes.dtype}")
+    sets = attributes if attributes.dim() == 3 else attributes[None]
+    return torch.ops.dream3d.interpolate(
+        sets.contiguous(),
+        faces.contiguous(),
+        fragments.triangle_id.contiguous(),
+        fragments.barycentrics.contiguous().float(),
+    )
+
+
+def interpolate_reference(attributes: Tensor, faces: Tensor, fragments: Fragments) -> Tensor:
+    """`interpolate` in plain torch, for any device and floating dtype.
+
+    Raises:
+        InputError: shapes or devices that do not belong together.
+        TypeError: a wrong dtype.
+    """
+    _check_interpolate(attributes, faces, fragments)
+    sets = attributes if attributes.dim() == 3 else attributes[None]
+    return interpolate_reference_tensors(sets, faces, fragments.triangle_id, fragments.barycentrics)
+
+
+def _check_interpolate(attributes: Tensor, faces: Tensor, fragments: Fragments) -> None:
     num_views = fragments.triangle_id.shape[0]
     if attributes.dim() not in (2, 3) or (attributes.dim() == 3 and attributes.shape[0] != num_views):
         raise InputError(f"attributes must be [V, C] or [{num_views}, V, C], not {list(attributes.shape)}")
-    image = attributes.new_zeros((*fragments.triangle_id.shape, attributes.shape[-1]))
-    view, row, column = torch.nonzero(fragments.mask, as_tuple=True)  # [P] each
-    corners = faces[fragments.triangle_id[view, row, column].long()].long()  # [P, 3]
-    per_corner = (
-        attributes[corners] if attributes.dim() == 2 else attributes[view[:, None], corners]
-    )  # [P, 3, C]
-    uv = fragments.barycentrics[view, row, column].to(attributes.dtype)  # [P, 2]
-    weights = torch.cat([uv, 1 - uv.sum(-1, keepdim=True)], dim=-1)  # [P, 3]
-    return image.index_put((view, row, column), (weights[..., None] * per_corner).sum(1))
+    if faces.dim() != 2 or faces.shape[-1] != 3:
+        raise InputError(f"faces must be [T, 3], not {list(faces.shape)}")
+    if faces.dtype != torch.int32:
+        raise TypeError(f"faces must be torch.int32, not {faces.dtype}; convert with .int()")
+    if not attributes.dtype.is_floating_point:
+        raise TypeError(f"attributes must be floating point, not {attributes.dtype}; convert with .float()")
+    devices = {attributes.device, faces.device, fragments.triangle_id.device}
+    if len(devices) > 1:
+        raise InputError(
+            f"attributes, faces and fragments are on {sorted(map(str, devices))}; move them together"
+        )
 
 
 def _check_rasterize(

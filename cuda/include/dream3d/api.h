@@ -186,7 +186,7 @@ struct D3dRayMarchParams {
   const float* directions;   // [R, 3]
   const float* jitter;       // [R] in [0, 1)
   const uint8_t* occupancy;  // [X, Y, Z], nonzero = occupied
-  int32_t* counts;           // [R] out of count: samples of the ray, -1 when it has more than 2^23 candidates
+  int32_t* counts;           // [R] out of count, in of write: samples of the ray; -1: more than 2^23 intervals
   const int32_t* starts;     // [R] in of write: first sample of the ray
   float* t_starts;           // [S] out of write
   float* t_ends;             // [S] out of write
