@@ -2,8 +2,8 @@
 
     python scripts/make_gallery.py --prompts assets/prompts/gallery.txt --seeds 2 --out out/gallery
 
-One folder per prompt and seed; what is already there is kept, so that the run can be stopped and gone on with.
-Failures stay in the table and on the sheet. Whether an asset is recognisable is judged by looking at the sheet.
+One folder per prompt and seed; what is already there is kept, so that a stopped run can go on. Failures stay
+in the table and on the sheet. Whether an asset is recognisable is judged by looking at the sheet.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """How close an asset comes to the procedural family that its prompt names.
 
-The family was seen by the prior as pictures only, and never by the generation. Its instances differ, so an asset
-is compared with the nearest of many: an asset need not look like the average.
+The family was seen by the prior as pictures only, and never by the generation. Its instances differ, so an
+asset is compared with the nearest of many: it need not look like the average.
 """
 
 from dataclasses import dataclass

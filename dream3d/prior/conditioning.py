@@ -1,8 +1,8 @@
 """What the built-in prior is told about a view besides the text: its rays, its camera and its shading.
 
 The ray map says for every latent pixel where its ray passes the origin and where it goes; it binds image
-positions to object positions. The view vector says the same once for the whole image and reaches every residual
-block through the time embedding, together with the pooled text.
+positions to object positions. The view vector says the same once for the whole image and reaches every
+residual block through the time embedding, together with the pooled text.
 """
 
 from typing import Literal, get_args

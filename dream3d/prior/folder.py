@@ -58,7 +58,8 @@ def check_folder(folder: Path) -> None:
         ]
         if pickles:
             raise InputError(
-                f"{folder / component} has only {pickles[0]}, a pickle that could run code: convert it to safetensors"
+                f"{folder / component} has only {pickles[0]}, a pickle that could run code: "
+                "convert it to safetensors"
             )
         raise InputError(f"the prior in {folder} is incomplete: {component}/{file_name} is missing or empty")
 

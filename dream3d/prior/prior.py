@@ -47,7 +47,8 @@ class Prior:
         """Load a prior by its built-in name or from a folder in diffusers layout; never from the network.
 
         Args:
-            name_or_path: "props", or a folder with unet/, text_encoder/, tokenizer/, scheduler/, dream3d.json.
+            name_or_path: "props", or a folder with unet/, text_encoder/, tokenizer/, scheduler/ and
+                dream3d.json.
             device: A torch device.
 
         Raises:
@@ -97,7 +98,8 @@ class Prior:
         words = set(text.split_words(prompt))
         if not words & self.card.vocabulary.content_words():
             raise InputError(
-                f"the prior {self.name!r} knows no word of {prompt!r}: 'dream3d priors {self.name}' lists what it knows"
+                f"the prior {self.name!r} knows no word of {prompt!r}: "
+                f"'dream3d priors {self.name}' lists what it knows"
             )
         cleaned = [text.keep_known(item, self.card.vocabulary) for item in (prompt, negative_prompt)]
         tokens, pooled = text.encode(self.tokenizer, self.text_encoder, cleaned)
@@ -191,8 +193,9 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
 
 def _load_components(folder: Path) -> tuple[Any, Any, Any, Any]:
     """The four components, from safetensors and JSON only."""
-    from diffusers import DDIMScheduler, UNet2DConditionModel
     from diffusers.models.attention_processor import AttnProcessor
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
     from transformers import CLIPTextModel, CLIPTokenizer
 
     options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}

@@ -1,5 +1,7 @@
 """Plain 2D sampling from a prior: what it can draw before any 3D, and the ceiling of what 3D can reach."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -65,7 +67,7 @@ def sample_images(
     last = len(prior.alphas_cumprod) - 1
     grid = [round(last * (num_steps - k) / num_steps) for k in range(num_steps + 1)]
     x0 = noisy
-    for current, following in zip(grid, grid[1:]):
+    for current, following in pairwise(grid):
         timesteps = torch.full((batch,), current, device=prior.device)
         x0_text, x0_uncond = prior.predict_x0(noisy, timesteps, embedding, cameras, shading)
         x0 = rescaled_guidance(x0_text, x0_uncond, guidance_scale, rescale).clamp(-1, 1)

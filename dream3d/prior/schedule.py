@@ -1,8 +1,8 @@
 """The forward process x_t = a_t x_0 + s_t e and the conversions between what a network can predict.
 
-Symbols: a_t = sqrt(alphas_cumprod[t]), s_t = sqrt(1 - alphas_cumprod[t]), v = a_t e - s_t x_0 (Salimans and Ho
-2022, arXiv 2202.00512). With a zero-terminal-SNR schedule (Lin et al. 2023, arXiv 2305.08891) a_T is 0: there x_0
-follows from v but not from e, which is why everything here goes through v and x_0.
+Symbols: a_t = sqrt(alphas_cumprod[t]), s_t = sqrt(1 - alphas_cumprod[t]), v = a_t e - s_t x_0 (Salimans and
+Ho 2022, arXiv 2202.00512). With a zero-terminal-SNR schedule (Lin et al. 2023, arXiv 2305.08891) a_T is 0:
+there x_0 follows from v but not from e, which is why everything here goes through v and x_0.
 """
 
 import torch
