@@ -85,8 +85,10 @@ def ray_march(
     check_tensor("directions", directions, (origins.shape[0], 3), device=device)
     check_tensor("occupancy", occupancy, (None, None, None), (torch.bool, torch.uint8), device)
     check_tensor("jitter", jitter, (origins.shape[0],), device=device)
-    if occupancy.numel() == 0:
-        raise InputError("occupancy must have at least one cell per axis")
+    if not 0 < occupancy.numel() <= 2**31 or max(occupancy.shape) > 4096:
+        raise InputError(
+            f"occupancy must have 1 to 4096 cells per axis and 2^31 in all, got {list(occupancy.shape)}"
+        )
     return RaySamples(
         *_ray_march(
             origins.contiguous(),
@@ -211,7 +213,13 @@ def _ray_march(
     t_ends = origins.new_empty(num_samples)
     ray_index = origins.new_empty(num_samples, dtype=torch.int32)
     _WRITE.launch(
-        origins.device, starts=starts, t_starts=t_starts, t_ends=t_ends, ray_index=ray_index, **rays
+        origins.device,
+        counts=counts,
+        starts=starts,
+        t_starts=t_starts,
+        t_ends=t_ends,
+        ray_index=ray_index,
+        **rays,
     )
     return t_starts, t_ends, ray_index, torch.stack([starts, counts], dim=1)
 

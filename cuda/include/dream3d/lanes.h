@@ -16,6 +16,7 @@
 namespace dream3d {
 
 struct OneLane {
+  static constexpr int kWidth = 1;
   using Float = float;
   using Uint = uint32_t;
 
@@ -56,6 +57,12 @@ struct Lanes;
     }                                                                                              \
     static inline Uint to_uint(const Float& x) { return (Uint) __builtin_convertvector(x, Int); }  \
     static inline Float to_float(const Uint& x) { return __builtin_convertvector((Int)x, Float); } \
+    static inline Float indices() {                                                                \
+      Float lanes;                                                                                 \
+      for (int i = 0; i < W; ++i) lanes[i] = static_cast<float>(i);                                \
+      return lanes;                                                                                \
+    }                                                                                              \
+    static inline uint32_t extract(const Uint& x, int lane) { return x[lane]; }                    \
   };
 
 D3D_DEFINE_LANES(4)

@@ -1,40 +1,43 @@
-// Occupancy-grid ray marching: one ray at a time.
+// Occupancy-grid ray marching: one ray at a time, its intervals several at a time (one per lane).
 //
-// A ray carries a lattice of intervals, interval k spanning [near + (k + jitter) step, near + (k + 1 +
-// jitter) step], where near is the distance at which the ray enters the box (0 when it starts inside). An
-// interval is a sample if and only if its midpoint lies before the far side of the box and in an occupied
-// cell.
+// A ray carries a lattice of intervals, interval k spanning [near + (k + jitter) step, near + (k + 1 + jitter) step],
+// where near is the distance at which the ray enters the box (0 when it starts inside). An interval is a sample
+// if and only if its midpoint lies before the far side of the box and in an occupied cell.
 //
-// Empty cells are skipped without changing which intervals are samples. Along each axis the cell index
-// computed for lattice point k never turns back as k grows (every rounded operation is monotone), so when
-// points a < b are in the same cell, all points between are. The exit distance is only a guess at b, always
-// checked against this.
+// Intervals before and after the box of all occupied cells are skipped without being tested. That never changes the
+// result: along each axis the cell computed for interval k never turns back as k grows (every rounded operation is
+// monotone), so if interval k has not reached the occupied box along some axis, nor has any before it. The
+// distances at which the ray crosses that box only say where to look; the cells there decide.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
 
 #include "dream3d/common.h"
+#include "dream3d/lanes.h"
 
 namespace dream3d {
 
+constexpr int64_t kMaxIntervals = int64_t{1} << 23;  // so that k + 0.5 is exact in float
+
 struct MarchGrid {
-  const uint8_t* occupancy;  // [X, Y, Z], nonzero = occupied, z fastest
+  const uint8_t* occupancy;  // [X, Y, Z], nonzero = occupied, z fastest; at most 2^31 cells
   int32_t resolution[3];     // X, Y, Z
   float lower[3];            // corner of the box with the smallest coordinates
   float upper[3];
   float inverse_cell[3];  // cells per unit length
+  int32_t first[3];       // no cell below first or above last is occupied
+  int32_t last[3];
 };
 
 struct MarchRay {
   float origin[3];
   float direction[3];
   float near;
-  float far;      // near > far: the ray misses the box
-  int64_t limit;  // lattice points that fit between near and far, rounded up; -1 when there are too many
+  float step;
+  float jitter;
+  int64_t begin, end;  // intervals that may be samples; end is -1 for more than kMaxIntervals
 };
-
-constexpr int64_t kMaxLattice = int64_t{1} << 23;  // so that (float)k + 0.5 is exact
 
 D3D_HOST_DEVICE inline MarchGrid march_grid(const uint8_t* occupancy, const int32_t resolution[3],
                                             const float aabb[6]) {
@@ -45,122 +48,159 @@ D3D_HOST_DEVICE inline MarchGrid march_grid(const uint8_t* occupancy, const int3
     grid.lower[axis] = aabb[axis];
     grid.upper[axis] = aabb[3 + axis];
     grid.inverse_cell[axis] = static_cast<float>(resolution[axis]) / (aabb[3 + axis] - aabb[axis]);
+    grid.first[axis] = 0;
+    grid.last[axis] = resolution[axis] - 1;
   }
   return grid;
 }
 
-// Upper bound of the lattice points of a ray, from its longest possible chord. It guards against rays whose
-// distances are so large that adding a step does not change them.
-D3D_HOST_DEVICE inline int64_t march_limit(const MarchGrid& grid, const float direction[3], float step) {
+// Distance along the ray of the lower end of interval k (and the upper end of k - 1).
+D3D_HOST_DEVICE inline float march_edge(const MarchRay& ray, int64_t k) {
+  return ray.near + (static_cast<float>(k) + ray.jitter) * ray.step;
+}
+
+template <class V>
+D3D_HOST_DEVICE inline V march_midpoint(const MarchRay& ray, const V& k) {
+  return ray.near + ((k + ray.jitter) + 0.5f) * ray.step;
+}
+
+// Cell at distance t along one axis; clamped, since a point inside the box may round to just outside the grid.
+template <class L>
+D3D_HOST_DEVICE inline typename L::Uint march_cell(const MarchGrid& grid, const MarchRay& ray,
+                                                   const typename L::Float& t, int axis) {
+  using V = typename L::Float;
+  const V last = broadcast<V>(static_cast<float>(grid.resolution[axis] - 1));
+  const V position =
+      (ray.origin[axis] + ray.direction[axis] * t - grid.lower[axis]) * grid.inverse_cell[axis];
+  const V inside = L::select(position > 0.0f, position, V{});
+  return L::to_uint(L::select(inside < last, inside, last));
+}
+
+// Interval k lies before (after) the occupied box: along some axis the ray has yet to reach it (has left it).
+D3D_HOST_DEVICE inline bool march_outside(const MarchGrid& grid, const MarchRay& ray, int64_t k,
+                                          bool before) {
+  const float t = march_midpoint(ray, static_cast<float>(k));
+  for (int axis = 0; axis < 3; ++axis) {
+    const auto cell = static_cast<int32_t>(march_cell<OneLane>(grid, ray, t, axis));
+    const bool ahead = ray.direction[axis] > 0.0f ? cell < grid.first[axis] : cell > grid.last[axis];
+    const bool behind = ray.direction[axis] > 0.0f ? cell > grid.last[axis] : cell < grid.first[axis];
+    if (ray.direction[axis] == 0.0f ? ahead || cell < grid.first[axis] : (before ? ahead : behind))
+      return true;
+  }
+  return false;
+}
+
+// Narrows the slab [near, far] of a ray to the box lower, upper. A ray parallel to a side is inside it for all distances
+// or for none. False for a miss and for NaN.
+D3D_HOST_DEVICE inline bool march_clip(const MarchRay& ray, const float lower[3], const float upper[3],
+                                       float& near, float& far) {
+  bool valid = true;
+  for (int axis = 0; axis < 3; ++axis) {
+    const float o = ray.origin[axis];
+    const float d = ray.direction[axis];
+    if (d == 0.0f) {
+      valid = valid && o >= lower[axis] && o <= upper[axis];
+      continue;
+    }
+    const float to_lower = (lower[axis] - o) / d;
+    const float to_upper = (upper[axis] - o) / d;
+    const float enter = d > 0.0f ? to_lower : to_upper;
+    const float leave = d > 0.0f ? to_upper : to_lower;
+    valid = valid && enter <= leave;
+    near = enter > near ? enter : near;
+    far = leave < far ? leave : far;
+  }
+  return valid && near < far;
+}
+
+// Upper bound of the number of intervals, from the longest possible chord; -1 for too many. It also guards against rays
+// so far away that adding a step does not change a distance.
+D3D_HOST_DEVICE inline int64_t march_limit(const MarchGrid& grid, const MarchRay& ray) {
   float diagonal = 0.0f;
   float length = 0.0f;
   for (int axis = 0; axis < 3; ++axis) {
     const float extent = grid.upper[axis] - grid.lower[axis];
     diagonal += extent * extent;
-    length += direction[axis] * direction[axis];
+    length += ray.direction[axis] * ray.direction[axis];
   }
-  const float points = sqrtf(diagonal / length) / step;
-  return points < static_cast<float>(kMaxLattice - 2) ? static_cast<int64_t>(points) + 2 : -1;
+  const float intervals = sqrtf(diagonal / length) / ray.step;
+  return intervals < static_cast<float>(kMaxIntervals - 2) ? static_cast<int64_t>(intervals) + 2 : -1;
 }
 
-// Slab test. A ray parallel to a slab is inside it for all distances or for none; a NaN component misses.
-D3D_HOST_DEVICE inline MarchRay march_ray(const MarchGrid& grid, const float origin[3],
-                                          const float direction[3], float step) {
-  MarchRay ray;
-  float near = 0.0f;
-  float far = INFINITY;
-  bool valid = true;
-  for (int axis = 0; axis < 3; ++axis) {
-    const float o = origin[axis];
-    const float d = direction[axis];
-    ray.origin[axis] = o;
-    ray.direction[axis] = d;
-    if (d == 0.0f) {
-      valid = valid && o >= grid.lower[axis] && o <= grid.upper[axis];
-      continue;
-    }
-    const float to_lower = (grid.lower[axis] - o) / d;
-    const float to_upper = (grid.upper[axis] - o) / d;
-    const float enter = d > 0.0f ? to_lower : to_upper;
-    const float leave = d > 0.0f ? to_upper : to_lower;
-    valid = valid && enter <= leave;  // false for NaN
-    near = enter > near ? enter : near;
-    far = leave < far ? leave : far;
+// The interval whose midpoint is about at distance t, between 0 and limit.
+D3D_HOST_DEVICE inline int64_t march_guess(const MarchRay& ray, float t, int64_t limit) {
+  const float k = (t - ray.near) / ray.step - ray.jitter - 0.5f;
+  return k > 0.0f ? (k < static_cast<float>(limit) ? static_cast<int64_t>(k) : limit) : 0;
+}
+
+// Skips what lies before and after the occupied box.
+D3D_HOST_DEVICE inline void march_trim(const MarchGrid& grid, MarchRay& ray) {
+  if (grid.first[0] > grid.last[0]) {
+    ray.end = 0;
+    return;
   }
-  valid = valid && near < far && far < INFINITY;
-  ray.near = valid ? near : 1.0f;
-  ray.far = valid ? far : 0.0f;
-  ray.limit = valid ? march_limit(grid, direction, step) : 0;
+  float lower[3], upper[3];
+  for (int axis = 0; axis < 3; ++axis) {
+    lower[axis] = grid.lower[axis] + static_cast<float>(grid.first[axis]) / grid.inverse_cell[axis];
+    upper[axis] = grid.lower[axis] + static_cast<float>(grid.last[axis] + 1) / grid.inverse_cell[axis];
+  }
+  float near = -INFINITY;
+  float far = INFINITY;
+  march_clip(ray, lower, upper, near, far);  // for a miss, near > far: everything is before or after
+  const int64_t begin = march_guess(ray, near, ray.end) - 1;
+  if (begin > 0 && march_outside(grid, ray, begin - 1, true)) ray.begin = begin;
+  const int64_t end = march_guess(ray, far, ray.end) + 2;
+  if (end < ray.end && march_outside(grid, ray, end, false)) ray.end = end;
+}
+
+D3D_HOST_DEVICE inline MarchRay march_ray(const MarchGrid& grid, const float origin[3],
+                                          const float direction[3], float step, float jitter) {
+  MarchRay ray;
+  for (int axis = 0; axis < 3; ++axis) {
+    ray.origin[axis] = origin[axis];
+    ray.direction[axis] = direction[axis];
+  }
+  ray.near = 0.0f;
+  ray.step = step;
+  ray.jitter = jitter;
+  ray.begin = ray.end = 0;
+  float far = INFINITY;
+  if (!march_clip(ray, grid.lower, grid.upper, ray.near, far) || !(far < INFINITY)) return ray;
+  const int64_t limit = march_limit(grid, ray);
+  if (limit < 0) {
+    ray.end = -1;
+    return ray;
+  }
+  ray.end = march_guess(ray, far, limit);
+  while (ray.end < limit && march_midpoint(ray, static_cast<float>(ray.end)) < far) ++ray.end;
+  while (ray.end > 0 && !(march_midpoint(ray, static_cast<float>(ray.end - 1)) < far)) --ray.end;
+  march_trim(grid, ray);
   return ray;
 }
 
-// Distance along the ray of lattice edge k.
-D3D_HOST_DEVICE inline float march_edge(const MarchRay& ray, float step, float jitter, int64_t k) {
-  return ray.near + (static_cast<float>(k) + jitter) * step;
-}
-
-D3D_HOST_DEVICE inline float march_midpoint(const MarchRay& ray, float step, float jitter, int64_t k) {
-  return ray.near + ((static_cast<float>(k) + jitter) + 0.5f) * step;
-}
-
-// Cell of the point at distance t; clamped, since a point inside the box may round to just outside the grid.
-D3D_HOST_DEVICE inline void march_cell(const MarchGrid& grid, const MarchRay& ray, float t, int32_t cell[3]) {
-  for (int axis = 0; axis < 3; ++axis) {
-    const float position =
-        (ray.origin[axis] + ray.direction[axis] * t - grid.lower[axis]) * grid.inverse_cell[axis];
-    const float last = static_cast<float>(grid.resolution[axis] - 1);
-    const float inside = position > 0.0f ? (position < last ? position : last) : 0.0f;
-    cell[axis] = static_cast<int32_t>(inside);
+// Which of the intervals k .. k + width - 1 are in an occupied cell, one bit each.
+template <class L>
+D3D_HOST_DEVICE inline uint32_t march_hits(const MarchGrid& grid, const MarchRay& ray, int64_t k) {
+  const typename L::Float t = march_midpoint(ray, static_cast<float>(k) + L::indices());
+  const auto y = static_cast<uint32_t>(grid.resolution[1]);
+  const auto z = static_cast<uint32_t>(grid.resolution[2]);
+  const typename L::Uint cell = (march_cell<L>(grid, ray, t, 0) * y + march_cell<L>(grid, ray, t, 1)) * z +
+                                march_cell<L>(grid, ray, t, 2);
+  uint32_t hits = 0;
+  for (int lane = 0; lane < L::kWidth; ++lane) {
+    hits |= static_cast<uint32_t>(grid.occupancy[L::extract(cell, lane)] != 0) << lane;
   }
+  return hits;
 }
 
-D3D_HOST_DEVICE inline bool march_occupied(const MarchGrid& grid, const int32_t cell[3]) {
-  const int64_t index =
-      (static_cast<int64_t>(cell[0]) * grid.resolution[1] + cell[1]) * grid.resolution[2] + cell[2];
-  return grid.occupancy[index] != 0;
-}
-
-// Distance at which the ray leaves `cell`: a guess, up to rounding.
-D3D_HOST_DEVICE inline float march_exit(const MarchGrid& grid, const MarchRay& ray, const int32_t cell[3]) {
-  float exit = ray.far;
-  for (int axis = 0; axis < 3; ++axis) {
-    const float d = ray.direction[axis];
-    if (d == 0.0f) {
-      continue;
-    }
-    const float wall =
-        grid.lower[axis] + static_cast<float>(cell[axis] + (d > 0.0f ? 1 : 0)) / grid.inverse_cell[axis];
-    const float t = (wall - ray.origin[axis]) / d;
-    exit = t < exit ? t : exit;
-  }
-  return exit;
-}
-
-// Calls emit(k) for every sample of the ray, in order.
-template <typename Emit>
-D3D_HOST_DEVICE inline void march(const MarchGrid& grid, const MarchRay& ray, float step, float jitter,
-                                  Emit&& emit) {
-  const float inverse_step = 1.0f / step;
-  for (int64_t k = 0; k < ray.limit; ++k) {
-    const float t = march_midpoint(ray, step, jitter, k);
-    if (!(t < ray.far)) {
-      return;
-    }
-    int32_t cell[3];
-    march_cell(grid, ray, t, cell);
-    if (march_occupied(grid, cell)) {
-      emit(k);
-      continue;
-    }
-    const float ahead = (march_exit(grid, ray, cell) - ray.near) * inverse_step - jitter - 0.5f;
-    if (ahead > static_cast<float>(k) && ahead < static_cast<float>(ray.limit)) {
-      const int64_t guess = static_cast<int64_t>(ahead);
-      int32_t there[3];
-      march_cell(grid, ray, march_midpoint(ray, step, jitter, guess), there);
-      if (there[0] == cell[0] && there[1] == cell[1] && there[2] == cell[2]) {
-        k = guess;
-      }
-    }
+// Calls emit(k, hits) for each run of width intervals that holds samples, in order: interval k + i is a sample when
+// bit i of hits is set.
+template <class L, class Emit>
+D3D_HOST_DEVICE inline void march(const MarchGrid& grid, const MarchRay& ray, Emit&& emit) {
+  for (int64_t k = ray.begin; k < ray.end; k += L::kWidth) {
+    uint32_t hits = march_hits<L>(grid, ray, k);
+    if (ray.end - k < L::kWidth) hits &= (1u << (ray.end - k)) - 1u;
+    if (hits != 0) emit(k, hits);
   }
 }
 
