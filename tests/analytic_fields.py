@@ -1,5 +1,6 @@
 """Fields with known shapes and colors: what the asset tests extract, bake and compare with."""
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -72,6 +73,7 @@ FIGURE = solid(union(HEAD, BODY, NOSE), density=20.0)
 FIGURE_ALBEDO = painted((HEAD, RED), (BODY, BLUE), (NOSE, GREEN))  # the nose is in front, at +Z
 
 
+@functools.cache
 def make_figure(
     target_faces: int = 800, texture_size: int = 128, name: str = "a red and blue figure"
 ) -> TexturedMesh:

@@ -77,7 +77,7 @@ class Document:
         """
         accessor = self.item("accessors", index)
         kind, component = accessor.get("type"), accessor.get("componentType")
-        if kind not in kinds or component not in COMPONENT_TYPES:
+        if kind not in kinds or not _is_index(component) or component not in COMPONENT_TYPES:
             corrupt(f"accessors[{index}] is not of a type that is expected there")
         if "sparse" in accessor or "bufferView" not in accessor:
             raise InputError("the file uses sparse accessors, which are not read; save it without them")

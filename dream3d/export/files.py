@@ -1,5 +1,6 @@
 """Files appear under their final name only when they are whole, or not at all."""
 
+import contextlib
 import errno
 import os
 import secrets
@@ -8,14 +9,11 @@ from pathlib import Path
 
 from dream3d.errors import InputError, RunError
 
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
 
 def write_files(contents: Mapping[Path, bytes]) -> None:
-    """Write several files as one step: every one is complete beside its target before the first is renamed.
+    """Write several files as one step: all are complete beside their targets before the first is renamed.
 
-    Files of the same name are replaced; after any failure they are as they were, and nothing else is left
-    behind.
+    Files of the same name are replaced. After a failure they are as they were, and nothing else is left.
 
     Args:
         contents: Final path to content; renamed in this order.
@@ -25,25 +23,54 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
         RunError: The disk is full or failed.
     """
     for path in contents:
-        try:
-            is_folder = path.is_dir()
-        except OSError as error:
-            raise _explain(path, error) from None
-        if is_folder:
-            raise InputError(f"cannot write {path}: it is a folder; name a file in it")
-    unfinished: dict[Path, Path] = {}  # final path -> file beside it
+        _refuse_folder(path)
+    unfinished: dict[Path, Path] = {}  # final path -> new content beside it
     try:
         for path, content in contents.items():
             unfinished[path] = _beside(path)
             _write_whole(unfinished[path], path, content)
-        for path in contents:
-            try:
-                unfinished[path].replace(path)
-            except OSError as error:
-                raise _explain(path, error) from None
+        _rename_all(unfinished)
     finally:
         for temporary in unfinished.values():
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _rename_all(unfinished: Mapping[Path, Path]) -> None:
+    """Give every file its final name; when one cannot get it, put the earlier ones back."""
+    backups: dict[Path, Path] = {}  # final path -> its old content, a second name for the same file
+    renamed: list[Path] = []
+    try:
+        for path, temporary in unfinished.items():
+            # File systems without hard links lose only this protection.
+            with contextlib.suppress(OSError):
+                backup = _beside(path)
+                backup.hardlink_to(path)
+                backups[path] = backup
+            try:
+                temporary.replace(path)
+            except OSError as error:
+                raise _explain(path, error) from None
+            renamed.append(path)
+    except BaseException:
+        for path in renamed:
+            if path in backups:
+                backups.pop(path).replace(path)
+            else:
+                path.unlink(missing_ok=True)
+        raise
+    finally:
+        for backup in backups.values():
+            backup.unlink(missing_ok=True)
+
+
+def _refuse_folder(path: Path) -> None:
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise _explain(path, error) from None
+    if is_folder:
+        raise InputError(f"cannot write {path}: it is a folder; name a file in it")
 
 
 def _beside(path: Path) -> Path:
@@ -66,12 +93,14 @@ def _write_whole(temporary: Path, path: Path, content: bytes) -> None:
 
 def _explain(path: Path, error: OSError) -> InputError | RunError:
     """One line that says what to do."""
-    if error.errno in NO_ROOM:
-        return RunError(f"cannot write {path}: no room left on the disk; free some and try again")
-    if error.errno == errno.ENOENT:
-        return InputError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return InputError(f"cannot write {path}: no permission to write in {path.parent}")
-    if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG):
-        return InputError(f"cannot write {path}: {os.strerror(error.errno).lower()}")
-    return RunError(f"cannot write {path}: {error.strerror}")
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            return RunError(f"cannot write {path}: no room left on the disk; free some and try again")
+        case errno.ENOENT:
+            return InputError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return InputError(f"cannot write {path}: no permission to write in {path.parent}")
+        case errno.EISDIR | errno.ENOTDIR | errno.ENAMETOOLONG:
+            return InputError(f"cannot write {path}: {os.strerror(error.errno).lower()}")
+        case _:
+            return RunError(f"cannot write {path}: {error.strerror}")

@@ -43,7 +43,7 @@ def unwrap(mesh: Mesh, texture_size: int, padding_texels: int) -> Mesh:
     )
 
 
-def _charts(mesh: Mesh) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]:
+def _charts(mesh: Mesh) -> tuple[NDArray[np.integer], NDArray[np.uint32], NDArray[np.float32]]:
     """Flat charts, not yet packed: source vertex [W], faces [T, 3] and UVs [W, 2] in scene units."""
     sources: list[NDArray[np.integer]] = []
     all_faces: list[NDArray[np.uint32]] = []
