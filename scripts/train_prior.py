@@ -2,6 +2,7 @@
 
     python scripts/train_prior.py --minutes 60 --work runs/prior             # start
     python scripts/train_prior.py --minutes 60 --work runs/prior --resume    # go on
+    python scripts/train_prior.py --minutes 60 --work runs/prior --start-from assets/priors/props
     python scripts/train_prior.py --minutes 15 --work runs/prior --resume --anneal    # end: rate goes to zero
 
 The work folder holds the exact training state (safetensors and JSON), a log with a held-out loss, and
@@ -29,6 +30,7 @@ from prior_model import (
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader
+from transformers import CLIPTextModel
 
 from dream3d.prior import schedule
 from dream3d.prior.camera_law import CameraLaw
@@ -185,6 +187,17 @@ class Trainer:
         self.use_averages(False)
         return facts["seconds"]
 
+    def start_from(self, prior_folder: Path) -> None:
+        """Begin with a released prior's averaged weights and tokens; moments and counters start anew."""
+        self.tokenizer = load_tokenizer(prior_folder / "tokenizer")
+        self.tokenizer.save_pretrained(self.work / "tokenizer")
+        self.unet.load_state_dict(load_file(prior_folder / "unet" / "diffusion_pytorch_model.safetensors"))
+        encoder = CLIPTextModel.from_pretrained(prior_folder / "text_encoder")
+        self.encoder.load_state_dict(encoder.state_dict())
+        for master, average, weight in zip(self.masters, self.averages, self.weights, strict=True):
+            master.data.copy_(weight)
+            average.copy_(weight)
+
     def card(self, facts: dict) -> dict:
         """The card that travels with the weights (dream3d.json)."""
         return {
@@ -217,6 +230,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, required=True, help="how long this call may train")
     parser.add_argument("--work", type=Path, required=True, help="folder of state, log and release")
     parser.add_argument("--resume", action="store_true", help="go on from the state in --work")
+    parser.add_argument("--start-from", type=Path, help="prior folder whose weights to begin with")
     parser.add_argument(
         "--anneal", action="store_true", help="lower the learning rate to zero over this call"
     )
@@ -231,6 +245,8 @@ def main() -> None:
 
     trainer = Trainer(args.work, torch.device(args.device), args.resume)
     seconds_before = trainer.load() if args.resume else 0.0
+    if args.start_from:
+        trainer.start_from(args.start_from)
     law = CameraLaw()
     held_out_views = PropViews(HELD_OUT_SEED, 32, 1, 64, law)
     held_out = [held_out_views[i] for i in range(4)]
