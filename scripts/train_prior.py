@@ -43,7 +43,7 @@ MUON_LEARNING_RATE = 1e-3  # all other matrices and convolutions
 WEIGHT_DECAY = 0.01
 WARM_UP_STEPS = 150
 EMA_DECAY = 0.9995
-TIMESTEP_EXPONENT = 0.6  # t = T u^0.6 with u uniform: biased towards high noise.
+TIMESTEP_EXPONENT = 0.45  # t = T u^0.45 with u uniform: biased towards high noise, where pose is decided.
 HELD_OUT_SEED = 2**31 - 1
 
 

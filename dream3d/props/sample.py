@@ -15,7 +15,7 @@ from dream3d.props.palette import COLORS, linear_color
 
 RADIUS = 0.9  # of the farthest vertex, inside the unit scene
 HELD_OUT_PER_FAMILY = 2  # of 16 main colors: 12.5%
-NATURAL_COLOR_RATE = 0.15  # main part keeps its natural color; otherwise any color
+NATURAL_COLOR_RATE = 0.35  # main part keeps its natural color, as plain prompts ask; otherwise any color
 SECOND_PART_RATE = 0.3  # another part gets any color
 SIZE_RATE = 0.2
 STRETCH: Mapping[str, tuple[float, float]] = {  # size word -> (width, height) factors
