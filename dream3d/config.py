@@ -95,6 +95,8 @@ class ExportConfig:
     def __post_init__(self) -> None:
         if not 1e-3 <= self.height_m <= 1e4:
             raise InputError(f"--height must be between 0.001 and 10000 metres, not {self.height_m}")
+        if self.origin not in ("bottom", "center"):
+            raise InputError(f"--origin must be bottom or center, not {self.origin!r}")
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ class CoarseConfig:
     """Cells per axis of the occupancy grid."""
     occupancy_interval: int = 8
     """Steps between two updates of the occupancy grid."""
-    occupancy_threshold: float = 2.0
+    occupancy_threshold: float = 5.0
     """Density per unit length above which a cell counts as occupied."""
     max_restarts: int = 2
     """Fresh starts after an empty, full or non-finite field."""

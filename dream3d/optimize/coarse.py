@@ -44,6 +44,9 @@ class RenderablePrior(DenoisingPrior, Protocol):
         ...
 
 
+_OCCUPANCY_DECAY = 0.6  # Of the remembered density, per update: a cell is given up after a few empty looks.
+
+
 @dataclass(frozen=True)
 class CoarseStats:
     """What the stage cost."""
@@ -92,7 +95,7 @@ def optimize_coarse(
     problem: Problem | None = None
     for attempt in range(config.max_restarts + 1):
         seed = int(torch.randint(2**62, (), generator=generator))
-        run = _Run(prior, embedding, config, torch.Generator().manual_seed(seed), device)
+        run = CoarseRun(prior, embedding, config, torch.Generator().manual_seed(seed), device)
         problem = run.optimize(on_event)
         steps += run.step
         if problem is None:
@@ -107,8 +110,8 @@ def optimize_coarse(
     )
 
 
-class _Run:
-    """One attempt: the field, its optimiser and the loop."""
+class CoarseRun:
+    """One attempt: the field, its optimizer and the loop. The methods are the parts of a step."""
 
     def __init__(
         self,
@@ -134,9 +137,6 @@ class _Run:
     def optimize(self, on_event: OnEvent) -> Problem | None:
         """Run all steps; stop early and say why where the field is beyond hope."""
         while self.step < self.config.num_steps:
-            self.field.density_scale = schedules.density_scale(self.step, self.config)
-            if self.step % self.config.occupancy_interval == 0:
-                self.occupancy.update(self.field, self.config.occupancy_threshold, 0.6, self.generator)
             coverage, loss = self.do_step()
             self.step += 1
             problem = diagnose(self.step, self.config.num_steps, coverage, loss)
@@ -147,38 +147,43 @@ class _Run:
 
     def do_step(self) -> tuple[float, float]:
         """Render, ask the prior, update the field once; the solid share of what is seen, and the loss."""
+        self.field.density_scale = schedules.density_scale(self.step, self.config)
+        if self.step % self.config.occupancy_interval == 0:
+            self.update_occupancy()
         cameras = self.prior.sample_cameras(self.config.num_views // 4, self.generator)
         shading = self._draw_shading()
-        render = self._render(cameras, shading)
-        images = self._images(render)
-        guidance = self._ask_prior(images, cameras, shading)
-        penalty = self._regularize(render)
-        surrogate = (images * guidance.gradient).sum() + penalty
+        render = self.render(cameras, shading)
+        images = self.prior_images(render)
+        guidance = self.ask_prior(images, cameras, shading)
+        penalty = self.regularize(render)
+        self.descend((images * guidance.gradient).sum() + penalty)
+        return scene_coverage(render.opacity, cameras), guidance.loss + float(penalty.detach())
+
+    def update_occupancy(self) -> None:
+        """Measure where the field is."""
+        self.occupancy.update(self.field, self.config.occupancy_threshold, _OCCUPANCY_DECAY, self.generator)
+
+    def descend(self, surrogate: Tensor) -> None:
+        """One step of Adam along the gradient of `surrogate`, a scalar."""
         self.optimizer.zero_grad(set_to_none=True)
         surrogate.backward()
         factor = schedules.learning_rate_factor(self.step, self.config.num_steps)
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
         self.optimizer.step()
-        return scene_coverage(render.opacity, cameras), guidance.loss + float(penalty.detach())
 
-    def _render(self, cameras: Cameras, shading: Shading) -> Render:
+    def render(self, cameras: Cameras, shading: Shading) -> Render:
+        """What the cameras see now, at the size this step calls for."""
         size = schedules.render_size(self.step, self.prior.image_size, self.config)
+        # Small images have large pixels, which need as few samples as they have detail.
+        step_size = self.config.step_size * (self.prior.image_size / size)
         jitter = torch.rand(len(cameras) * size * size, generator=self.generator).to(self.device)
         normals = self.config.roughness_weight > 0 and shading != "albedo"
         return render_volume(
-            self.field,
-            self.occupancy,
-            cameras,
-            size,
-            size,
-            shading,
-            self.config.step_size * (self.prior.image_size / size),
-            jitter,
-            normals,
+            self.field, self.occupancy, cameras, size, size, shading, step_size, jitter, normals
         )
 
-    def _images(self, render: Render) -> Tensor:
+    def prior_images(self, render: Render) -> Tensor:
         """The render as the prior takes it, [B, H, W, C] at the prior's size."""
         if self.prior.image_channels == 4:
             images = torch.cat([render.color_srgb, render.opacity[..., None]], dim=-1)
@@ -192,7 +197,8 @@ class _Run:
         larger = torch.nn.functional.interpolate(channels_first, (size, size), mode="bilinear")
         return larger.permute(0, 2, 3, 1)
 
-    def _ask_prior(self, images: Tensor, cameras: Cameras, shading: Shading) -> Guidance:
+    def ask_prior(self, images: Tensor, cameras: Cameras, shading: Shading) -> Guidance:
+        """The gradient of the images at a noise level drawn for this step."""
         num_timesteps = len(self.prior.alphas_cumprod)
         low, high = schedules.timestep_bounds(
             self.step, self.config.num_steps, num_timesteps, self.config.guidance
@@ -215,7 +221,7 @@ class _Run:
             return "albedo"
         return "textureless" if draw < 0.5 * self.config.shaded_share else "shaded"
 
-    def _regularize(self, render: Render) -> Tensor:
+    def regularize(self, render: Render) -> Tensor:
         """All regularizers, weighted, on the scale of the guidance loss (a sum over an image's pixels)."""
         config = self.config
         certainty = schedules.regularizer_factor(self.step, config.num_steps)

@@ -42,7 +42,7 @@ class OccupancyGrid:
     ) -> None:
         """Measure the density at one random point of every cell and mark the occupied ones anew.
 
-        A cell stays occupied while its decayed maximum, or that of one of its 26 neighbours, is above the
+        A cell stays occupied while its decayed maximum, or that of one of its six neighbours, is above the
         threshold; the neighbours leave a surface room to grow.
 
         Args:
@@ -55,9 +55,9 @@ class OccupancyGrid:
         points = self._centers + (noise - 0.5) * (2.0 / self.resolution)
         fresh = field.density(points)
         self._peak = torch.maximum(self._peak * decay, fresh)
-        grown = _grow(self._to_grid((self._peak > threshold).float()))
+        grown = _grow(self._to_grid((self._peak > threshold).float()), corners=False)
         self.occupied = (grown * self._inside).to(torch.uint8)
-        self.density_floor = -_grow(self._to_grid(-fresh))
+        self.density_floor = -_grow(self._to_grid(-fresh), corners=True)
 
     def fraction(self) -> float:
         """Share of the cells inside the sphere that are occupied."""
@@ -75,13 +75,13 @@ class OccupancyGrid:
         return grid.view(self.resolution, self.resolution, self.resolution)
 
 
-def _grow(grid: Tensor) -> Tensor:
-    """Maximum over each cell of [X, Y, Z] and its 26 neighbours, one axis at a time."""
+def _grow(grid: Tensor, corners: bool) -> Tensor:
+    """Maximum over each cell of [X, Y, Z] and its six neighbours, or all 26 with those across corners."""
+    result = grid.clone()
     for axis in range(3):
-        size = grid.shape[axis]
-        inner = torch.maximum(grid.narrow(axis, 1, size - 1), grid.narrow(axis, 0, size - 1))
-        first, last = grid.narrow(axis, 0, 1), grid.narrow(axis, size - 1, 1)
-        before = torch.cat([first, inner], dim=axis)  # maximum with the cell before
-        after = torch.cat([inner, last], dim=axis)  # maximum with the cell after
-        grid = torch.maximum(before, after)
-    return grid
+        source = result.clone() if corners else grid
+        size = grid.shape[axis] - 1
+        lower, upper = result.narrow(axis, 0, size), result.narrow(axis, 1, size)
+        torch.maximum(lower, source.narrow(axis, 1, size), out=lower)
+        torch.maximum(upper, source.narrow(axis, 0, size), out=upper)
+    return result

@@ -1,0 +1,94 @@
+"""Where the time of a coarse step goes, part by part, against the prior's own forward.
+
+    python scripts/profile_step.py --prior props --prompt "a red mushroom"
+
+Prints the best of several repetitions in milliseconds, wall clock and CPU time over all threads (on a busy
+machine only the latter is meaningful), at a few moments of a run.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import tyro
+from torch import Tensor
+
+from dream3d.config import CoarseConfig
+from dream3d.optimize.coarse import CoarseRun
+from dream3d.prior import Prior
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Best wall and CPU time of one part in milliseconds."""
+
+    wall: float
+    cpu: float
+
+
+def best_of(repeats: int, part: Callable[[], Result]) -> tuple[Result, Timing]:
+    """Run `part` several times; its last result and its best times."""
+    wall, cpu = [], []
+    for _ in range(repeats):
+        start_wall, start_cpu = time.perf_counter(), time.process_time()
+        result = part()
+        wall.append(time.perf_counter() - start_wall)
+        cpu.append(time.process_time() - start_cpu)
+    return result, Timing(1e3 * min(wall), 1e3 * min(cpu))
+
+
+def profile(run: CoarseRun, repeats: int) -> dict[str, Timing]:
+    """Time the parts of the step that `run` would do next. The field moves on a little."""
+    parts: dict[str, Timing] = {}
+    _, parts["occupancy / interval"] = best_of(repeats, run.update_occupancy)
+    interval = run.config.occupancy_interval
+    update = parts["occupancy / interval"]
+    parts["occupancy / interval"] = Timing(update.wall / interval, update.cpu / interval)
+    cameras = run.prior.sample_cameras(run.config.num_views // 4, run.generator)
+    render, parts["render"] = best_of(repeats, lambda: run.render(cameras, "albedo"))
+    _, parts["render, lit"] = best_of(repeats, lambda: run.render(cameras, "shaded"))
+    images = run.prior_images(render)
+    guidance, parts["prior"] = best_of(repeats, lambda: run.ask_prior(images, cameras, "albedo"))
+
+    def surrogate() -> Tensor:
+        render = run.render(cameras, "albedo")
+        return (run.prior_images(render) * guidance.gradient).sum() + run.regularize(render)
+
+    _, both = best_of(repeats, lambda: run.descend(surrogate()))
+    parts["backward, Adam"] = Timing(both.wall - parts["render"].wall, both.cpu - parts["render"].cpu)
+    ours = [parts[name] for name in ("occupancy / interval", "render", "backward, Adam")]
+    parts["all but the prior"] = Timing(sum(part.wall for part in ours), sum(part.cpu for part in ours))
+    print(
+        f"step {run.step}: {render.num_samples} samples, {run.occupancy.fraction():.0%} of the cells occupied"
+    )
+    return parts
+
+
+def main(
+    prior: str = "props",
+    prompt: str = "a red mushroom",
+    steps: tuple[int, ...] = (20, 120, 250),
+    repeats: int = 5,
+    threads: int = 2,
+) -> None:
+    """Profile the coarse step at the given moments of a run of the default length."""
+    torch.set_num_threads(threads)
+    model = Prior.from_pretrained(prior)
+    run = CoarseRun(model, model.embed(prompt), CoarseConfig(), torch.Generator().manual_seed(0), "cpu")
+    for target in steps:
+        while run.step < target:
+            run.do_step()
+            run.step += 1
+        parts = profile(run, repeats)
+        for name, timing in parts.items():
+            print(f"  {name:22s} {timing.wall:7.1f} ms wall {timing.cpu:7.1f} ms CPU")
+        ratio = (parts["all but the prior"].cpu + parts["prior"].cpu) / parts["prior"].cpu
+        print(f"  step / prior {ratio:.2f} (CPU time)")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
