@@ -32,6 +32,7 @@ class Timing:
 
 def best_of(repeats: int, part: Callable[[], Result]) -> tuple[Result, Timing]:
     """Run `part` several times; its last result and its best times."""
+    result = part()  # warm up
     wall, cpu = [], []
     for _ in range(repeats):
         start_wall, start_cpu = time.perf_counter(), time.process_time()

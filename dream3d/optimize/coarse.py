@@ -128,9 +128,8 @@ class CoarseRun:
         self.device = torch.device(device)
         self.field = RadianceField(config.radiance_field, generator).to(self.device)
         self.occupancy = OccupancyGrid(config.occupancy_resolution, self.device)
-        network = [self.field.hidden_weight, self.field.output_weight]
         self.base_rates = (config.table_learning_rate, config.network_learning_rate)
-        groups = [{"params": [self.field.table]}, {"params": network}]
+        groups = [{"params": [self.field.table]}, {"params": self.field.network_parameters()}]
         self.optimizer = torch.optim.Adam(groups, lr=0.0, betas=(0.9, 0.99), eps=1e-15, fused=True)
         self.step = 0
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dream3d.config import FieldConfig
-from dream3d.ops.hash_grid import hash_grid, hash_grid_levels
+from dream3d.ops.field_mlp import field_mlp
+from dream3d.ops.hash_grid import hash_grid_levels
 
 SCENE_RADIUS = 1.0  # the object lives inside this sphere around the origin
 
@@ -46,7 +47,9 @@ class RadianceField(nn.Module):
         table = torch.empty(self.levels.num_entries, config.features_per_level)
         self.table = nn.Parameter(table.uniform_(-1e-2, 1e-2, generator=generator))
         self.hidden_weight = nn.Parameter(_kaiming(config.hidden_size, num_features, generator))
+        self.hidden_bias = nn.Parameter(torch.zeros(config.hidden_size))
         self.output_weight = nn.Parameter(_kaiming(4, config.hidden_size, generator) * 0.1)
+        self.output_bias = nn.Parameter(torch.zeros(4))
 
     def raw(self, points: Tensor) -> Tensor:
         """Network outputs before activations: density logit without blob, then three albedo logits.
@@ -57,9 +60,19 @@ class RadianceField(nn.Module):
         Returns:
             [N, 4].
         """
-        features = hash_grid(points * 0.5 + 0.5, self.table, self.levels)
-        hidden = functional.relu(features @ self.hidden_weight.T)
-        return hidden @ self.output_weight.T
+        return field_mlp(
+            points * 0.5 + 0.5,
+            self.table,
+            self.levels,
+            self.hidden_weight,
+            self.hidden_bias,
+            self.output_weight,
+            self.output_bias,
+        )
+
+    def network_parameters(self) -> list[nn.Parameter]:
+        """Everything that learns but the hash table."""
+        return [self.hidden_weight, self.hidden_bias, self.output_weight, self.output_bias]
 
     def density_logit(self, points: Tensor) -> Tensor:
         """Density before the softplus, [N], for `points` [N, 3] in the world.
