@@ -13,9 +13,10 @@ from trimesh.visual.material import PBRMaterial
 from trimesh.visual.texture import TextureVisuals
 
 from dream3d.config import ExportConfig
-from dream3d.errors import InputError, RunError
+from dream3d.errors import RunError
 from dream3d.export.files import write_files
 from dream3d.export.glb import encode_glb
+from dream3d.inputs import check_output
 from dream3d.mesh import Material, Mesh, TexturedMesh
 from dream3d.preview import encode_png_preview
 
@@ -77,9 +78,7 @@ class Asset:
             InputError: The path or the height is impossible.
             RunError: The disk is full or failed.
         """
-        target = Path(path)
-        if target.suffix.lower() != ".glb":
-            raise InputError(f"{target} must end in .glb")
+        target = check_output(Path(path))  # before any work
         placement = ExportConfig(
             self.export.height_m if height is None else height, origin or self.export.origin
         )

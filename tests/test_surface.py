@@ -46,15 +46,19 @@ def test_depth_and_normals_of_a_sphere():
 
 
 def test_image_is_upright_and_not_mirrored():
-    """From the front, +X is right and +Y is up; from azimuth 90 the camera stands on +X and sees -Z on its
-    right.""" corner_colors = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]], np.float32) front =
-    render_surface(facing_quad(corner_colors), orbit([0.0], 0.0, 4.0, 50.0), 64, 64).color_srgb[0] middle, off
-    = 32, 12 assert front[middle - off, middle - off].argmax() == 0  # top left: red assert front[middle -
-    off, middle + off].argmax() == 1  # top right: green assert front[middle + off, middle + off].argmax() ==
-    2  # bottom right: blue ball = trimesh.creation.icosphere(2, 0.2).apply_translation([0, 0.3, -0.6]) mesh =
-    Mesh(ball.vertices.astype(np.float32), ball.faces.astype(np.int32)) side = render_surface(mesh,
-    orbit([90.0], 0.0, 4.0, 40.0), 64, 64).opacity[0] rows, columns = np.nonzero(side.numpy()) assert
-    rows.max() < 32 assert columns.min() > 32
+    """From the front, +X is right and +Y is up; from azimuth 90 the camera on +X sees -Z on its right."""
+    corner_colors = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]], np.float32)
+    front = render_surface(facing_quad(corner_colors), orbit([0.0], 0.0, 4.0, 50.0), 64, 64).color_srgb[0]
+    middle, off = 32, 12
+    assert front[middle - off, middle - off].argmax() == 0  # top left: red
+    assert front[middle - off, middle + off].argmax() == 1  # top right: green
+    assert front[middle + off, middle + off].argmax() == 2  # bottom right: blue
+    ball = trimesh.creation.icosphere(2, 0.2).apply_translation([0, 0.3, -0.6])
+    mesh = Mesh(ball.vertices.astype(np.float32), ball.faces.astype(np.int32))
+    side = render_surface(mesh, orbit([90.0], 0.0, 4.0, 40.0), 64, 64).opacity[0]
+    rows, columns = np.nonzero(side.numpy())
+    assert rows.max() < 32
+    assert columns.min() > 32
 
 
 def test_colors_are_premultiplied_and_averaged_in_srgb():

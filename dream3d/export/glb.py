@@ -28,7 +28,7 @@ MAX_NAME_LENGTH = 60
 
 def slug(text: str, separator: str = "_") -> str:
     """ASCII name of a prompt, safe as a file or node name: "A red mushroom!" -> "a_red_mushroom"."""
-    plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
+    plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode().lower()
     words = re.sub(r"[^a-z0-9]+", separator, plain).strip(separator)
     return words[:MAX_NAME_LENGTH].rstrip(separator) or "asset"
 
