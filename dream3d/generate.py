@@ -52,7 +52,7 @@ def generate(
     coarse = optimize_coarse(prior, embedding, config.coarse, generator, on_event, device)
     textured = _to_textured_mesh(prompt, coarse, config, on_event, device)
     metadata = _provenance(prompt, config, prior)
-    metrics = {"seconds": time.perf_counter() - started, **asdict(coarse.stats)}
+    metrics = {**asdict(coarse.stats), "seconds": time.perf_counter() - started}
     return Asset(replace(textured, metadata=metadata), config.export, metrics, tuple(warnings))
 
 
