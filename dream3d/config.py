@@ -169,7 +169,7 @@ class CoarseConfig:
     """Share of the steps, after the first fifth, that are lit instead of showing plain albedo."""
     depth_spread_weight: float = 2.0
     """Weight of the variance of depth along rays."""
-    entropy_weight: float = 0.02
+    entropy_weight: float = 0.1
     """Weight of the entropy of the opacity, late in the run."""
     sparsity_weight: float = 0.002
     """Weight of the opacity itself: what the prior does not ask for goes away."""

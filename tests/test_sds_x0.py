@@ -12,7 +12,7 @@ from dream3d.config import GuidanceConfig
 from dream3d.guidance.sds_x0 import guided_x0, sds_x0
 
 CAMERAS = orbit([0.0, 90.0], 10.0, 3.0, 40.0)
-PLAIN = GuidanceConfig(scale=1.0, rescale=0.0)
+PLAIN = GuidanceConfig(scale=1.0, rescale=0.0, clamp=False)
 
 
 @dataclass
@@ -52,7 +52,7 @@ def test_gradient_is_the_guided_gaussian_residual_through_the_encoder(timestep, 
     noisy = alpha_bar.sqrt() * latents + (1 - alpha_bar).sqrt() * noise
     text, uncond = prior.predict_x0(noisy, [timestep], None, None, None)
     residual = latents - (uncond + scale * (text - uncond))
-    result = ask(prior, images, timestep, GuidanceConfig(scale=scale, rescale=0.0))
+    result = ask(prior, images, timestep, GuidanceConfig(scale=scale, rescale=0.0, clamp=False))
     expected = 3.0 * residual.permute(0, 2, 3, 1) / 2  # the encoder's slope, two images
     torch.testing.assert_close(result.gradient, expected, rtol=1e-12, atol=1e-12)
     assert result.loss == pytest.approx(float(0.5 * residual.square().sum() / 2), rel=1e-12)
@@ -89,16 +89,40 @@ def test_the_images_and_the_graph_are_left_alone():
     assert not result.gradient.requires_grad
 
 
-def test_scale_one_is_the_text_prediction_whatever_the_rescale():
-    text, uncond = torch.randn(2, 4, 3, 3), torch.randn(2, 4, 3, 3)
-    for rescale in (0.0, 0.5, 1.0):
-        torch.testing.assert_close(guided_x0(text, uncond, GuidanceConfig(scale=1.0, rescale=rescale)), text)
+def predictions() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    text = torch.rand(2, 4, 3, 3, generator=generator) * 2 - 1
+    return text, text + 0.3 * torch.randn(2, 4, 3, 3, generator=generator)
 
 
-def test_full_rescale_restores_the_spread_of_the_text_prediction():
-    text, uncond = torch.randn(2, 4, 3, 3), torch.randn(2, 4, 3, 3)
-    guided = guided_x0(text, uncond, GuidanceConfig(scale=9.0, rescale=1.0))
-    assert float(guided.std()) == pytest.approx(float(text.std()), rel=1e-5)
-    plain = guided_x0(text, uncond, GuidanceConfig(scale=9.0, rescale=0.0))
-    half = guided_x0(text, uncond, GuidanceConfig(scale=9.0, rescale=0.5))
-    torch.testing.assert_close(half, (plain + guided) / 2)
+@pytest.mark.parametrize("rescale", [0.0, 0.5, 1.0])
+def test_scale_one_is_the_text_prediction_whatever_the_rescale(rescale):
+    text, uncond = predictions()
+    torch.testing.assert_close(guided_x0(text, uncond, GuidanceConfig(scale=1.0, rescale=rescale)), text)
+
+
+def test_without_rescale_and_clamp_it_is_plain_guidance():
+    text, uncond = predictions()
+    guided = guided_x0(text, uncond, GuidanceConfig(scale=7.0, rescale=0.0, clamp=False))
+    torch.testing.assert_close(guided, uncond + 7.0 * (text - uncond))
+
+
+def test_rescale_shrinks_the_direction_by_the_growth_of_the_spread():
+    text, uncond = predictions()
+    full = guided_x0(text, uncond, GuidanceConfig(scale=9.0, rescale=0.0, clamp=False))
+    shrunk = guided_x0(text, uncond, GuidanceConfig(scale=9.0, rescale=1.0, clamp=False))
+    torch.testing.assert_close(shrunk - text, (full - text) * (text.std() / full.std()))
+    half = guided_x0(text, uncond, GuidanceConfig(scale=9.0, rescale=0.5, clamp=False))
+    torch.testing.assert_close(half, (full + shrunk) / 2)
+
+
+def test_what_both_predictions_agree_on_stays_and_nothing_leaves_the_range():
+    # Empty background and opaque inside: rescaling the whole image would turn them into fog and holes.
+    text, uncond = predictions()
+    agreed = torch.zeros_like(text, dtype=torch.bool)
+    agreed[..., 0], agreed[..., 1] = True, True
+    text[..., 0], uncond[..., 0] = -1.0, -1.0
+    text[..., 1], uncond[..., 1] = 1.0, 1.0
+    guided = guided_x0(text, uncond, GuidanceConfig(scale=20.0, rescale=0.5))
+    assert torch.equal(guided[agreed], text[agreed])
+    assert float(guided.abs().max()) == 1.0

@@ -1,9 +1,9 @@
 """Score distillation in x0 form: images in, their gradient out.
 
-The prior denoises a noised render twice, with and without the text. Classifier-free guidance and its
-rescaling (Lin et al. 2023, "Common diffusion noise schedules and sample steps are flawed", section 3.4) give
-the image the prior would rather see; the loss is half the squared distance to it (MVDream, Shi et al. 2023,
-section 4.2). For one noise level this is SDS (Poole et al. 2022, equation 3) with the weight
+The prior denoises a noised render twice, with and without the text. Classifier-free guidance, rescaled after
+Lin et al. 2023 ("Common diffusion noise schedules and sample steps are flawed", section 3.4), gives the image
+the prior would rather see; the loss is half the squared distance to it (MVDream, Shi et al. 2023, section
+4.2). For one noise level this is SDS (Poole et al. 2022, equation 3) with the weight
 sigma / alpha.
 """
 
@@ -95,17 +95,24 @@ def sds_x0(
 
 
 def guided_x0(x0_text: Tensor, x0_uncond: Tensor, config: GuidanceConfig) -> Tensor:
-    """Classifier-free guidance on x0, scaled back towards the spread of the text prediction.
+    """Classifier-free guidance on x0 that keeps what both predictions agree on.
+
+    The usual rescaling multiplies the whole guided image by a factor below 1. In premultiplied RGBA that lifts
+    the empty background above 0 and pulls the opaque inside below 1: fog and holes. Here the factor shrinks the
+    guidance direction alone, and pixels stay in the range of images.
 
     Args:
         x0_text: [B, c, h, w].
         x0_uncond: [B, c, h, w].
-        config: `scale` s in x0_uncond + s (x0_text - x0_uncond), and `rescale` between 0 (off) and 1 (the
-            spread, taken over all views together, equals that of `x0_text`).
+        config: `scale` s in x0_uncond + s (x0_text - x0_uncond); `rescale` between 0 (off) and 1 (the direction
+            shrinks as much as the spread over all views together would have grown); `clamp` for latents that
+            are pixels in [-1, 1].
 
     Returns:
         [B, c, h, w].
     """
-    guided = x0_uncond + config.scale * (x0_text - x0_uncond)
-    factor = x0_text.std() / guided.std().clamp_min(1e-6)
-    return guided * (1.0 + config.rescale * (factor - 1.0))
+    direction = (config.scale - 1.0) * (x0_text - x0_uncond)
+    growth = (x0_text + direction).std() / x0_text.std().clamp_min(1e-6)
+    shrink = 1.0 + config.rescale * (1.0 / growth.clamp_min(1.0) - 1.0)
+    guided = x0_text + shrink * direction
+    return guided.clamp(-1.0, 1.0) if config.clamp else guided
