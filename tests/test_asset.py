@@ -15,6 +15,7 @@ from dream3d.asset import Asset, place
 from dream3d.cameras import Cameras, orbit
 from dream3d.config import ExportConfig
 from dream3d.errors import InputError, RunError
+from dream3d.export.glb import encode_glb
 from dream3d.export.inspect import inspect
 from dream3d.mesh import Mesh
 from dream3d.ops.composite import composite_reference
@@ -110,7 +111,7 @@ def test_to_trimesh_has_shape_texture_and_metadata():
     assert exported.geometry
 
 
-def field_picture(cameras: Cameras, size: int, samples: int = 192) -> tuple[torch.Tensor, torch.Tensor]:
+def field_picture(cameras: Cameras, size: int, samples: int = 160) -> tuple[torch.Tensor, torch.Tensor]:
     """Albedo and opacity of the figure's field itself, by brute-force integration along every ray."""
     rays = cameras.rays(size, size)
     origins, directions = rays.origins.reshape(-1, 3), rays.directions.reshape(-1, 3)
@@ -131,20 +132,21 @@ def field_picture(cameras: Cameras, size: int, samples: int = 192) -> tuple[torc
 
 
 def intersection_over_union(a: np.ndarray, b: np.ndarray) -> float:
-    return float((a & b).sum() / (a | b).sum())
+    """Of two pictures of coverage in [0, 1]."""
+    return float(np.minimum(a, b).sum() / np.maximum(a, b).sum())
 
 
 @pytest.mark.parametrize(("azimuth", "elevation"), [(0.0, 0.0), (70.0, 25.0), (200.0, -20.0)])
-def test_file_shows_what_the_field_showed(azimuth, elevation, tmp_path):
+def test_file_shows_what_the_field_showed(azimuth, elevation):
     """Field -> file -> a renderer that is not ours (pyrender), against integrals through the field."""
     pyrender = pytest.importorskip("pyrender")
-    size, distance, fov = 128, 4.0, 36.0
+    size, distance, fov = 96, 4.0, 36.0
     cameras = orbit([azimuth], elevation, distance, fov)
     color, opacity = field_picture(cameras, size)
 
     made = asset()
-    path = made.save(tmp_path / "a.glb", origin="bottom")[0]
-    scene = trimesh.load(path)
+    placed = replace(made.textured_mesh, mesh=place(made.mesh, ExportConfig()))
+    scene = trimesh.load(io.BytesIO(encode_glb(placed)), file_type="glb")
     low, high = made.mesh.vertices.min(axis=0), made.mesh.vertices.max(axis=0)
     back = np.eye(4)  # from the file's metres to the scene units of the cameras
     back[:3, :3] *= high[1] - low[1]
@@ -157,20 +159,22 @@ def test_file_shows_what_the_field_showed(azimuth, elevation, tmp_path):
     except Exception as error:  # the OpenGL stack raises nearly anything where it is incomplete
         pytest.skip(f"no headless OpenGL (libegl1 and libgl1-mesa-dri): {error}")
     try:
-        flat, depth = renderer.render(view, flags=pyrender.RenderFlags.FLAT)
+        rgba, _ = renderer.render(view, flags=pyrender.RenderFlags.FLAT | pyrender.RenderFlags.RGBA)
     finally:
         renderer.delete()
 
-    seen_by_field, seen_by_pyrender = opacity.numpy() > 0.5, depth > 0
+    coverage, flat = rgba[..., 3] / 255, rgba[..., :3] / 255
     ours = render_surface(made.mesh, cameras, size, size, base_color_srgb=made.material.base_color_srgb)
-    assert intersection_over_union(seen_by_field, seen_by_pyrender) > 0.975
-    assert intersection_over_union(ours.opacity[0].numpy() > 0.5, seen_by_pyrender) > 0.98
-    inside = seen_by_field & seen_by_pyrender & (opacity.numpy() > 0.98)
-    error = np.abs(flat / 255 - (color / opacity[..., None].clamp_min(1e-6)).numpy())[inside].mean(axis=1)
+    assert intersection_over_union(ours.opacity[0].numpy(), coverage) > 0.98
+    assert (
+        intersection_over_union(opacity.numpy(), coverage) > 0.96
+    )  # the field's edges are softer than a pixel
+    inside = (coverage == 1) & (opacity.numpy() > 0.98)
+    error = np.abs(flat - (color / opacity[..., None].clamp_min(1e-6)).numpy())[inside].mean(axis=1)
     assert error.mean() < 0.03
     assert (error < 0.05).mean() > 0.9
-    whole = (ours.opacity[0].numpy() == 1) & seen_by_pyrender
-    assert np.abs(flat / 255 - ours.color_srgb[0].numpy())[whole].mean() < 0.01
+    whole = (ours.opacity[0].numpy() == 1) & (coverage == 1)
+    assert np.abs(flat - ours.color_srgb[0].numpy())[whole].mean() < 0.01
 
 
 def test_metadata_that_json_cannot_say_is_refused_before_anything_is_written(tmp_path):
