@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from dream3d.cameras import Cameras
+from dream3d.config import Shading
 from dream3d.prior.camera_law import CameraLaw
-from dream3d.prior.conditioning import SHADINGS, Shading
+from dream3d.prior.conditioning import SHADINGS
 from dream3d.props import COLORS, FAMILIES, Prop, sample_prop
 from dream3d.props.captions import FILLERS, SIZE_SPELLINGS, SIZES
 from dream3d.props.palette import SPELLINGS

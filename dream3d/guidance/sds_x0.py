@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.config import GuidanceConfig
+from dream3d.config import GuidanceConfig, Shading
 from dream3d.prior import TextEmbedding
-from dream3d.prior.conditioning import Shading
 
 
 class DenoisingPrior(Protocol):

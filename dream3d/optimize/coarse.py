@@ -12,14 +12,13 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.config import CoarseConfig
+from dream3d.config import CoarseConfig, Shading
 from dream3d.errors import RunError
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.guidance.sds_x0 import DenoisingPrior, Guidance, sds_x0
 from dream3d.optimize import regularizers, schedules
 from dream3d.optimize.health import Problem, diagnose, scene_coverage
 from dream3d.prior import TextEmbedding
-from dream3d.render.shading import Shading
 from dream3d.render.volume import Render, render_volume
 from dream3d.scene.background import over_background, random_solid_background
 from dream3d.scene.occupancy import OccupancyGrid

@@ -5,15 +5,15 @@ positions to object positions. The view vector says the same once for the whole 
 residual block through the time embedding, together with the pooled text.
 """
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
+from dream3d.config import Shading
 from dream3d.math import degrees_to_radians
 
-Shading = Literal["albedo", "shaded", "textureless"]
 SHADINGS: tuple[Shading, ...] = get_args(Shading)
 RAY_FREQUENCIES = (1.0, 2.0)  # Cycles per two scene units.
 RAY_CHANNELS = 6 + 6 * len(RAY_FREQUENCIES)

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
+from dream3d.config import Shading
 from dream3d.errors import InputError
 from dream3d.prior import codec, schedule, text
 from dream3d.prior.camera_law import CameraLaw
-from dream3d.prior.conditioning import Shading, ray_map, view_vector
+from dream3d.prior.conditioning import ray_map, view_vector
 from dream3d.prior.folder import CARD, COMPONENTS, find_prior, read_json
 from dream3d.prior.text import TextEmbedding, Vocabulary
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
+from dream3d.config import Shading
 from dream3d.prior import schedule
-from dream3d.prior.conditioning import Shading
 from dream3d.prior.prior import Prior
 from dream3d.prior.text import TextEmbedding
 

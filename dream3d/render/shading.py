@@ -4,13 +4,10 @@ A light sits behind the camera, lifted upwards. The result multiplies linear alb
 sRGB encoding multiply by the encoded factor instead, which is the same for a pure power-law encoding.
 """
 
-from typing import Literal
-
 from torch import Tensor
 
+from dream3d.config import Shading
 from dream3d.math import normalize
-
-Shading = Literal["albedo", "shaded", "textureless"]
 
 AMBIENT = 0.45
 DIFFUSE = 0.55

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
+from dream3d.config import Shading
 from dream3d.math import normalize
 from dream3d.ops.composite import composite
 from dream3d.ops.ray_march import RaySamples, ray_march
-from dream3d.render.shading import Shading, light_directions, light_factor, shade_srgb
+from dream3d.render.shading import light_directions, light_factor, shade_srgb
 from dream3d.scene.occupancy import OccupancyGrid
 from dream3d.scene.radiance_field import RadianceField
 
