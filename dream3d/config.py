@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 import tyro
 
 from dream3d.errors import InputError
+from dream3d.inputs import check_prompt
 
 Shading = Literal["albedo", "shaded", "textureless"]
 """How a view is lit: what the renderer draws and what the prior was taught to tell apart."""
-from dream3d.inputs import check_prompt
 
 
 @dataclass(frozen=True)
