@@ -96,16 +96,16 @@ def sds_x0(
 def guided_x0(x0_text: Tensor, x0_uncond: Tensor, config: GuidanceConfig) -> Tensor:
     """Classifier-free guidance on x0 that keeps what both predictions agree on.
 
-    The usual rescaling multiplies the whole guided image by a factor below 1. In premultiplied RGBA that lifts
-    the empty background above 0 and pulls the opaque inside below 1: fog and holes. Here the factor shrinks the
-    guidance direction alone, and pixels stay in the range of images.
+    The usual rescaling multiplies the whole guided image by a factor below 1. In premultiplied RGBA that
+    lifts the empty background above 0 and pulls the opaque inside below 1: fog and holes. Here the factor
+    shrinks the guidance direction alone, and pixels stay in the range of images.
 
     Args:
         x0_text: [B, c, h, w].
         x0_uncond: [B, c, h, w].
-        config: `scale` s in x0_uncond + s (x0_text - x0_uncond); `rescale` between 0 (off) and 1 (the direction
-            shrinks as much as the spread over all views together would have grown); `clamp` for latents that
-            are pixels in [-1, 1].
+        config: `scale` s in x0_uncond + s (x0_text - x0_uncond); `rescale` between 0 (off) and 1 (the
+            direction shrinks as much as the spread over all views together would have grown); `clamp` for
+            latents that are pixels in [-1, 1].
 
     Returns:
         [B, c, h, w].
