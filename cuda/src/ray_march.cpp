@@ -6,24 +6,13 @@
 #include "dream3d/api.h"
 #include "dream3d/lanes.h"
 #include "dream3d/parallel.h"
+#include "dream3d/ray_march_limits.h"
 #include "dream3d/status.h"
 
 namespace dream3d {
 namespace {
 
 constexpr int64_t kChunkRays = 128;  // rays per task
-
-void check(const D3dRayMarchParams& p) {
-  require(p.step_size > 0.0f, "step_size must be positive");
-  int64_t cells = 1;
-  for (int axis = 0; axis < 3; ++axis) {
-    require(p.resolution[axis] >= 1 && p.resolution[axis] <= 4096,
-            "the occupancy grid must have 1 to 4096 cells per axis");
-    require(p.aabb[axis] < p.aabb[3 + axis], "the box must have a positive size");
-    cells *= p.resolution[axis];
-  }
-  require(cells <= int64_t{1} << 31, "the occupancy grid must have at most 2^31 cells");
-}
 
 // Range of the nonzero entries; first > last when there are none.
 void nonzero_range(const std::vector<uint8_t>& any, int32_t& first, int32_t& last) {
@@ -107,7 +96,7 @@ struct WriteRays {
 
 template <class Body>
 void for_rays(const D3dRayMarchParams& p, int n_threads) {
-  check(p);
+  require_march_limits(p);
   const InstructionSet instructions = instruction_set();
   const MarchGrid grid = trimmed_grid(p);
   parallel_for_chunks(p.num_rays, kChunkRays, n_threads, [&](int64_t begin, int64_t end) {

@@ -53,7 +53,8 @@ def composite(
         backend: "auto" follows the device of the tensors; "reference" is the plain-torch twin.
 
     Raises:
-        InputError: A shape, dtype, device or range does not fit, or the back-end is not available.
+        InputError: A shape, dtype, device or range does not fit, or the back-end is not available. On CUDA a
+            range of samples that do not exist makes its ray NaN instead, so that nothing has to be waited for.
     """
     device = density.device
     if resolve_backend(backend, device) == "reference":

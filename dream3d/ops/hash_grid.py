@@ -28,7 +28,8 @@ def hash_grid(points: Tensor, table: Tensor, levels: HashGridLevels, backend: Ba
 
     First-order differentiable to `table` and `points` (zero along axes on which a point was clamped). On the
     CPU the result and the gradients are the same bits for any number of threads. On CUDA the gradient of the
-    table is summed with atomics, in no fixed order, unless `torch.use_deterministic_algorithms(True)` is set.
+    table is summed with atomics, in no fixed order, unless `torch.use_deterministic_algorithms(True)` is set:
+    then the rows are sorted, which takes longer and more memory.
 
     Args:
         points: [N, 3] float32, clamped to [0, 1]. A NaN coordinate makes the encoding NaN.
@@ -215,10 +216,30 @@ def _setup_context(
 def _backward(ctx: Any, grad_encoded: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
     points, table = ctx.saved_tensors
     need_points, need_table = ctx.needs_input_grad[:2]
+    by_sorting = need_table and table.is_cuda and torch.are_deterministic_algorithms_enabled()
     grad_points, grad_table = _hash_grid_backward(
-        grad_encoded.contiguous(), points, table, ctx.resolutions, ctx.offsets, need_points, need_table
+        grad_encoded.contiguous(),
+        points,
+        table,
+        ctx.resolutions,
+        ctx.offsets,
+        need_points,
+        need_table and not by_sorting,
     )
+    if by_sorting:
+        levels = HashGridLevels(tuple(ctx.resolutions), tuple(ctx.offsets), table.shape[1])
+        grad_table = _table_gradient_by_sorting(grad_encoded, points, table, levels)
     return grad_points if need_points else None, grad_table if need_table else None, None, None
+
+
+def _table_gradient_by_sorting(
+    grad_encoded: Tensor, points: Tensor, table: Tensor, levels: HashGridLevels
+) -> Tensor:
+    """Gradient of the table without atomics: torch sorts the rows of an indexed read to sum them in order."""
+    with torch.enable_grad():
+        leaf = table.detach().requires_grad_()
+        encoded = hash_grid_reference(points, leaf, levels)
+        return torch.autograd.grad(encoded, leaf, grad_encoded)[0]
 
 
 _hash_grid.register_autograd(_backward, setup_context=_setup_context)

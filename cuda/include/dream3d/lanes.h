@@ -27,6 +27,8 @@ struct OneLane {
   D3D_HOST_DEVICE static inline float to_float(uint32_t x) {
     return static_cast<float>(static_cast<int32_t>(x));
   }
+  D3D_HOST_DEVICE static inline float indices() { return 0.0f; }
+  D3D_HOST_DEVICE static inline uint32_t extract(uint32_t x, int) { return x; }
 };
 
 // The same value in every lane. (0 + x is x for every x but -0.)
