@@ -1,6 +1,7 @@
 """Generate a list of prompts, measure every asset against its family, and paint the contact sheet.
 
-    python scripts/make_gallery.py --prompts assets/prompts/gallery.txt --seeds 2 --out out/gallery
+    python scripts/make_gallery.py                    # 24 prompts x 2 seeds, what `make gallery` runs
+    python scripts/make_gallery.py --prompts my.txt --seeds 1 --out out/mine --sheet out/mine.png
 
 One folder per prompt and seed; what is already there is kept, so that a stopped run can go on. Failures stay
 in the table and on the sheet. Whether an asset is recognisable is judged by looking at the sheet.
@@ -90,11 +91,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--prompts", type=Path, required=True)
+    parser.add_argument("--prompts", type=Path, default=Path("assets/prompts/gallery.txt"))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--prior", default="props")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--sheet", type=Path, help="where the contact sheet goes; OUT/sheet.png unless named")
+    parser.add_argument("--out", type=Path, default=Path("out/gallery"))
+    parser.add_argument("--sheet", type=Path, default=Path("assets/gallery/standard.png"))
     args = parser.parse_args()
     prior = Prior.from_pretrained(args.prior)
     rows = []
@@ -116,7 +117,8 @@ def main() -> None:
         sheet = Image.new("RGB", (2 * pictures[0].width, half * height), "white")
         for index, picture in enumerate(pictures):
             sheet.paste(picture, (index // half * picture.width, index % half * height))
-        sheet.save(args.sheet or args.out / "sheet.png")
+        args.sheet.parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(args.sheet)
     summary = json.dumps(summarize(rows), indent=1)
     (args.out / "summary.json").write_text(summary + "\n")
     print(summary)
