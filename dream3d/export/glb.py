@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dream3d import __version__
-from dream3d.mesh import ByteArray, TexturedMesh
+from dream3d.mesh import ByteArray, Material, Mesh, TexturedMesh
 
 GENERATOR = f"dream3d {__version__}"
 
@@ -81,66 +81,55 @@ def encode_png(image: ByteArray) -> bytes:
 
 def _document(asset: TexturedMesh, index_type: type) -> dict[str, object]:
     """The JSON but for the buffers."""
-    mesh, material = asset.mesh, asset.material
     name = slug(asset.name)
-    num_vertices = len(mesh.vertices)
-    positions = mesh.vertices.astype(np.float32)
-
-    def accessor(view: int, component: int, count: int, kind: str) -> dict[str, object]:
-        return {"bufferView": view, "componentType": component, "count": count, "type": kind}
-
+    attributes = {"POSITION": 0, "NORMAL": 1, "TEXCOORD_0": 2}
+    primitive = {"attributes": attributes, "indices": 3, "material": 0, "mode": 4}
+    sampler = {"magFilter": LINEAR, "minFilter": LINEAR_MIPMAP_LINEAR}
     return {
         "asset": {"version": "2.0", "generator": GENERATOR},
         "scene": 0,
         "scenes": [{"name": name, "nodes": [0]}],
         "nodes": [{"name": name, "mesh": 0} | ({"extras": asset.metadata} if asset.metadata else {})],
-        "meshes": [
-            {
-                "name": name,
-                "primitives": [
-                    {
-                        "attributes": {"POSITION": 0, "NORMAL": 1, "TEXCOORD_0": 2},
-                        "indices": 3,
-                        "material": 0,
-                        "mode": 4,
-                    }
-                ],
-            }
-        ],
-        "materials": [
-            {
-                "name": f"{name}_material",
-                # The format's default metallicFactor is 1: left out, every asset would be of metal.
-                "pbrMetallicRoughness": {
-                    "baseColorTexture": {"index": 0},
-                    "metallicFactor": material.metallic_factor,
-                    "roughnessFactor": material.roughness_factor,
-                },
-                "alphaMode": "OPAQUE",
-                "doubleSided": False,
-            }
-        ],
+        "meshes": [{"name": name, "primitives": [primitive]}],
+        "materials": [_material(f"{name}_material", asset.material)],
         "textures": [{"name": f"{name}_base_color", "sampler": 0, "source": 0}],
-        "samplers": [
-            {
-                "magFilter": LINEAR,
-                "minFilter": LINEAR_MIPMAP_LINEAR,
-                "wrapS": CLAMP_TO_EDGE,
-                "wrapT": CLAMP_TO_EDGE,
-            }
-        ],
+        "samplers": [sampler | {"wrapS": CLAMP_TO_EDGE, "wrapT": CLAMP_TO_EDGE}],
         "images": [{"name": f"{name}_base_color", "mimeType": "image/png", "bufferView": 4}],
-        "accessors": [
-            # float32 values are exact in JSON's doubles, so the bounds equal the data bit for bit.
-            accessor(0, FLOAT, num_vertices, "VEC3")
-            | {"min": positions.min(axis=0).tolist(), "max": positions.max(axis=0).tolist()},
-            accessor(1, FLOAT, num_vertices, "VEC3"),
-            accessor(2, FLOAT, num_vertices, "VEC2"),
-            accessor(
-                3, UNSIGNED_SHORT if index_type is np.uint16 else UNSIGNED_INT, mesh.faces.size, "SCALAR"
-            ),
-        ],
+        "accessors": _accessors(asset.mesh, index_type),
     }
+
+
+def _material(name: str, material: Material) -> dict[str, object]:
+    """The only material: opaque, seen from outside."""
+    return {
+        "name": name,
+        # The format's default metallicFactor is 1: left out, every asset would be of metal.
+        "pbrMetallicRoughness": {
+            "baseColorTexture": {"index": 0},
+            "metallicFactor": material.metallic_factor,
+            "roughnessFactor": material.roughness_factor,
+        },
+        "alphaMode": "OPAQUE",
+        "doubleSided": False,
+    }
+
+
+def _accessors(mesh: Mesh, index_type: type) -> list[dict[str, object]]:
+    """Types and counts of positions, normals, UVs and indices."""
+
+    def accessor(view: int, component: int, count: int, kind: str) -> dict[str, object]:
+        return {"bufferView": view, "componentType": component, "count": count, "type": kind}
+
+    num_vertices = len(mesh.vertices)
+    positions = mesh.vertices.astype(np.float32)
+    # float32 values are exact in JSON's doubles, so the bounds equal the data bit for bit.
+    bounds = {"min": positions.min(axis=0).tolist(), "max": positions.max(axis=0).tolist()}
+    return [
+        accessor(0, FLOAT, num_vertices, "VEC3") | bounds,
+        accessor(1, FLOAT, num_vertices, "VEC3"),
+        accessor(2, FLOAT, num_vertices, "VEC2"),
+        accessor(3, UNSIGNED_SHORT if index_type is np.uint16 else UNSIGNED_INT, mesh.faces.size, "SCALAR"),
+    ]
 
 
 def _buffers(blocks: list[bytes]) -> dict[str, object]:
