@@ -15,6 +15,7 @@ namespace dream3d {
 namespace {
 
 constexpr int32_t kTile = 64;
+constexpr int32_t kNarrow = 16;   // pixels
 constexpr int64_t kChunk = 2048;  // triangles or vertices per task
 
 struct View {
@@ -112,29 +113,38 @@ void scan_piece(const Piece& piece, Tile& tile) {
   }
 }
 
-void resolve_tile(const View& view, const Tile& tile) {
-  int32_t current = -1;
-  BarycentricPlanes planes = {};
-  for (int32_t y = tile.y0; y < tile.y1; ++y) {
-    for (int32_t x = tile.x0; x < tile.x1; ++x) {
-      const int64_t local = int64_t{y - tile.y0} * kTile + (x - tile.x0);
-      const int64_t pixel = int64_t{y} * view.width + x;
-      const int32_t id = tile.id[local];
-      Barycentrics weights = {0.0f, 0.0f};
-      if (id >= 0) {
-        if (id != current) {
-          const int32_t* face = view.faces + 3 * int64_t{id};
-          const ClipVertex vertices[3] = {view.vertex(face[0]), view.vertex(face[1]), view.vertex(face[2])};
-          planes = make_barycentric_planes(vertices);
-          current = id;
-        }
-        weights = barycentrics_at(planes, x, y, view.width, view.height);
-      }
-      view.triangle_id[pixel] = id;
-      view.barycentrics[2 * pixel] = weights.u;
-      view.barycentrics[2 * pixel + 1] = weights.v;
-      view.depth[pixel] = id >= 0 ? tile.depth[local] : 1.0f;
+// Barycentrics of `count` pixels of one triangle, from (x, y) to the right.
+D3D_MULTIVERSION
+void weigh_run(const BarycentricPlanes& planes, int32_t x, int32_t y, int32_t count, double width,
+               double height, float* __restrict out) {
+  for (int32_t i = 0; i < count; ++i) {
+    const Barycentrics weights = barycentrics_at(planes, static_cast<double>(x + i), y, width, height);
+    out[2 * i] = weights.u;
+    out[2 * i + 1] = weights.v;
+  }
+}
+
+// Writes a row of a tile, run by run of equal ids.
+void resolve_row(const View& view, const Tile& tile, int32_t y) {
+  const float* depth = tile.depth + int64_t{y - tile.y0} * kTile;
+  const int32_t* ids = tile.id + int64_t{y - tile.y0} * kTile;
+  const int64_t row = int64_t{y} * view.width + tile.x0;
+  const int32_t width = tile.x1 - tile.x0;
+  std::copy_n(ids, width, view.triangle_id + row);
+  for (int32_t begin = 0, end; begin < width; begin = end) {
+    const int32_t id = ids[begin];
+    for (end = begin + 1; end < width && ids[end] == id;) ++end;
+    float* weights = view.barycentrics + 2 * (row + begin);
+    if (id < 0) {
+      std::fill_n(weights, 2 * (end - begin), 0.0f);
+      std::fill_n(view.depth + row + begin, end - begin, 1.0f);
+      continue;
     }
+    std::copy_n(depth + begin, end - begin, view.depth + row + begin);
+    const int32_t* face = view.faces + 3 * int64_t{id};
+    const ClipVertex vertices[3] = {view.vertex(face[0]), view.vertex(face[1]), view.vertex(face[2])};
+    weigh_run(make_barycentric_planes(vertices), tile.x0 + begin, y, end - begin, view.width, view.height,
+              weights);
   }
 }
 
@@ -192,7 +202,7 @@ void rasterize_view(const View& view, int n_threads) {
     std::fill_n(tile.id, kTile * kTile, -1);
     const int64_t end = bins.offsets[(index + 1) * num_chunks];
     for (int64_t i = bins.offsets[index * num_chunks]; i < end; ++i) scan_piece(*bins.entries[i], tile);
-    resolve_tile(view, tile);
+    for (int32_t y = tile.y0; y < tile.y1; ++y) resolve_row(view, tile, y);
   });
 }
 

@@ -110,8 +110,8 @@ __global__ void resolve_pixels(D3dRasterizeParams p) {
     ClipVertex vertices[3];
     if (!empty && load_triangle(p, i / pixels, id, vertices)) {
       const int64_t pixel = i % pixels;
-      weights = barycentrics_at(make_barycentric_planes(vertices), pixel % p.width, pixel / p.width, p.width,
-                                p.height);
+      weights = barycentrics_at(make_barycentric_planes(vertices), static_cast<double>(pixel % p.width),
+                                static_cast<double>(pixel / p.width), p.width, p.height);
     }
     p.triangle_id[i] = id;
     p.barycentrics[2 * i] = weights.u;

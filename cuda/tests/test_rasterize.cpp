@@ -24,12 +24,13 @@ Picture draw(const std::vector<float>& positions, const std::vector<int32_t>& fa
   const size_t pixels = static_cast<size_t>(num_views * height * width);
   Picture picture = {std::vector<int32_t>(pixels, -7), std::vector<float>(2 * pixels, -7.0f),
                      std::vector<float>(pixels, -7.0f), 0};
+  std::vector<uint64_t> z_buffer(pixels);
   const D3dRasterizeParams params = {positions.data(),
                                      faces.data(),
                                      picture.id.data(),
                                      picture.barycentrics.data(),
                                      picture.depth.data(),
-                                     nullptr,
+                                     z_buffer.data(),
                                      num_views,
                                      static_cast<int64_t>(positions.size()) / 4 / num_views,
                                      static_cast<int64_t>(faces.size()) / 3,

@@ -116,8 +116,8 @@ def interpolate(attributes: Tensor, faces: Tensor, fragments: Fragments, backend
         backend: "auto" takes the compiled kernel for float32, else the reference.
 
     Returns:
-        [B, H, W, C], zero where no triangle is visible. Differentiable to `attributes`; the gradient has the same
-        bits for any number of CPU threads, on CUDA the order of its sums varies.
+        [B, H, W, C], zero where no triangle is visible. Differentiable to `attributes`; the gradient has the
+        same bits for any number of CPU threads, on CUDA the order of its sums varies.
 
     Raises:
         InputError: shapes or devices that do not belong together.

@@ -1,5 +1,5 @@
 // Helpers of the CUDA drivers: device guard, launches, error checks, grid size. Included by .cu files only. Kernels
-// are launched through launch_kernel() alone, so that tests/emulated can run the same drivers on a host.
+// are launched through launch_kernel() alone, never with <<<>>>: plain C++ that tests/emulated runs on a host.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -39,8 +39,11 @@ inline cudaStream_t stream_of(const D3dLaunch& launch) { return static_cast<cuda
 template <class... Params, class... Args>
 void launch_kernel(const char* name, void (*kernel)(Params...), dim3 grid, unsigned block,
                    const D3dLaunch& launch, const Args&... args) {
-  kernel<<<grid, block, 0, stream_of(launch)>>>(args...);
-  check_cuda(cudaGetLastError(), name);
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid;
+  config.blockDim = dim3(block);
+  config.stream = stream_of(launch);
+  check_cuda(cudaLaunchKernelEx(&config, kernel, args...), name);
 }
 
 // Blocks for a grid-stride loop over `count` items (at least 1, at most 2^20).

@@ -191,22 +191,20 @@ struct Barycentrics {
 
 // Perspective-correct weights at a pixel centre, clamped to the triangle (snapping lets a covered centre lie
 // up to 1/256 pixel outside of it).
-D3D_HOST_DEVICE inline Barycentrics barycentrics_at(const BarycentricPlanes& planes, int64_t px, int64_t py,
+D3D_HOST_DEVICE inline Barycentrics barycentrics_at(const BarycentricPlanes& planes, double px, double py,
                                                     double width, double height) {
-  const double x = (static_cast<double>(px) + 0.5) * (2.0 / width) - 1.0;
-  const double y = 1.0 - (static_cast<double>(py) + 0.5) * (2.0 / height);
+  const double x = (px + 0.5) * (2.0 / width) - 1.0;
+  const double y = 1.0 - (py + 0.5) * (2.0 / height);
+  const double orientation = planes.determinant < 0.0 ? -1.0 : 1.0;
   const Double3* e = planes.e;
-  double a0 = e[0].x * x + e[0].y * y + e[0].z;
-  double a1 = e[1].x * x + e[1].y * y + e[1].z;
-  double a2 = e[2].x * x + e[2].y * y + e[2].z;
-  if (planes.determinant < 0.0) a0 = -a0, a1 = -a1, a2 = -a2;
-  a0 = max_of(a0, 0.0);
-  a1 = max_of(a1, 0.0);
-  a2 = max_of(a2, 0.0);
+  const double a0 = max_of((e[0].x * x + (e[0].y * y + e[0].z)) * orientation, 0.0);
+  const double a1 = max_of((e[1].x * x + (e[1].y * y + e[1].z)) * orientation, 0.0);
+  const double a2 = max_of((e[2].x * x + (e[2].y * y + e[2].z)) * orientation, 0.0);
   const double sum = a0 + a1 + a2;
-  if (!(sum > 0.0)) return {1.0f / 3.0f, 1.0f / 3.0f};
   const double inverse = 1.0 / sum;
-  return {static_cast<float>(a0 * inverse), static_cast<float>(a1 * inverse)};
+  const bool edge_on = !(sum > 0.0);  // seen edge-on: any weights will do
+  return {edge_on ? 1.0f / 3.0f : static_cast<float>(a0 * inverse),
+          edge_on ? 1.0f / 3.0f : static_cast<float>(a1 * inverse)};
 }
 
 // A snapped triangle ready to be scanned: one per visible triangle, several where clipping left a polygon.
