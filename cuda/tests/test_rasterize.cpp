@@ -209,9 +209,9 @@ void same_bits_for_any_thread_count() {
     positions.push_back(static_cast<float>(w));
   }
   std::vector<int32_t> faces;
-  for (int i = 0; i < 3 * 5000; ++i) faces.push_back(static_cast<int32_t>(random.uniform(0, num_vertices)));
+  for (int i = 0; i < 3 * 2500; ++i) faces.push_back(static_cast<int32_t>(random.uniform(0, num_vertices)));
   const Picture serial = draw(positions, faces, 150, 131, 1, num_views);
-  for (int n_threads : {2, 3, 4, 9}) {
+  for (int n_threads : {2, 5}) {
     const Picture parallel = draw(positions, faces, 150, 131, n_threads, num_views);
     CHECK(serial.id == parallel.id);
     CHECK(serial.depth == parallel.depth);
