@@ -9,16 +9,27 @@ import argparse
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from dream3d.cameras import orbit
+from dream3d.ops.composite import composite, composite_reference
+from dream3d.ops.field_mlp import field_mlp, field_mlp_reference
+from dream3d.ops.hash_grid import hash_grid, hash_grid_levels, hash_grid_reference
 from dream3d.ops.rasterize import interpolate, interpolate_reference, rasterize, rasterize_reference
+from dream3d.ops.ray_march import RaySamples, ray_march, ray_march_reference
 
 
 def main() -> None:
     """Run the sections that were asked for."""
-    sections = {"rasterize": bench_rasterize}
+    sections = {
+        "rasterize": bench_rasterize,
+        "hash_grid": bench_hash_grid,
+        "field_mlp": bench_field_mlp,
+        "ray_march": bench_ray_march,
+    }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--only", choices=sorted(sections))
@@ -49,6 +60,90 @@ def bench_rasterize(device: torch.device) -> None:
             lambda a=attributes, f=faces, g=fragments: interpolate(a, f, g),
             lambda a=attributes, f=faces, g=fragments: interpolate_reference(a, f, g),
         )
+
+
+def bench_hash_grid(device: torch.device) -> None:
+    """2^18 random points; levels of at most 2^14 and 2^19 rows."""
+    points = torch.rand(2**18, 3, device=device)
+    for num_levels, log2_size in ((8, 14), (8, 19), (16, 19)):
+        levels = hash_grid_levels(num_levels, 2, log2_size, 16, 512)
+        table = torch.randn(levels.num_entries, 2, device=device, requires_grad=True)
+        upstream = torch.randn(len(points), levels.output_dim, device=device)
+        _forward_and_backward(
+            f"hash grid 2^18 points, {num_levels} levels x 2^{log2_size}",
+            lambda t=table, s=levels: hash_grid(points, t, s),
+            lambda t=table, s=levels: hash_grid_reference(points, t, s),
+            [table],
+            upstream,
+        )
+
+
+def bench_field_mlp(device: torch.device) -> None:
+    """300,000 samples along rays, as a training step evaluates them."""
+    levels = hash_grid_levels(8, 2, 15, 8, 96)
+    start, direction = torch.rand(2, 6000, 1, 3)
+    along = torch.arange(50)[None, :, None] * 0.01
+    points = (start * 0.6 + 0.2 + along * (direction - 0.5)).reshape(-1, 3).to(device)
+    for hidden in (32, 64):
+        shapes = [(levels.num_entries, 2), (hidden, 16), (hidden,), (4, hidden), (4,)]
+        leaves = [torch.randn(*shape, device=device, requires_grad=True) for shape in shapes]
+        table, w1, b1, w2, b2 = leaves
+        _forward_and_backward(
+            f"field 300,000 points, 8 levels, {hidden} units",
+            partial(field_mlp, points, table, levels, w1, b1, w2, b2),
+            partial(field_mlp_reference, points, table, levels, w1, b1, w2, b2),
+            leaves,
+            torch.randn(len(points), 4, device=device),
+        )
+
+
+def bench_ray_march(device: torch.device) -> None:
+    """2 views of 64 x 64 rays, a ball in 5% of the grid, steps of 0.01: march, composite, gradient."""
+    rays = orbit([0.0, 90.0], 20.0, 3.0, 40.0).rays(64, 64)
+    origins, directions = rays.origins.view(-1, 3).to(device), rays.directions.view(-1, 3).to(device)
+    jitter = torch.rand(len(origins), device=device)
+    box = (-1.0, -1.0, -1.0, 1.0, 1.0, 1.0)
+    for resolution in (64, 128):
+        axis = (torch.arange(resolution, device=device) + 0.5) * (2 / resolution) - 1.0
+        x, y, z = torch.meshgrid(axis, axis, axis, indexing="ij")
+        occupancy = (x * x + y * y + z * z).sqrt() < (0.05 * 6 / math.pi) ** (1 / 3)
+        samples = ray_march(origins, directions, occupancy, box, 0.01, jitter)
+        density = torch.full_like(samples.t_starts, 5.0).requires_grad_()
+        values = torch.rand(samples.num_samples, 4, device=device, requires_grad=True)
+
+        def image(function: Callable, s: RaySamples, d: Tensor = density, v: Tensor = values) -> Tensor:
+            seen = function(d, v, s.t_starts, s.t_ends, s.packed_info)
+            return torch.cat([seen.values, seen.opacity[:, None], seen.depth[:, None]], dim=1)
+
+        def step(march: Callable, function: Callable, o: Tensor = occupancy, image: Callable = image) -> None:
+            image(function, march(origins, directions, o, box, 0.01, jitter)).sum().backward()
+
+        _row(
+            f"march 8192 rays, grid {resolution}^3, {samples.num_samples} samples",
+            lambda o=occupancy: ray_march(origins, directions, o, box, 0.01, jitter),
+            lambda o=occupancy: ray_march_reference(origins, directions, o, box, 0.01, jitter),
+        )
+        _row(
+            "  march + composite, forward and backward",
+            lambda f=step: f(ray_march, composite),
+            lambda f=step: f(ray_march_reference, composite_reference),
+        )
+
+
+def _forward_and_backward(
+    case: str,
+    kernel: Callable[[], Tensor],
+    twin: Callable[[], Tensor],
+    leaves: list[Tensor],
+    upstream: Tensor,
+) -> None:
+    """One row for the result, one for the gradients to `leaves`."""
+    _row(f"{case}, forward", kernel, twin)
+    outputs = [kernel(), twin()]
+    gradients = [
+        lambda o=output: torch.autograd.grad(o, leaves, upstream, retain_graph=True) for output in outputs
+    ]
+    _row(f"{case}, backward", *gradients)
 
 
 def _sphere_views(rings: int, views: int, device: torch.device) -> tuple[Tensor, Tensor]:

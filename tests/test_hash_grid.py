@@ -9,7 +9,13 @@ from thread_counts import assert_same_bits_for_any_number_of_threads
 from torch import Tensor
 
 from dream3d.errors import InputError
-from dream3d.ops.hash_grid import HashGridLevels, hash_grid, hash_grid_levels, hash_grid_reference
+from dream3d.ops.hash_grid import (
+    HashGridLevels,
+    _table_gradient_by_sorting,
+    hash_grid,
+    hash_grid_levels,
+    hash_grid_reference,
+)
 
 # Levels, features, log2 of the table size, base and finest resolution. The second has hashed levels only, the
 # third one level, the last two more features than fit a 64-bit load.
@@ -222,6 +228,13 @@ class TestGradients:
             return encoded, *torch.autograd.grad(encoded, [points, table], upstream)
 
         assert_same_bits_for_any_number_of_threads(run)
+
+    def test_summing_by_sorting_gives_the_same_gradient(self) -> None:
+        points, table, levels = random_inputs(SHAPES[0], 500)
+        table.requires_grad_()
+        upstream = torch.randn(500, levels.output_dim, generator=generator())
+        (expected,) = torch.autograd.grad(hash_grid(points, table, levels), table, upstream)
+        assert relative_error(_table_gradient_by_sorting(upstream, points, table, levels), expected) < 1e-6
 
     @pytest.mark.gpu
     def test_deterministic_mode_on_cuda(self) -> None:

@@ -54,7 +54,7 @@ def composite(
 
     Raises:
         InputError: A shape, dtype, device or range does not fit, or the back-end is not available. On CUDA a
-            range of samples that do not exist makes its ray NaN instead, so that nothing has to be waited for.
+            range of samples that do not exist makes its ray NaN instead: nothing has to be waited for.
     """
     device = density.device
     if resolve_backend(backend, device) == "reference":
