@@ -88,7 +88,8 @@ enum class InstructionSet { kPortable, kAvx2, kAvx512 };
 
 }  // namespace dream3d
 
-#if defined(__x86_64__) && defined(__GNUC__)
+// Only where everything is inlined for certain: a call between instruction sets must not pass a vector.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__)
 #define D3D_X86 1
 #define D3D_TARGET_AVX2 __attribute__((target("avx2,fma")))
 #define D3D_TARGET_AVX512 __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")))
