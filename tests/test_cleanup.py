@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 import trimesh
 from analytic_fields import ball, box, solid, torus, union
 
@@ -137,3 +138,18 @@ def test_a_torus_stays_a_torus_through_the_whole_stage():
     _, welded = weld(mesh.vertices, mesh.faces)
     assert euler_characteristic(welded) == 0
     assert volume_of(mesh) == pytest.approx(2 * math.pi**2 * 0.6 * 0.2**2, rel=0.12)
+
+
+def test_a_sponge_is_closed_within_the_budget():
+    """Hundreds of handles do not fit a thousand faces: the pores close, the ball stays."""
+
+    def sponge(points):
+        x, y, z = (points * 22).unbind(dim=1)
+        gyroid = x.sin() * y.cos() + y.sin() * z.cos() + z.sin() * x.cos()
+        return 60 * torch.sigmoid(torch.minimum(3 * gyroid, 60 * (0.7 - points.norm(dim=1))))
+
+    mesh = extract_mesh(sponge, ExtractConfig(target_faces=1000, resolution=64))
+    _, welded = weld(mesh.vertices, mesh.faces)
+    assert len(mesh.faces) <= 1000
+    assert is_watertight(welded)
+    assert np.linalg.norm(mesh.vertices, axis=1).max() == pytest.approx(0.7, abs=0.1)

@@ -3,9 +3,20 @@
 import torch
 
 from dream3d.config import ExtractConfig
+from dream3d.errors import RunError
 from dream3d.extract.cleanup import add_normals, decimate, remove_floaters, smooth
-from dream3d.extract.isosurface import Density, extract_isosurface, sample_density, surface_level
+from dream3d.extract.isosurface import (
+    Density,
+    Volume,
+    extract_isosurface,
+    sample_density,
+    surface_level,
+)
+from dream3d.extract.topology import euler_characteristic, is_watertight
 from dream3d.mesh import Mesh
+
+MORE_SMOOTHING_VOXELS = (1.5, 3.0, 5.0)  # of the attempts after the first, for intricate fields
+FACES_PER_HANDLE = 8  # a mesh with fewer has no faces left for its shape
 
 
 def extract_mesh(density: Density, config: ExtractConfig, device: torch.device | str = "cpu") -> Mesh:
@@ -17,13 +28,29 @@ def extract_mesh(density: Density, config: ExtractConfig, device: torch.device |
         device: Where the field lives.
 
     Returns:
-        Vertices, faces and normals in scene units. Watertight once vertices at the same position are welded.
+        Vertices, faces and normals in scene units. Once vertices at the same position are welded it is
+        watertight, but for fields that are sponges at every scale.
 
     Raises:
         RunError: The field is empty or not finite.
     """
     volume = sample_density(density, config.resolution, device)
-    surface = extract_isosurface(volume, surface_level(volume), config.smoothing_voxels)
-    surface = remove_floaters(surface, config.min_volume_share)
-    surface = smooth(surface, config.smoothing_iterations)
+    level = surface_level(volume)
+    surface = _surface(volume, level, config.smoothing_voxels, config)
+    for smoothing in MORE_SMOOTHING_VOXELS:
+        # A sponge with hundreds of handles cannot be closed within the budget: close its pores instead.
+        if euler_characteristic(surface.faces) > -config.target_faces / FACES_PER_HANDLE:
+            reduced = decimate(surface, config.target_faces)
+            if is_watertight(reduced.faces):
+                return add_normals(reduced, config.crease_angle_deg)
+        try:
+            surface = _surface(volume, level, max(smoothing, config.smoothing_voxels), config)
+        except RunError:  # all of it is thinner than the smoothing: an open mesh is better than none
+            break
     return add_normals(decimate(surface, config.target_faces), config.crease_angle_deg)
+
+
+def _surface(volume: Volume, level: float, smoothing_voxels: float, config: ExtractConfig) -> Mesh:
+    """The level set without floaters and stair-steps, at the resolution of the volume."""
+    surface = extract_isosurface(volume, level, smoothing_voxels)
+    return smooth(remove_floaters(surface, config.min_volume_share), config.smoothing_iterations)
