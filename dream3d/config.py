@@ -134,6 +134,8 @@ class GuidanceConfig:
 
     scale: float = 5.0
     """Guidance scale s in x0_uncond + s (x0_text - x0_uncond)."""
+    scale_at_noise: float = 1.0
+    """Guidance scale at pure noise; it rises to `scale` at half the noise levels."""
     rescale: float = 0.5
     """How far guidance is shrunk where it would increase the spread of the image, 0 (not) to 1."""
     clamp: bool = True
@@ -142,7 +144,7 @@ class GuidanceConfig:
     """Upper end of the noise levels at the first step, as a share of the prior's timesteps."""
     t_max_end: float = 0.4
     """Upper end at the last step."""
-    t_min_start: float = 0.7
+    t_min_start: float = 0.9
     """Lower end at the first step."""
     t_min_end: float = 0.02
     """Lower end at the last step."""

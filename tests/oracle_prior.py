@@ -1,7 +1,8 @@
 """A prior whose score is known in closed form: it believes in exactly one object, seen from any camera.
 
 The object is a union of ellipsoids and boxes, ray traced here without any code of the package's renderers.
-For a delta distribution the denoised image does not depend on the noisy one, so distillation must converge to it.
+For a delta distribution the denoised image does not depend on the noisy one, so distillation must converge
+to it.
 """
 
 import math
@@ -101,6 +102,9 @@ class OraclePrior:
 
     def encode(self, images: Tensor) -> Tensor:
         return images.permute(0, 3, 1, 2) * 2.0 - 1.0
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return (latents.permute(0, 2, 3, 1) + 1.0) / 2.0
 
     def sample_cameras(self, num_groups: int, generator: torch.Generator) -> Cameras:
         return CameraLaw().sample(num_groups, generator)

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from dream3d.cameras import orbit
 from dream3d.config import GuidanceConfig
-from dream3d.guidance.sds_x0 import guided_x0, sds_x0
+from dream3d.guidance.sds_x0 import guidance_scale, guided_x0, rgba_distance, sds_x0
 
 CAMERAS = orbit([0.0, 90.0], 10.0, 3.0, 40.0)
-PLAIN = GuidanceConfig(scale=1.0, rescale=0.0, clamp=False)
+PLAIN = GuidanceConfig(scale=1.0, scale_at_noise=1.0, rescale=0.0, clamp=False)
 
 
 @dataclass
@@ -25,6 +25,9 @@ class GaussianPrior:
 
     def encode(self, images: Tensor) -> Tensor:
         return 3.0 * images.permute(0, 3, 1, 2) - 1.0
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return (latents.permute(0, 2, 3, 1) + 1.0) / 3.0
 
     def denoise(self, noisy: Tensor, timestep: int, mean: float, spread: float) -> Tensor:
         alpha_bar = self.alphas_cumprod[timestep]
@@ -45,14 +48,15 @@ def ask(prior, images, timestep, config, seed=0):
 @pytest.mark.parametrize("scale", [1.0, 7.5])
 def test_gradient_is_the_guided_gaussian_residual_through_the_encoder(timestep, scale):
     prior = GaussianPrior()
-    images = torch.rand(2, 4, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    images = torch.rand(2, 4, 4, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     latents = prior.encode(images)
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0)).double()
     alpha_bar = prior.alphas_cumprod[timestep]
     noisy = alpha_bar.sqrt() * latents + (1 - alpha_bar).sqrt() * noise
     text, uncond = prior.predict_x0(noisy, [timestep], None, None, None)
     residual = latents - (uncond + scale * (text - uncond))
-    result = ask(prior, images, timestep, GuidanceConfig(scale=scale, rescale=0.0, clamp=False))
+    config = GuidanceConfig(scale=scale, scale_at_noise=scale, rescale=0.0, clamp=False)
+    result = ask(prior, images, timestep, config)
     expected = 3.0 * residual.permute(0, 2, 3, 1) / 2  # the encoder's slope, two images
     torch.testing.assert_close(result.gradient, expected, rtol=1e-12, atol=1e-12)
     assert result.loss == pytest.approx(float(0.5 * residual.square().sum() / 2), rel=1e-12)
@@ -61,7 +65,7 @@ def test_gradient_is_the_guided_gaussian_residual_through_the_encoder(timestep, 
 def test_expected_gradient_pulls_to_the_mean_by_the_known_factor():
     # E over the noise of x - E[x_0 | x_t] is (x - mean) (1 - abar) / (abar spread^2 + 1 - abar).
     prior, timestep = GaussianPrior(), 600
-    images = torch.full((2, 64, 64, 4), 0.9, dtype=torch.float64)
+    images = torch.full((2, 64, 64, 3), 0.9, dtype=torch.float64)
     mean_gradient = (
         sum(float(ask(prior, images, timestep, PLAIN, seed).gradient.mean()) for seed in range(8)) / 8
     )
@@ -72,11 +76,11 @@ def test_expected_gradient_pulls_to_the_mean_by_the_known_factor():
 
 def test_descending_the_gradient_reaches_the_prior_mean():
     prior = GaussianPrior(spread=0.05)
-    images = torch.rand(2, 2, 2, 4, dtype=torch.float64)
+    images = torch.rand(2, 2, 2, 3, dtype=torch.float64)
     for step in range(300):
         images = images - 0.03 * ask(prior, images, 700 - 2 * step, PLAIN, step).gradient
     torch.testing.assert_close(
-        prior.encode(images), torch.full((2, 4, 2, 2), 0.3).double(), atol=0.05, rtol=0
+        prior.encode(images), torch.full((2, 3, 2, 2), 0.3).double(), atol=0.05, rtol=0
     )
 
 
@@ -98,21 +102,21 @@ def predictions() -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("rescale", [0.0, 0.5, 1.0])
 def test_scale_one_is_the_text_prediction_whatever_the_rescale(rescale):
     text, uncond = predictions()
-    torch.testing.assert_close(guided_x0(text, uncond, GuidanceConfig(scale=1.0, rescale=rescale)), text)
+    torch.testing.assert_close(guided_x0(text, uncond, 1.0, GuidanceConfig(rescale=rescale)), text)
 
 
 def test_without_rescale_and_clamp_it_is_plain_guidance():
     text, uncond = predictions()
-    guided = guided_x0(text, uncond, GuidanceConfig(scale=7.0, rescale=0.0, clamp=False))
+    guided = guided_x0(text, uncond, 7.0, GuidanceConfig(rescale=0.0, clamp=False))
     torch.testing.assert_close(guided, uncond + 7.0 * (text - uncond))
 
 
 def test_rescale_shrinks_the_direction_by_the_growth_of_the_spread():
     text, uncond = predictions()
-    full = guided_x0(text, uncond, GuidanceConfig(scale=9.0, rescale=0.0, clamp=False))
-    shrunk = guided_x0(text, uncond, GuidanceConfig(scale=9.0, rescale=1.0, clamp=False))
+    full = guided_x0(text, uncond, 9.0, GuidanceConfig(rescale=0.0, clamp=False))
+    shrunk = guided_x0(text, uncond, 9.0, GuidanceConfig(rescale=1.0, clamp=False))
     torch.testing.assert_close(shrunk - text, (full - text) * (text.std() / full.std()))
-    half = guided_x0(text, uncond, GuidanceConfig(scale=9.0, rescale=0.5, clamp=False))
+    half = guided_x0(text, uncond, 9.0, GuidanceConfig(rescale=0.5, clamp=False))
     torch.testing.assert_close(half, (full + shrunk) / 2)
 
 
@@ -123,6 +127,58 @@ def test_what_both_predictions_agree_on_stays_and_nothing_leaves_the_range():
     agreed[..., 0], agreed[..., 1] = True, True
     text[..., 0], uncond[..., 0] = -1.0, -1.0
     text[..., 1], uncond[..., 1] = 1.0, 1.0
-    guided = guided_x0(text, uncond, GuidanceConfig(scale=20.0, rescale=0.5))
+    guided = guided_x0(text, uncond, 20.0, GuidanceConfig(rescale=0.5))
     assert torch.equal(guided[agreed], text[agreed])
     assert float(guided.abs().max()) == 1.0
+
+
+def test_guidance_fades_towards_pure_noise():
+    config = GuidanceConfig(scale=5.0, scale_at_noise=1.0)
+    assert [guidance_scale(level, config) for level in (0.0, 0.5, 0.75, 1.0)] == [5.0, 5.0, 3.0, 1.0]
+
+
+def rgba(color: list[float], opacity: float) -> Tensor:
+    """One pixel of a straight color, premultiplied."""
+    return torch.tensor([*(value * opacity for value in color), opacity], dtype=torch.float64)[
+        None, None, None
+    ]
+
+
+def test_rgba_distance_of_equal_pictures_is_zero_and_opaque_ones_are_compared_as_they_are():
+    images, target = torch.rand(2, 3, 3, 4, dtype=torch.float64), torch.rand(2, 3, 3, 4, dtype=torch.float64)
+    assert float(rgba_distance(target, target)) == pytest.approx(0.0, abs=1e-12)
+    images[..., 3], target[..., 3] = 1.0, 1.0
+    expected = 2.0 * (images - target).square().sum() / 2  # values in [-1, 1]: half of the square of twice
+    assert float(rgba_distance(images, target)) == pytest.approx(float(expected))
+
+
+def test_what_must_vanish_keeps_its_color_and_what_must_darken_its_opacity():
+    def slopes(color, opacity, target):
+        """Derivatives to the straight color and to the opacity behind the premultiplied pixel."""
+        straight = torch.tensor(color, dtype=torch.float64, requires_grad=True)
+        alpha = torch.tensor([opacity], dtype=torch.float64, requires_grad=True)
+        image = torch.cat([straight * alpha, alpha])[None, None, None]
+        return torch.autograd.grad(rgba_distance(image, target), (straight, alpha))
+
+    to_color, to_opacity = slopes([1.0, 0.5, 0.2], 0.8, rgba([0.0, 0.0, 0.0], 0.0))
+    assert float(to_color.abs().max()) == 0.0
+    assert float(to_opacity) == pytest.approx(4.0 * 0.8)
+    to_color, to_opacity = slopes([1.0, 0.5, 0.2], 0.8, rgba([0.2, 0.1, 0.1], 0.8))
+    assert float(to_color.min()) > 0.0
+    assert float(to_opacity) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_gradient_of_an_rgba_prior_is_that_of_the_rgba_distance_to_its_prediction():
+    prior = GaussianPrior()
+    images = torch.rand(2, 4, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    latents = prior.encode(images)
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0)).double()
+    noisy = prior.alphas_cumprod[500].sqrt() * latents + (1 - prior.alphas_cumprod[500]).sqrt() * noise
+    target = prior.decode(prior.denoise(noisy, 500, prior.mean, prior.spread))
+    result = ask(prior, images, 500, PLAIN)
+    eps = 1e-6
+    for index in [(0, 0, 0, 0), (1, 2, 3, 1), (0, 1, 1, 3), (1, 3, 0, 3)]:
+        step = torch.zeros_like(images)
+        step[index] = eps
+        slope = (rgba_distance(images + step, target) - rgba_distance(images - step, target)) / (2 * eps)
+        assert float(result.gradient[index]) == pytest.approx(float(slope), rel=1e-5, abs=1e-7)

@@ -17,6 +17,8 @@ from dream3d.cameras import Cameras
 from dream3d.config import GuidanceConfig, Shading
 from dream3d.prior import TextEmbedding
 
+_MIN_OPACITY = 0.02  # Colors of fainter pixels are not amplified further.
+
 
 class DenoisingPrior(Protocol):
     """What score distillation needs to know of a diffusion prior; `dream3d.prior.Prior` is one."""
@@ -28,6 +30,10 @@ class DenoisingPrior(Protocol):
 
     def encode(self, images: Tensor) -> Tensor:
         """Images [B, H, W, C] in [0, 1] to latents [B, c, h, w], differentiably."""
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents to images; asked of RGBA priors only."""
         ...
 
     def predict_x0(
@@ -61,13 +67,14 @@ def sds_x0(
     config: GuidanceConfig,
     generator: torch.Generator,
 ) -> Guidance:
-    """Gradient of 0.5 * sum((x - stop_gradient(x0))^2) / B, with x the latents and x0 the guided prediction.
+    """Gradient of half the squared distance between the images and what the prior makes of them.
 
     The gradient passes through the encoder, never through the denoiser.
 
     Args:
         prior: The frozen prior.
-        images: [B, H, W, C] as the prior's encoder takes them; not changed, no graph is kept.
+        images: [B, H, W, C] as the prior's encoder takes them; not changed, no graph is kept. Four channels
+            are premultiplied RGBA.
         embedding: The prompt.
         cameras: B cameras, those of the images.
         shading: How the images are lit.
@@ -87,13 +94,49 @@ def sds_x0(
     noisy = alpha_bar.sqrt() * clean + (1.0 - alpha_bar).sqrt() * noise
     timesteps = torch.full((len(cameras),), timestep, dtype=torch.int64, device=clean.device)
     x0_text, x0_uncond = prior.predict_x0(noisy, timesteps, embedding, cameras, [shading] * len(cameras))
-    residual = clean - guided_x0(x0_text, x0_uncond, config).to(clean)
-    (gradient,) = torch.autograd.grad(latents, images, residual / len(cameras))
-    loss = 0.5 * float(residual.square().sum()) / len(cameras)
-    return Guidance(gradient, loss, timestep)
+    scale = guidance_scale(timestep / (len(prior.alphas_cumprod) - 1), config)
+    target = guided_x0(x0_text, x0_uncond, scale, config).to(clean)
+    with torch.enable_grad():
+        if images.shape[-1] == 4:
+            loss = rgba_distance(images, prior.decode(target))
+        else:
+            loss = 0.5 * (latents - target).square().sum() / len(cameras)
+        (gradient,) = torch.autograd.grad(loss, images)
+    return Guidance(gradient, float(loss.detach()), timestep)
 
 
-def guided_x0(x0_text: Tensor, x0_uncond: Tensor, config: GuidanceConfig) -> Tensor:
+def rgba_distance(images: Tensor, target: Tensor) -> Tensor:
+    """Half the squared distance of premultiplied RGBA images, colors compared under the target's opacity.
+
+    With A the opacity, C the premultiplied color and * for the target, the sum over
+    (A - A*)^2 + |C A* / A - C*|^2. Comparing C itself would blacken the color wherever something has to
+    vanish, and make things transparent that have to become darker. Values count in [-1, 1], as in latents.
+
+    Args:
+        images: [B, H, W, 4].
+        target: [B, H, W, 4], no gradient.
+
+    Returns:
+        Scalar, mean over the images.
+    """
+    opacity, target_opacity = images[..., 3:], target[..., 3:]
+    straight = images[..., :3] / opacity.clamp_min(_MIN_OPACITY)
+    color_error = straight * target_opacity - target[..., :3]
+    return 2.0 * ((opacity - target_opacity).square().sum() + color_error.square().sum()) / len(images)
+
+
+def guidance_scale(noise_level: float, config: GuidanceConfig) -> float:
+    """Guidance scale at a timestep given as a share of all, 0 to 1.
+
+    Near pure noise the two predictions are averages over whole classes, and pushing them apart shifts colors
+    and sizes rather than meaning: guidance belongs to lower noise (Kynkaanniemi et al. 2024, "Applying
+    guidance in a limited interval").
+    """
+    fraction = min(max(2.0 * noise_level - 1.0, 0.0), 1.0)
+    return config.scale + (config.scale_at_noise - config.scale) * fraction
+
+
+def guided_x0(x0_text: Tensor, x0_uncond: Tensor, scale: float, config: GuidanceConfig) -> Tensor:
     """Classifier-free guidance on x0 that keeps what both predictions agree on.
 
     The usual rescaling multiplies the whole guided image by a factor below 1. In premultiplied RGBA that
@@ -103,14 +146,15 @@ def guided_x0(x0_text: Tensor, x0_uncond: Tensor, config: GuidanceConfig) -> Ten
     Args:
         x0_text: [B, c, h, w].
         x0_uncond: [B, c, h, w].
-        config: `scale` s in x0_uncond + s (x0_text - x0_uncond); `rescale` between 0 (off) and 1 (the
+        scale: s in x0_uncond + s (x0_text - x0_uncond).
+        config: `rescale` between 0 (off) and 1 (the
             direction shrinks as much as the spread over all views together would have grown); `clamp` for
             latents that are pixels in [-1, 1].
 
     Returns:
         [B, c, h, w].
     """
-    direction = (config.scale - 1.0) * (x0_text - x0_uncond)
+    direction = (scale - 1.0) * (x0_text - x0_uncond)
     growth = (x0_text + direction).std() / x0_text.std().clamp_min(1e-6)
     shrink = 1.0 + config.rescale * (1.0 / growth.clamp_min(1.0) - 1.0)
     guided = x0_text + shrink * direction
