@@ -10,6 +10,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from dream3d.config import BakeConfig
+from dream3d.errors import RunError
 from dream3d.math import normalize
 from dream3d.mesh import ByteArray, Mesh
 from dream3d.ops.rasterize import rasterize
@@ -44,6 +45,9 @@ def bake_base_color(
     Returns:
         [H, W, 3] sRGB-encoded bytes, row 0 on top. Texels outside every chart repeat the nearest chart's
         color, so neither filtering nor mip-maps bleed.
+
+    Raises:
+        RunError: A color is not finite.
     """
     positions, normals, covered = rasterize_atlas(mesh, config.texture_size)
     colors = np.zeros((len(positions), 3), np.float32)
@@ -51,6 +55,8 @@ def bake_base_color(
         part = slice(start, start + CHUNK_TEXELS)
         seen = _seen_color(positions[part].to(device), normals[part].to(device), density, albedo_srgb, config)
         colors[part] = seen.cpu().numpy()
+    if not np.isfinite(colors).all():
+        raise RunError("the field holds colors that are not finite: the run diverged")
     image = np.zeros((*covered.shape, 3), np.uint8)
     image[covered] = np.round(np.clip(colors, 0.0, 1.0) * 255.0).astype(np.uint8)
     return fill_background(image, covered)

@@ -77,8 +77,8 @@ def studio_light(cameras: Cameras) -> Shade:
         The shading function for `render_surface`.
     """
     c2w = cameras.c2w()[:, :3, :3]  # [B, 3, 3], columns: right, up, backward
-    key = normalize(torch.einsum("bij,j->bi", c2w, torch.tensor([-0.5, 0.7, 0.8])))
-    fill = normalize(torch.einsum("bij,j->bi", c2w, torch.tensor([0.8, 0.1, 0.6])))
+    key = normalize(torch.einsum("bij,j->bi", c2w, c2w.new_tensor([-0.5, 0.7, 0.8])))
+    fill = normalize(torch.einsum("bij,j->bi", c2w, c2w.new_tensor([0.8, 0.1, 0.6])))
 
     def shade(points: SurfacePoints) -> Tensor:
         def lambert(lights: Tensor) -> Tensor:

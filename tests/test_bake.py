@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from dream3d.bake import bake_base_color, fill_background, rasterize_atlas
 from dream3d.config import BakeConfig
+from dream3d.errors import RunError
 from dream3d.math import linear_to_srgb
 from dream3d.mesh import Mesh
 from dream3d.render.surface import sample_bilinear
@@ -69,6 +70,16 @@ def test_an_empty_field_under_a_texel_still_gives_a_color():
         quad(), lambda p: torch.zeros_like(p[:, 0]), lambda p: torch.full_like(p, 0.4), config
     )
     assert (texture == 102).all()
+
+
+def test_colors_that_are_not_finite_are_a_failed_run():
+    with pytest.raises(RunError, match="diverged"):
+        bake_base_color(
+            quad(),
+            lambda p: torch.ones_like(p[:, 0]),
+            lambda p: torch.full_like(p, float("nan")),
+            BakeConfig(texture_size=64),
+        )
 
 
 def test_background_repeats_the_nearest_color_everywhere():
