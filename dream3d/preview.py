@@ -94,7 +94,7 @@ def studio_light(cameras: Cameras) -> Shade:
 def encode_png_preview(asset: TexturedMesh) -> bytes:
     """The sheet of eight views as a PNG file."""
     stream = io.BytesIO()
-    Image.fromarray(sheet(render_turntable(asset, supersample=3), SHEET_COLUMNS)).save(stream, "PNG")
+    Image.fromarray(sheet(render_turntable(asset), SHEET_COLUMNS)).save(stream, "PNG")
     return stream.getvalue()
 
 
