@@ -1,8 +1,8 @@
 """A prior whose score is known in closed form: it believes in exactly one object, seen from any camera.
 
-The object is a union of ellipsoids and boxes, ray traced here without any code of the package's renderers. For
-a delta distribution the denoised image does not depend on the noisy one: distillation must converge to it.
-to it.
+The object is a union of ellipsoids and boxes, ray traced here without any code of the package's renderers.
+For a delta distribution the denoised image does not depend on the noisy one, so distillation must
+converge to it.
 """
 
 import math
