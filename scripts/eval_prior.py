@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from prior_data import render_views
+from prior_data import TRAINED_FAMILIES, render_views
 from torch import Tensor
 
 from dream3d.cameras import Cameras, orbit
 from dream3d.prior import Prior
 from dream3d.prior.sampling import sample_images
-from dream3d.props import COLORS, FAMILIES, PropSpec, make_prop
+from dream3d.props import COLORS, FAMILIES, make_prop, prop_spec
 
 ELEVATION_DEG, DISTANCE, FOV_Y_DEG = 20.0, 3.05, 40.0
 NUM_INSTANCES = 6
@@ -35,7 +35,7 @@ def views(azimuths: list[float]) -> Cameras:
 def ground_truth(family: str, cameras: Cameras, count: int) -> Tensor:
     """Default-coloured instances of a family from every camera, [count, B, H, W, 4]."""
     rng = np.random.default_rng(12345)
-    spec = PropSpec(family, {}, None)
+    spec = prop_spec(family)
     shading = ["albedo"] * len(cameras)
     return torch.stack([render_views(make_prop(spec, rng), cameras, shading, 64) for _ in range(count)])
 
@@ -98,9 +98,9 @@ def main() -> None:
     args = parser.parse_args()
     prior = Prior.from_pretrained(args.prior)
     if args.sheet:
-        sheet(prior, args.families or list(FAMILIES), args.sheet, args.scale)
+        sheet(prior, args.families or list(TRAINED_FAMILIES), args.sheet, args.scale)
     if args.azimuths:
-        chosen = args.families or [name for name, family in FAMILIES.items() if not family.symmetric]
+        chosen = args.families or [name for name in TRAINED_FAMILIES if not FAMILIES[name].symmetric]
         errors = {family: azimuth_errors(prior, family, args.azimuths, args.scale) for family in chosen}
         for family, values in errors.items():
             print(

@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw
 
 from dream3d import Config, Prior, generate
 from dream3d.asset import Asset
+from dream3d.config import CoarseConfig
 from dream3d.errors import RunError
 from dream3d.export.glb import slug
 from dream3d.metrics.ground_truth import compare_to_family
@@ -94,19 +95,19 @@ def main() -> None:
     parser.add_argument("--prompts", type=Path, default=Path("assets/prompts/gallery.txt"))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--prior", default="props")
+    parser.add_argument("--num-steps", type=int, default=CoarseConfig().num_steps, help="coarse steps")
     parser.add_argument("--out", type=Path, default=Path("out/gallery"))
     parser.add_argument("--sheet", type=Path, default=Path("assets/gallery/standard.png"))
     args = parser.parse_args()
     prior = Prior.from_pretrained(args.prior)
+    overlay = {"prior": args.prior, "coarse": CoarseConfig(num_steps=args.num_steps)}
     rows = []
     for seed in range(args.seeds):
         for prompt in read_prompts(args.prompts):
             folder = args.out / f"{slug(prompt)}_{seed}"
             record = folder / "row.json"
             if not record.exists():
-                record_text = json.dumps(
-                    make_one(prompt, seed, prior, {"prior": args.prior}, folder), indent=1
-                )
+                record_text = json.dumps(make_one(prompt, seed, prior, overlay, folder), indent=1)
                 record.write_text(record_text + "\n")
             rows.append(json.loads(record.read_text()))
             print(json.dumps(rows[-1]), flush=True)
