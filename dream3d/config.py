@@ -140,11 +140,13 @@ class GuidanceConfig:
     """How far guidance is shrunk where it would increase the spread of the image, 0 (not) to 1."""
     clamp: bool = True
     """Keep the guided image in [-1, 1]; right for priors whose latents are pixels."""
-    t_max_start: float = 0.98
+    hold: float = 0.25
+    """Share of the steps spent at the starting noise levels, where the prior decides the layout."""
+    t_max_start: float = 0.99
     """Upper end of the noise levels at the first step, as a share of the prior's timesteps."""
     t_max_end: float = 0.4
     """Upper end at the last step."""
-    t_min_start: float = 0.9
+    t_min_start: float = 0.94
     """Lower end at the first step."""
     t_min_end: float = 0.02
     """Lower end at the last step."""
@@ -160,9 +162,9 @@ class CoarseConfig:
     """Views rendered in each step, in groups of four around the object."""
     radiance_field: FieldConfig = field(default_factory=FieldConfig)
     guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
-    table_learning_rate: float = 2e-2
+    table_learning_rate: float = 1e-1
     """Adam's learning rate of the hash table."""
-    network_learning_rate: float = 2e-3
+    network_learning_rate: float = 2e-2
     """Adam's learning rate of the network."""
     sharpening: float = 4.0
     """Factor by which the density scale grows over the middle half of the run: fog becomes surface."""

@@ -16,7 +16,7 @@ def test_timesteps_stay_in_range_and_only_fall(num_steps):
     for (low, high), (next_low, next_high) in pairwise(bounds):
         assert next_low <= low
         assert next_high <= high
-    assert bounds[0] == (round(0.9 * 999), round(0.98 * 999))
+    assert bounds[0] == (round(0.94 * 999), round(0.99 * 999))
 
 
 def test_timesteps_end_where_the_settings_say():
