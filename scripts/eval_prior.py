@@ -18,6 +18,7 @@ from prior_data import TRAINED_FAMILIES, render_views
 from torch import Tensor
 
 from dream3d.cameras import Cameras, orbit
+from dream3d.config import Shading
 from dream3d.prior import Prior
 from dream3d.prior.sampling import sample_images
 from dream3d.props import COLORS, FAMILIES, make_prop, prop_spec
@@ -36,7 +37,7 @@ def ground_truth(family: str, cameras: Cameras, count: int) -> Tensor:
     """Default-coloured instances of a family from every camera, [count, B, H, W, 4]."""
     rng = np.random.default_rng(12345)
     spec = prop_spec(family)
-    shading = ["albedo"] * len(cameras)
+    shading: list[Shading] = ["albedo"] * len(cameras)
     return torch.stack([render_views(make_prop(spec, rng), cameras, shading, 64) for _ in range(count)])
 
 

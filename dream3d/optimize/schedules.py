@@ -7,8 +7,8 @@ from dream3d.math import ramp
 def timestep_bounds(step: int, num_steps: int, num_timesteps: int, config: GuidanceConfig) -> tuple[int, int]:
     """Lowest and highest timestep to draw from, both inclusive: held at first, then falling linearly.
 
-    High noise decides the layout, low noise the detail (annealing as in MVDream, Shi et al. 2023). Below about
-    0.9 of the timesteps the prior believes what it is shown: the shape has to be there before.
+    High noise decides the layout, low noise the detail (annealing as in MVDream, Shi et al. 2023). Below
+    about 0.9 of the timesteps the prior believes what it is shown: the shape has to be there before.
     """
     held = round(config.hold * num_steps)
     low = ramp(step - held, num_steps - held, config.t_min_start, config.t_min_end)
