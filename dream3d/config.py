@@ -132,7 +132,7 @@ class FieldConfig:
 class GuidanceConfig:
     """Score distillation: how the prior is asked."""
 
-    scale: float = 5.0
+    scale: float = 3.0
     """Guidance scale s in x0_uncond + s (x0_text - x0_uncond)."""
     scale_at_noise: float = 1.0
     """Guidance scale at pure noise; it rises to `scale` at half the noise levels."""
