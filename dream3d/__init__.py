@@ -7,6 +7,7 @@ The names below are the public interface. They are imported when first used, so 
 `dream3d --help`) does not wait for torch.
 """
 
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from dream3d.generate import generate
     from dream3d.mesh import Mesh
     from dream3d.prior import Prior
+
+# Read by OpenMP when torch is first imported. Idle threads that spin, its default, take the cores from the
+# kernels' own threads and from whatever else runs: on a busy machine a step then takes ten times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __all__ = ["Asset", "Config", "Mesh", "Prior", "__version__", "generate"]
 
