@@ -16,36 +16,39 @@ def orthogonalize(matrix: Tensor, num_iterations: int = 5) -> Tensor:
     """Replace the singular values of a matrix by values near 1, by Newton-Schulz iterations in bfloat16.
 
     Args:
-        matrix: [M, N].
+        matrix: [M, ...]; trailing dimensions are taken together as columns.
         num_iterations: Each multiplies small singular values by about 3.4.
 
     Returns:
-        [M, N], float32.
+        Like `matrix`, bfloat16.
     """
     a, b, c = NEWTON_SCHULZ
-    x = matrix.to(torch.bfloat16)
+    x = matrix.reshape(len(matrix), -1).to(torch.bfloat16)
     tall = x.shape[0] > x.shape[1]
     x = x.mT if tall else x
     x = x / (x.norm() + 1e-7)
     for _ in range(num_iterations):
         gram = x @ x.mT
         x = a * x + (b * gram + c * (gram @ gram)) @ x
-    return (x.mT if tall else x).float()
+    return (x.mT if tall else x).reshape(matrix.shape)
 
 
 @torch.no_grad()
-def muon_step(weight: Tensor, gradient: Tensor, momentum: Tensor, rate: float, weight_decay: float) -> None:
-    """Update `weight` and `momentum` in place.
+def look_ahead(gradient: Tensor, momentum: Tensor) -> Tensor:
+    """Nesterov momentum: advance `momentum` (the moving average of gradients) in place, look one step on."""
+    momentum.lerp_(gradient, 1 - MOMENTUM)
+    return gradient.lerp(momentum, MOMENTUM)
+
+
+@torch.no_grad()
+def apply_update(weight: Tensor, update: Tensor, rate: float, weight_decay: float) -> None:
+    """Step `weight` in place.
 
     Args:
         weight: [M, ...]; trailing dimensions are taken together as columns.
-        gradient: Like `weight`.
-        momentum: Like `weight`, the moving average of gradients.
+        update: Like `weight`, orthogonal.
         rate: Learning rate on AdamW's scale.
         weight_decay: Decoupled, per unit of `rate`.
     """
-    momentum.lerp_(gradient, 1 - MOMENTUM)
-    ahead = gradient.lerp(momentum, MOMENTUM).reshape(len(weight), -1)  # Nesterov
-    update = orthogonalize(ahead)
-    scale = 0.2 * max(update.shape) ** 0.5
-    weight.mul_(1 - rate * weight_decay).add_(update.reshape(weight.shape), alpha=-rate * scale)
+    scale = 0.2 * max(len(weight), weight[0].numel()) ** 0.5
+    weight.mul_(1 - rate * weight_decay).add_(update, alpha=-rate * scale)

@@ -1,0 +1,231 @@
+"""One training step of the built-in prior, and its state on disk."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from muon import apply_update, look_ahead, orthogonalize
+from prior_data import TRAINED_FAMILIES, Batch, known_words
+from prior_model import (
+    load_tokenizer,
+    make_scheduler,
+    make_text_encoder,
+    make_tokenizer,
+    make_unet,
+    save_prior,
+)
+from processes import Processes
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import CLIPTextModel
+
+from dream3d.prior import schedule
+from dream3d.prior.camera_law import CameraLaw
+from dream3d.prior.conditioning import ray_map, view_vector
+from dream3d.prior.text import MAX_TOKENS
+from dream3d.props import vocabulary
+
+LEARNING_RATE = 4e-4  # AdamW: vectors, embeddings, first and last convolution
+MUON_LEARNING_RATE = 1e-3  # all other matrices and convolutions
+WEIGHT_DECAY = 0.01
+WARM_UP_STEPS = 150
+EMA_DECAY = 0.9995
+TIMESTEP_EXPONENT = 0.45  # t = T u^0.45 with u uniform: biased towards high noise, where pose is decided.
+
+
+class Trainer:
+    """Networks in compute precision, float32 master weights with AdamW and their moving average.
+
+    All processes hold the same weights and states: they average gradients and share out Muon's matrices.
+    """
+
+    def __init__(self, work: Path, device: torch.device, resume: bool, processes: Processes):
+        self.processes = processes
+        self.device = device
+        self.work = work
+        # A resumed run keeps its tokens even where the families' words have changed since.
+        self.tokenizer = (
+            load_tokenizer(work / "tokenizer") if resume else make_tokenizer(vocabulary(), work / "tokenizer")
+        )
+        torch.manual_seed(0)  # noqa: TID251 - diffusers and transformers initialise from the global state
+        self.encoder: Any = make_text_encoder(self.tokenizer)
+        self.unet: Any = make_unet()
+        self.encoder.to(device)
+        self.unet.to(device, torch.bfloat16, memory_format=torch.channels_last)
+        self.alphas_cumprod = make_scheduler().alphas_cumprod.to(device)
+        self.weights = [*self.unet.parameters(), *self.encoder.parameters()]
+        self.masters = [w.detach().float().clone().requires_grad_(True) for w in self.weights]
+        self.averages = [m.detach().clone() for m in self.masters]
+        names = [*dict(self.unet.named_parameters()), *dict(self.encoder.named_parameters())]
+        by_muon = [_is_hidden_matrix(n, m) for n, m in zip(names, self.masters, strict=True)]
+        self.momenta = [
+            torch.zeros_like(m) if chosen else None for m, chosen in zip(self.masters, by_muon, strict=True)
+        ]
+        self.rest = [m for m, chosen in zip(self.masters, by_muon, strict=True) if not chosen]
+        self.optimizer = torch.optim.AdamW(
+            self.rest, lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=WEIGHT_DECAY, fused=True
+        )
+        self.step = 0
+        self.images_seen = 0
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Weighted v-prediction loss of one batch (prior/schedule.py)."""
+        images = batch.images.to(self.device)
+        clean = torch.nn.functional.pixel_unshuffle(images.permute(0, 3, 1, 2) * 2 - 1, 2)
+        u = torch.rand(len(clean), generator=generator)
+        timesteps = (
+            (u**TIMESTEP_EXPONENT * len(self.alphas_cumprod)).long().clamp_max(len(self.alphas_cumprod) - 1)
+        )
+        timesteps = timesteps.to(self.device)
+        noise = torch.randn(clean.shape, generator=generator).to(self.device)
+        noisy = schedule.add_noise(clean, noise, self.alphas_cumprod, timesteps)
+        target = schedule.velocity(clean, noise, self.alphas_cumprod, timesteps)
+        cameras = batch.cameras.to(self.device)
+        ids = self.tokenizer(
+            batch.captions, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt"
+        )["input_ids"].to(self.device)
+        text = self.encoder(input_ids=ids)
+        sample = torch.cat([noisy, ray_map(cameras, noisy.shape[-1])], dim=1).to(torch.bfloat16)
+        labels = torch.cat([text.pooler_output, view_vector(cameras, batch.shading)], dim=1).to(
+            torch.bfloat16
+        )
+        output = self.unet(
+            sample.contiguous(memory_format=torch.channels_last),
+            timesteps,
+            text.last_hidden_state.to(torch.bfloat16),
+            class_labels=labels,
+        ).sample
+        weight = schedule.x0_loss_weight(self.alphas_cumprod, timesteps)
+        return (weight * (output.float() - target) ** 2).mean()
+
+    def train_step(self, batch: Batch, rate_scale: float) -> float:
+        """One optimiser step; returns the loss."""
+        noise_seed = self.step * self.processes.count + self.processes.rank
+        loss = self.loss(batch, torch.Generator().manual_seed(noise_seed))
+        for weight in self.weights:
+            weight.grad = None
+        loss.backward()
+        gradients = self.processes.sum([gradient_of(weight) for weight in self.weights])
+        for master, gradient in zip(self.masters, gradients, strict=True):
+            master.grad = gradient.float() / self.processes.count
+        torch.nn.utils.clip_grad_norm_(self.masters, 1.0)
+        rate = rate_scale * min(1.0, (self.step + 1) / WARM_UP_STEPS)
+        self.optimizer.param_groups[0]["lr"] = LEARNING_RATE * rate
+        self.optimizer.step()
+        self.muon_step(MUON_LEARNING_RATE * rate)
+        with torch.no_grad():
+            decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
+            for average, master in zip(self.averages, self.masters, strict=True):
+                average.lerp_(master, 1 - decay)
+        self.use_averages(False)
+        self.step += 1
+        self.images_seen += len(batch.captions) * self.processes.count
+        return loss.item()
+
+    def muon_step(self, rate: float) -> None:
+        """Step the hidden matrices; each process makes the updates of its share and receives the others."""
+        hidden = [(m, p) for m, p in zip(self.masters, self.momenta, strict=True) if p is not None]
+        updates = []
+        for index, (master, momentum) in enumerate(hidden):
+            ahead = look_ahead(gradient_of(master), momentum)
+            is_own = index % self.processes.count == self.processes.rank
+            updates.append(orthogonalize(ahead) if is_own else torch.zeros_like(ahead, dtype=torch.bfloat16))
+        for (master, _), update in zip(hidden, self.processes.sum(updates), strict=True):
+            apply_update(master.data, update, rate, WEIGHT_DECAY)
+
+    def use_averages(self, on: bool) -> None:
+        """Put the averaged (or back the trained) weights into the networks."""
+        with torch.no_grad():
+            for weight, source in zip(self.weights, self.averages if on else self.masters, strict=True):
+                weight.copy_(source)
+
+    @torch.no_grad()
+    def held_out_loss(self, batches: list[Batch]) -> float:
+        """Loss of the averaged weights on batches never trained on, with fixed noise."""
+        self.use_averages(True)
+        losses = [self.loss(b, torch.Generator().manual_seed(i)).item() for i, b in enumerate(batches)]
+        self.use_averages(False)
+        return sum(losses) / len(losses)
+
+    def save(self, seconds: float) -> None:
+        """Write the state and the release folder, each swapped in whole."""
+        tensors = {f"master.{i}": m.data for i, m in enumerate(self.masters)}
+        tensors |= {f"average.{i}": a for i, a in enumerate(self.averages)}
+        tensors |= {f"momentum.{i}": m for i, m in enumerate(self.momenta) if m is not None}
+        for index, master in enumerate(self.rest):
+            moments = self.optimizer.state[master]
+            tensors |= {f"{key}.{index}": moments[key] for key in ("exp_avg", "exp_avg_sq")}
+        facts = {"step": self.step, "seconds": seconds, "images_seen": self.images_seen}
+        staging = self.work / "state.staging.safetensors"
+        save_file(
+            {name: t.contiguous() for name, t in tensors.items()},
+            staging,
+            metadata={"facts": json.dumps(facts)},
+        )
+        staging.replace(self.work / "state.safetensors")
+        (self.work / "facts.json").write_text(json.dumps(facts))
+        self.use_averages(True)
+        save_prior(self.work / "release", self.unet, self.encoder, self.tokenizer, self.card(facts))
+        self.use_averages(False)
+
+    def load(self) -> float:
+        """Read the state back; returns the seconds trained so far."""
+        tensors = load_file(self.work / "state.safetensors")
+        facts = json.loads((self.work / "facts.json").read_text())
+        self.step, self.images_seen = facts["step"], facts["images_seen"]
+        for index, master in enumerate(self.masters):
+            master.data.copy_(tensors[f"master.{index}"])
+            self.averages[index].copy_(tensors[f"average.{index}"])
+            momentum = self.momenta[index]
+            if momentum is not None:
+                momentum.copy_(tensors[f"momentum.{index}"])
+        for index, master in enumerate(self.rest):
+            self.optimizer.state[master] = {
+                "step": torch.tensor(float(self.step)),
+                "exp_avg": tensors[f"exp_avg.{index}"].to(self.device),
+                "exp_avg_sq": tensors[f"exp_avg_sq.{index}"].to(self.device),
+            }
+        self.use_averages(False)
+        return facts["seconds"]
+
+    def start_from(self, prior_folder: Path) -> None:
+        """Begin with a released prior's averaged weights and tokens; moments and counters start anew."""
+        self.tokenizer = load_tokenizer(prior_folder / "tokenizer")
+        self.tokenizer.save_pretrained(self.work / "tokenizer")
+        self.unet.load_state_dict(load_file(prior_folder / "unet" / "diffusion_pytorch_model.safetensors"))
+        encoder = CLIPTextModel.from_pretrained(prior_folder / "text_encoder")
+        self.encoder.load_state_dict(encoder.state_dict())
+        for master, average, weight in zip(self.masters, self.averages, self.weights, strict=True):
+            master.data.copy_(weight)
+            average.copy_(weight)
+
+    def card(self, facts: dict) -> dict:
+        """The card that travels with the weights (dream3d.json)."""
+        return {
+            "name": "props",
+            "image_size": 64,
+            "image_channels": 4,
+            "camera_law": asdict(CameraLaw()),
+            "vocabulary": known_words(),
+            "facts": {
+                "families": list(TRAINED_FAMILIES),
+                "parameters": sum(w.numel() for w in self.weights),
+                "images_seen": facts["images_seen"],
+                "training_hours": round(facts["seconds"] / 3600, 2),
+                "trained_on": f"{self.device.type}, renders of dream3d/props only, no outside data",
+                "licence": "Apache-2.0",
+            },
+        }
+
+
+def gradient_of(weight: Tensor) -> Tensor:
+    """The gradient that backward left on a weight."""
+    assert weight.grad is not None
+    return weight.grad
+
+
+def _is_hidden_matrix(name: str, weight: Tensor) -> bool:
+    """Whether Muon updates this weight: matrices between learned features, not those at the borders."""
+    return weight.ndim >= 2 and not any(part in name for part in ("embedding.weight", "conv_in", "conv_out"))
