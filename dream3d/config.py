@@ -156,7 +156,7 @@ class GuidanceConfig:
 class CoarseConfig:
     """Distillation of the prior into a radiance field."""
 
-    num_steps: int = 400
+    num_steps: int = 800
     """Optimisation steps."""
     num_views: int = 4
     """Views rendered in each step, in groups of four around the object."""
