@@ -12,8 +12,8 @@ from torch import Tensor
 
 from dream3d.cameras import Cameras
 from dream3d.mesh import ByteArray, Mesh
-from dream3d.props import PropSpec, make_prop
-from dream3d.render.surface import render_surface
+from dream3d.props import Prop, Spec, make_prop
+from dream3d.render.surface import Shade, SurfacePoints, render_surface, unlit
 
 IMAGE_SIZE = 64
 NUM_INSTANCES = 64
@@ -36,7 +36,7 @@ def comparison_cameras() -> Cameras:
 
 
 def compare_to_family(
-    mesh: Mesh, texture_srgb: ByteArray | None, spec: PropSpec, rng: np.random.Generator
+    mesh: Mesh, texture_srgb: ByteArray | None, spec: Spec, rng: np.random.Generator
 ) -> Comparison:
     """Compare an asset with random instances of what its prompt describes.
 
@@ -50,7 +50,12 @@ def compare_to_family(
     own_color, own_mask = _views(mesh, cameras, texture_srgb)
     best = Comparison(0.0, 1.0)
     for _ in range(NUM_INSTANCES):
-        color, mask = _views(make_prop(spec, rng).mesh, cameras, None)
+        prop = make_prop(spec, rng)
+
+        def paint(points: SurfacePoints, prop: Prop = prop) -> Tensor:
+            return prop.surface_color(points.base_color, points.triangle, points.positions, points.normals)
+
+        color, mask = _views(prop.mesh, cameras, None, paint)
         both, either = own_mask & mask, own_mask | mask
         iou = (both.sum((1, 2)) / either.sum((1, 2)).clamp_min(1)).mean().item()
         if iou > best.silhouette_iou:
@@ -59,9 +64,9 @@ def compare_to_family(
     return best
 
 
-def _views(mesh: Mesh, cameras: Cameras, texture_srgb: ByteArray | None) -> tuple[Tensor, Tensor]:
+def _views(
+    mesh: Mesh, cameras: Cameras, texture_srgb: ByteArray | None, shade: Shade = unlit
+) -> tuple[Tensor, Tensor]:
     """Unlit colors [B, H, W, 3] and silhouettes [B, H, W] at one sample per pixel."""
-    render = render_surface(
-        mesh, cameras, IMAGE_SIZE, IMAGE_SIZE, base_color_srgb=texture_srgb, supersample=1
-    )
+    render = render_surface(mesh, cameras, IMAGE_SIZE, IMAGE_SIZE, shade, texture_srgb, supersample=1)
     return render.color_srgb, render.opacity > 0.5

@@ -1,6 +1,6 @@
 """Buildings; doors open to the front."""
 
-from dream3d.props.family import Build, Family, Part, Vary, parts
+from dream3d.props.family import WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     Solid,
     beveled_box,
@@ -148,26 +148,31 @@ BUILDINGS = (
             Part("chimney", "gray"),
         ),
         _house,
+        optional=("door", "windows", "chimney"),
     ),
     Family(
         ("hut",),
         (Part("roof", "golden"), Part("walls", "beige"), Part("door", "brown"), Part("windows", "blue")),
         _hut,
+        optional=("door", "windows"),
     ),
     Family(
         ("tower",),
         (Part("walls", "gray"), Part("roof", "blue"), Part("door", "brown"), Part("windows", "yellow")),
         _tower,
+        optional=("roof", "door", "windows"),
     ),
     Family(
         ("castle", "fortress"),
         (Part("walls", "gray"), Part("roofs", "red"), Part("gate", "brown", ("door",))),
         _castle,
+        optional=("roofs", "gate"),
     ),
     Family(
         ("lighthouse",),
         (Part("walls", "white"), Part("stripes", "red"), Part("light", "yellow"), Part("door", "brown")),
         _lighthouse,
+        optional=("stripes", "door"),
     ),
     Family(
         ("windmill",),
@@ -178,11 +183,13 @@ BUILDINGS = (
             Part("door", "blue"),
         ),
         _windmill,
+        optional=("blades", "door"),
     ),
     Family(
         ("tent",),
         (Part("fabric", "orange", ("canvas",)), Part("entrance", "black"), Part("poles", "brown")),
         _tent,
+        optional=("entrance", "poles"),
     ),
     Family(
         ("teepee",),
@@ -193,6 +200,7 @@ BUILDINGS = (
             Part("poles", "brown"),
         ),
         _teepee,
+        optional=("stripe", "poles"),
     ),
-    Family(("igloo",), (Part("snow", "white", ("ice",)), Part("entrance", "navy")), _igloo),
+    Family(("igloo",), (Part("snow", "white", ("ice",)), Part("entrance", "navy")), _igloo, stand=WHOLE_TOP),
 )

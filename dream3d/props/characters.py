@@ -96,9 +96,13 @@ CHARACTERS = (
             Part("eyes", "black"),
         ),
         _snowman,
+        optional=("hat", "scarf", "nose"),
     ),
     Family(
-        ("teddy bear", "bear"), (Part("fur", "brown"), Part("belly", "beige"), Part("nose", "black")), _bear
+        ("teddy bear", "bear"),
+        (Part("fur", "brown"), Part("belly", "beige"), Part("nose", "black")),
+        _bear,
+        optional=("belly", "nose"),
     ),
     Family(
         ("robot",),
@@ -110,11 +114,18 @@ CHARACTERS = (
             Part("antenna", "red"),
         ),
         _robot,
+        optional=("arms", "screen", "antenna"),
     ),
-    Family(("ghost",), (Part("sheet", "white"), Part("eyes", "black"), Part("mouth", "black")), _ghost),
+    Family(
+        ("ghost",),
+        (Part("sheet", "white"), Part("eyes", "black"), Part("mouth", "black")),
+        _ghost,
+        optional=("mouth",),
+    ),
     Family(
         ("slime", "blob"),
         (Part("body", "lime", ("jelly",)), Part("eyes", "black"), Part("mouth", "red")),
         _slime,
+        optional=("mouth",),
     ),
 )

@@ -170,16 +170,19 @@ CRITTERS = (
             Part("eyes", "black"),
         ),
         _duck,
+        optional=("beak", "wings"),
     ),
     Family(
         ("chicken", "hen"),
         (Part("body", "white"), Part("comb", "red"), Part("beak", "orange"), Part("eyes", "black")),
         _chicken,
+        optional=("comb",),
     ),
     Family(
         ("penguin",),
         (Part("body", "navy"), Part("belly", "white"), Part("beak", "orange"), Part("eyes", "black")),
         _penguin,
+        optional=("beak",),
     ),
     Family(
         ("owl",),
@@ -191,6 +194,7 @@ CRITTERS = (
             Part("eyes", "black"),
         ),
         _owl,
+        optional=("wings",),
     ),
     Family(
         ("fish", "goldfish"),
@@ -201,21 +205,25 @@ CRITTERS = (
             Part("eyes", "black"),
         ),
         _fish,
+        optional=("fins",),
     ),
     Family(
         ("whale",),
         (Part("body", "blue"), Part("belly", "white"), Part("water", "cyan"), Part("eyes", "black")),
         _whale,
+        optional=("water",),
     ),
     Family(
         ("snail",),
         (Part("shell", "brown"), Part("spiral", "orange"), Part("body", "beige"), Part("eyes", "black")),
         _snail,
+        optional=("spiral",),
     ),
     Family(
         ("bee", "bumblebee"),
         (Part("body", "yellow"), Part("stripes", "black"), Part("wings", "white"), Part("eyes", "black")),
         _bee,
+        optional=("stripes", "wings"),
     ),
     Family(
         ("ladybug", "beetle"),
@@ -226,6 +234,12 @@ CRITTERS = (
             Part("eyes", "white"),
         ),
         _ladybug,
+        optional=("spots",),
     ),
-    Family(("octopus",), (Part("skin", "purple"), Part("eyes", "white"), Part("mouth", "pink")), _octopus),
+    Family(
+        ("octopus",),
+        (Part("skin", "purple"), Part("eyes", "white"), Part("mouth", "pink")),
+        _octopus,
+        optional=("eyes",),
+    ),
 )

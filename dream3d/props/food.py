@@ -1,6 +1,6 @@
 """Things to eat."""
 
-from dream3d.props.family import ROUND, Build, Family, Part, Vary, parts
+from dream3d.props.family import ROUND, WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     cylinder,
     dome,
@@ -133,23 +133,40 @@ FOOD = (
         ("donut", "doughnut"),
         (Part("icing", "pink", ("glaze",)), Part("dough", "beige"), Part("sprinkles", "white")),
         _donut,
+        optional=("sprinkles",),
     ),
     Family(
         ("ice cream", "ice cream cone"),
         (Part("scoop", "pink"), Part("cone", "golden"), Part("cherry", "red")),
         _ice_cream,
         ROUND,
+        optional=("cherry",),
     ),
     Family(
         ("cupcake", "muffin"),
         (Part("frosting", "pink", ("icing",)), Part("wrapper", "cyan"), Part("cherry", "red")),
         _cupcake,
         ROUND,
+        optional=("cherry",),
     ),
-    Family(("apple",), (Part("skin", "red"), Part("leaf", "green"), Part("stem", "brown")), _apple),
-    Family(("pear",), (Part("skin", "lime"), Part("leaf", "green"), Part("stem", "brown")), _pear),
-    Family(("pumpkin",), (Part("skin", "orange"), Part("stem", "green")), _pumpkin, ROUND),
-    Family(("carrot",), (Part("root", "orange"), Part("leaves", "green")), _carrot, ROUND),
+    Family(
+        ("apple",),
+        (Part("skin", "red"), Part("leaf", "green"), Part("stem", "brown")),
+        _apple,
+        optional=("leaf", "stem"),
+    ),
+    Family(
+        ("pear",),
+        (Part("skin", "lime"), Part("leaf", "green"), Part("stem", "brown")),
+        _pear,
+        optional=("leaf", "stem"),
+    ),
+    Family(
+        ("pumpkin",), (Part("skin", "orange"), Part("stem", "green")), _pumpkin, ROUND, optional=("stem",)
+    ),
+    Family(
+        ("carrot",), (Part("root", "orange"), Part("leaves", "green")), _carrot, ROUND, optional=("leaves",)
+    ),
     Family(
         ("burger", "hamburger"),
         (
@@ -159,8 +176,15 @@ FOOD = (
         ),
         _burger,
         ROUND,
+        optional=("lettuce",),
     ),
-    Family(("cheese", "cheese wedge"), (Part("wedge", "yellow"), Part("holes", "golden")), _cheese),
+    Family(
+        ("cheese", "cheese wedge"),
+        (Part("wedge", "yellow"), Part("holes", "golden")),
+        _cheese,
+        optional=("holes",),
+        stand=WHOLE_TOP,
+    ),
     Family(
         ("cake", "birthday cake"),
         (
@@ -172,5 +196,6 @@ FOOD = (
         ),
         _cake,
         ROUND,
+        optional=("candle", "flame", "plate"),
     ),
 )

@@ -1,6 +1,6 @@
 """Containers, lights and small things around the house."""
 
-from dream3d.props.family import HALF_TURN, QUARTER_TURN, ROUND, Build, Family, Part, Vary, parts
+from dream3d.props.family import HALF_TURN, QUARTER_TURN, ROUND, WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     beveled_box,
     box,
@@ -204,18 +204,32 @@ def _gift(v: Vary) -> Build:
 
 HOUSEHOLD = (
     Family(
-        ("crate", "wooden crate"),
+        ("crate", "box"),
         (Part("boards", "beige", ("panels",)), Part("frame", "brown")),
         _crate,
         QUARTER_TURN,
+        stand=WHOLE_TOP,
     ),
-    Family(("barrel",), (Part("wood", "brown"), Part("bands", "gray", ("hoops",))), _barrel, ROUND),
+    Family(
+        ("barrel",),
+        (Part("wood", "brown"), Part("bands", "gray", ("hoops",))),
+        _barrel,
+        ROUND,
+        stand=WHOLE_TOP,
+    ),
     Family(
         ("chest", "treasure chest"),
         (Part("wood", "brown"), Part("trim", "golden"), Part("lock", "gray")),
         _chest,
+        optional=("lock",),
+        stand=WHOLE_TOP,
     ),
-    Family(("candle",), (Part("wax", "white"), Part("flame", "orange"), Part("holder", "golden")), _candle),
+    Family(
+        ("candle",),
+        (Part("wax", "white"), Part("flame", "orange"), Part("holder", "golden")),
+        _candle,
+        optional=("flame", "holder"),
+    ),
     Family(
         ("lantern",),
         (Part("frame", "black", ("metal",)), Part("glass", "yellow", ("light",))),
@@ -226,38 +240,62 @@ HOUSEHOLD = (
         ("mug", "cup"),
         (Part("body", "blue"), Part("handle", "white"), Part("drink", "brown", ("coffee",))),
         _mug,
+        optional=("handle", "drink"),
     ),
     Family(
         ("teapot",),
         (Part("body", "red"), Part("lid", "white"), Part("handle", "golden"), Part("spout", "golden")),
         _teapot,
+        optional=("lid", "handle", "spout"),
     ),
     Family(
-        ("bottle",), (Part("glass", "green"), Part("label", "beige"), Part("cork", "brown")), _bottle, ROUND
+        ("bottle",),
+        (Part("glass", "green"), Part("label", "beige"), Part("cork", "brown")),
+        _bottle,
+        ROUND,
+        optional=("label", "cork"),
     ),
     Family(
         ("potion", "flask"),
         (Part("liquid", "purple"), Part("neck", "cyan"), Part("cork", "brown")),
         _potion,
         ROUND,
+        optional=("cork",),
     ),
-    Family(("bowl", "soup bowl"), (Part("clay", "blue", ("rim",)), Part("soup", "orange")), _bowl, ROUND),
-    Family(("vase",), (Part("clay", "orange"), Part("stripe", "white", ("band",))), _vase, ROUND),
+    Family(
+        ("bowl", "soup bowl"),
+        (Part("clay", "blue", ("rim",)), Part("soup", "orange")),
+        _bowl,
+        ROUND,
+        optional=("soup",),
+        stand=WHOLE_TOP,
+    ),
+    Family(
+        ("vase",),
+        (Part("clay", "orange"), Part("stripe", "white", ("band",))),
+        _vase,
+        ROUND,
+        optional=("stripe",),
+    ),
     Family(
         ("bucket", "pail"),
         (Part("sides", "gray"), Part("water", "cyan"), Part("handle", "brown")),
         _bucket,
         HALF_TURN,
+        optional=("water", "handle"),
+        stand=WHOLE_TOP,
     ),
     Family(
         ("watering can",),
         (Part("body", "green"), Part("spout", "gray"), Part("handle", "brown")),
         _watering_can,
+        optional=("spout", "handle"),
     ),
     Family(
         ("gift", "present", "gift box"),
         (Part("paper", "red", ("wrapping",)), Part("ribbon", "golden", ("bow",))),
         _gift,
         QUARTER_TURN,
+        optional=("ribbon",),
     ),
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dream3d.props.family import QUARTER_TURN, ROUND, Build, Family, Part, Vary, parts
+from dream3d.props.family import QUARTER_TURN, ROUND, WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     Solid,
     cylinder,
@@ -129,6 +129,8 @@ PLANTS = (
         (Part("cap", "red", ("top",)), Part("stem", "white"), Part("spots", "white", ("dots",))),
         _mushroom,
         ROUND,
+        optional=("spots",),
+        stand=WHOLE_TOP,
     ),
     Family(
         ("pine tree", "fir tree"),
@@ -142,18 +144,32 @@ PLANTS = (
         (Part("leaves", "green"), Part("trunk", "brown"), Part("coconuts", "beige")),
         _palm_tree,
         ROUND,
+        optional=("coconuts",),
     ),
-    Family(("cactus",), (Part("body", "green"), Part("pot", "orange"), Part("flower", "pink")), _cactus, 180),
+    Family(
+        ("cactus",),
+        (Part("body", "green"), Part("pot", "orange"), Part("flower", "pink")),
+        _cactus,
+        180,
+        optional=("pot", "flower"),
+    ),
     Family(
         ("flower", "daisy"),
         (Part("petals", "pink"), Part("center", "yellow"), Part("stem", "green")),
         _flower,
     ),
-    Family(("rock", "boulder"), (Part("stone", "gray"), Part("moss", "lime")), _rock),
+    Family(
+        ("rock", "boulder"),
+        (Part("stone", "gray"), Part("moss", "lime")),
+        _rock,
+        optional=("moss",),
+        stand=WHOLE_TOP,
+    ),
     Family(
         ("crystal", "crystals"),
         (Part("points", "cyan", ("shards",)), Part("base", "gray")),
         _crystal,
         QUARTER_TURN,
+        optional=("base",),
     ),
 )

@@ -2,7 +2,7 @@
 
 import math
 
-from dream3d.props.family import ROUND, Build, Family, Part, Vary, parts
+from dream3d.props.family import ROUND, WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     beveled_box,
     box,
@@ -142,6 +142,8 @@ TOYS = (
         ("drum",),
         (Part("shell", "red"), Part("rims", "golden"), Part("skin", "white"), Part("sticks", "brown")),
         _drum,
+        optional=("sticks",),
+        stand=WHOLE_TOP,
     ),
     Family(
         ("guitar",),
@@ -153,8 +155,15 @@ TOYS = (
             Part("bridge", "black"),
         ),
         _guitar,
+        optional=("bridge",),
     ),
-    Family(("dice", "die"), (Part("cube", "white"), Part("dots", "black", ("pips",))), _dice),
+    Family(
+        ("dice", "die"),
+        (Part("cube", "white"), Part("dots", "black", ("pips",))),
+        _dice,
+        optional=("dots",),
+        stand=WHOLE_TOP,
+    ),
     Family(
         ("alarm clock", "clock"),
         (
@@ -165,17 +174,32 @@ TOYS = (
             Part("feet", "gray"),
         ),
         _clock,
+        optional=("hands", "bells", "feet"),
     ),
     Family(
         ("umbrella", "parasol"),
         (Part("canopy", "red"), Part("handle", "brown"), Part("tip", "golden")),
         _umbrella,
+        optional=("tip",),
     ),
     Family(
         ("witch hat", "wizard hat"),
         (Part("hat", "purple"), Part("band", "orange"), Part("buckle", "yellow")),
         _witch_hat,
+        optional=("band", "buckle"),
     ),
-    Family(("top hat",), (Part("hat", "black"), Part("band", "red", ("ribbon",))), _top_hat, ROUND),
-    Family(("boot",), (Part("leather", "brown"), Part("cuff", "beige"), Part("sole", "black")), _boot),
+    Family(
+        ("top hat",),
+        (Part("hat", "black"), Part("band", "red", ("ribbon",))),
+        _top_hat,
+        ROUND,
+        optional=("band",),
+        stand=WHOLE_TOP,
+    ),
+    Family(
+        ("boot",),
+        (Part("leather", "brown"), Part("cuff", "beige"), Part("sole", "black")),
+        _boot,
+        optional=("cuff",),
+    ),
 )

@@ -130,34 +130,50 @@ TREASURE = (
         (Part("gold", "golden", ("metal",)), Part("jewels", "red", ("gems",)), Part("cushion", "purple")),
         _crown,
         ROUND,
+        optional=("jewels", "cushion"),
     ),
     Family(
         ("gem", "diamond", "jewel"), (Part("stone", "cyan"), Part("rim", "white", ("edge",))), _gem, ROUND
     ),
-    Family(("coin",), (Part("metal", "golden"), Part("star", "white", ("emblem",))), _coin, HALF_TURN),
+    Family(
+        ("coin",),
+        (Part("metal", "golden"), Part("star", "white", ("emblem",))),
+        _coin,
+        HALF_TURN,
+        optional=("star",),
+    ),
     Family(
         ("trophy", "prize cup"),
         (Part("cup", "golden"), Part("handles", "golden"), Part("base", "black"), Part("star", "red")),
         _trophy,
+        optional=("handles", "base", "star"),
     ),
-    Family(("heart",), (Part("body", "red"), Part("wings", "white")), _heart),
-    Family(("star",), (Part("body", "yellow"), Part("eyes", "black"), Part("mouth", "red")), _star),
+    Family(("heart",), (Part("body", "red"), Part("wings", "white")), _heart, optional=("wings",)),
+    Family(
+        ("star",),
+        (Part("body", "yellow"), Part("eyes", "black"), Part("mouth", "red")),
+        _star,
+        optional=("eyes", "mouth"),
+    ),
     Family(("ring",), (Part("stone", "cyan", ("gem",)), Part("band", "golden")), _ring, HALF_TURN),
     Family(
         ("bell",),
         (Part("metal", "golden"), Part("handle", "brown"), Part("clapper", "black")),
         _bell,
         HALF_TURN,
+        optional=("handle", "clapper"),
     ),
     Family(
         ("book", "spell book"),
         (Part("cover", "purple"), Part("pages", "white"), Part("emblem", "golden", ("star",))),
         _book,
+        optional=("emblem",),
     ),
     Family(
         ("hourglass",),
         (Part("frame", "brown"), Part("glass", "cyan"), Part("sand", "yellow")),
         _hourglass,
         ROUND,
+        optional=("sand",),
     ),
 )

@@ -1,6 +1,6 @@
 """Vehicles on wheels and tracks, driving towards the front."""
 
-from dream3d.props.family import Build, Family, Part, Vary, parts
+from dream3d.props.family import WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import Solid, beveled_box, box, cylinder, extrude, lathe, pair
 
 
@@ -107,6 +107,8 @@ VEHICLES = (
             Part("lights", "yellow"),
         ),
         _car,
+        optional=("lights",),
+        stand=WHOLE_TOP,
     ),
     Family(
         ("truck", "lorry"),
@@ -118,6 +120,8 @@ VEHICLES = (
             Part("lights", "yellow"),
         ),
         _truck,
+        optional=("lights",),
+        stand=WHOLE_TOP,
     ),
     Family(
         ("bus", "school bus"),
@@ -128,6 +132,8 @@ VEHICLES = (
             Part("lights", "white"),
         ),
         _bus,
+        optional=("lights",),
+        stand=WHOLE_TOP,
     ),
     Family(
         ("train", "locomotive"),
@@ -140,11 +146,14 @@ VEHICLES = (
             Part("chassis", "gray"),
         ),
         _train,
+        optional=("chimney",),
     ),
     Family(
         ("tank",),
         (Part("body", "green"), Part("tracks", "black", ("treads",)), Part("barrel", "gray", ("cannon",))),
         _tank,
+        optional=("barrel",),
+        stand=WHOLE_TOP,
     ),
     Family(
         ("tractor",),
@@ -155,5 +164,6 @@ VEHICLES = (
             Part("pipe", "gray"),
         ),
         _tractor,
+        optional=("pipe",),
     ),
 )
