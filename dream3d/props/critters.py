@@ -61,6 +61,8 @@ def _penguin(v: Vary) -> Build:
         *parts(pair(ellipsoid(0.1, 0.4, 0.2, 10).rolled(24).at(0.5, 0.68)), "body"),
         *parts(pair(beveled_box(0.28, 0.13, 0.42, 0.05).at(0.2, 0.0, 0.14)), "beak"),
         *parts(_eyes(0.14, 1.12, 0.36, 0.07), "eyes"),
+        ("scarf", torus(0.36, 0.11, 18, 8).scaled(1.05, 1.0, 1.0).at(y=0.84)),
+        ("scarf", box(0.18, 0.42, 0.12).at(0.16, 0.42, 0.42)),
     ]
 
 
@@ -170,7 +172,7 @@ CRITTERS = (
             Part("eyes", "black"),
         ),
         _duck,
-        optional=("beak", "wings"),
+        optional=("wings",),
     ),
     Family(
         ("chicken", "hen"),
@@ -180,9 +182,15 @@ CRITTERS = (
     ),
     Family(
         ("penguin",),
-        (Part("body", "navy"), Part("belly", "white"), Part("beak", "orange"), Part("eyes", "black")),
+        (
+            Part("body", "navy"),
+            Part("belly", "white"),
+            Part("beak", "orange"),
+            Part("eyes", "black"),
+            Part("scarf", "red"),
+        ),
         _penguin,
-        optional=("beak",),
+        extra=("scarf",),
     ),
     Family(
         ("owl",),

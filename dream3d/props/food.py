@@ -8,11 +8,14 @@ from dream3d.props.shapes import (
     extrude,
     frustum,
     lathe,
+    pair,
     ring,
     sphere,
     torus,
     tube,
 )
+
+GRIN = ((-0.5, 0.3), (-0.2, -0.3), (0.2, -0.3), (0.5, 0.3), (0.16, -0.02), (-0.16, -0.02))
 
 
 def _donut(v: Vary) -> Build:
@@ -82,9 +85,12 @@ def _pear(v: Vary) -> Build:
 
 def _pumpkin(v: Vary) -> Build:
     rib = ellipsoid(0.27, v(0.46), 0.36, 10).at(y=0.46, z=0.36)
+    eye = extrude(((-0.12, 0.0), (0.12, 0.0), (0.0, 0.2)), 0.2).at(0.21, 0.54, 0.6)
     return [
         *parts(ring(rib, 8), "skin"),
         ("stem", tube(((0.0, 0.8, 0.0), (0.0, 1.0, 0.0), (0.12, 1.16, 0.0)), (0.14, 0.1, 0.09))),
+        *parts(pair(eye), "face"),
+        ("face", extrude(GRIN, 0.2).scaled(0.52, 0.3, 1.0).at(y=0.3, z=0.64)),
     ]
 
 
@@ -153,16 +159,21 @@ FOOD = (
         ("apple",),
         (Part("skin", "red"), Part("leaf", "green"), Part("stem", "brown")),
         _apple,
-        optional=("leaf", "stem"),
+        optional=("leaf",),
     ),
     Family(
         ("pear",),
         (Part("skin", "lime"), Part("leaf", "green"), Part("stem", "brown")),
         _pear,
-        optional=("leaf", "stem"),
+        optional=("leaf",),
     ),
     Family(
-        ("pumpkin",), (Part("skin", "orange"), Part("stem", "green")), _pumpkin, ROUND, optional=("stem",)
+        ("pumpkin",),
+        (Part("skin", "orange"), Part("stem", "green"), Part("face", "yellow")),
+        _pumpkin,
+        ROUND,
+        optional=("stem",),
+        extra=("face",),
     ),
     Family(
         ("carrot",), (Part("root", "orange"), Part("leaves", "green")), _carrot, ROUND, optional=("leaves",)
@@ -196,6 +207,6 @@ FOOD = (
         ),
         _cake,
         ROUND,
-        optional=("candle", "flame", "plate"),
+        optional=("flame", "plate"),
     ),
 )

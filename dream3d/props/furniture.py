@@ -1,7 +1,16 @@
 """Furniture. The front is the side one sits down on, sleeps towards or opens."""
 
 from dream3d.props.family import HALF_TURN, QUARTER_TURN, ROUND, WHOLE_TOP, Build, Family, Part, Vary, parts
-from dream3d.props.shapes import Solid, beveled_box, cylinder, frustum, lathe, pair, ring
+from dream3d.props.shapes import (
+    Solid,
+    beveled_box,
+    box,
+    cylinder,
+    frustum,
+    lathe,
+    pair,
+    ring,
+)
 
 
 def _legs(width: float, depth: float, height: float, thick: float) -> list[Solid]:
@@ -35,6 +44,7 @@ def _table(v: Vary) -> Build:
     return [
         ("top", beveled_box(width, 0.16, depth, 0.03).at(y=height)),
         *parts(_legs(width * 0.92, depth * 0.88, height, 0.17), "legs"),
+        ("cloth", box(width * 1.05, 0.34, depth * 0.62).at(y=height - 0.16)),
     ]
 
 
@@ -138,9 +148,10 @@ FURNITURE = (
     Family(("stool",), (Part("seat", "red"), Part("legs", "brown")), _stool, QUARTER_TURN, stand=WHOLE_TOP),
     Family(
         ("table", "desk"),
-        (Part("top", "brown", ("tabletop",)), Part("legs", "beige")),
+        (Part("top", "brown", ("tabletop",)), Part("legs", "beige"), Part("cloth", "white", ("tablecloth",))),
         _table,
         HALF_TURN,
+        extra=("cloth",),
         stand=WHOLE_TOP,
     ),
     Family(

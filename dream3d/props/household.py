@@ -39,9 +39,10 @@ def _barrel(v: Vary) -> Build:
     )
     low, high = cylinder(0.545, 0.13, 18), cylinder(0.545, 0.13, 18)
     width = v(1.0)
+    lid = [("lid", cylinder(0.46, 0.1, 18).at(y=1.08)), ("lid", cylinder(0.12, 0.14, 12).at(y=1.16))]
     return [
         (name, s.scaled(width, 1.0, width))
-        for name, s in (("wood", body), ("bands", low.at(y=0.2)), ("bands", high.at(y=0.77)))
+        for name, s in (("wood", body), ("bands", low.at(y=0.2)), ("bands", high.at(y=0.77)), *lid)
     ]
 
 
@@ -212,9 +213,10 @@ HOUSEHOLD = (
     ),
     Family(
         ("barrel",),
-        (Part("wood", "brown"), Part("bands", "gray", ("hoops",))),
+        (Part("wood", "brown"), Part("bands", "gray", ("hoops",)), Part("lid", "brown")),
         _barrel,
         ROUND,
+        extra=("lid",),
         stand=WHOLE_TOP,
     ),
     Family(

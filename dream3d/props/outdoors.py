@@ -122,7 +122,7 @@ OUTDOORS = (
         ),
         _well,
         HALF_TURN,
-        optional=("roof", "posts", "bucket", "water"),
+        optional=("bucket", "water"),
     ),
     Family(("fence", "picket fence"), (Part("pickets", "white"), Part("rails", "brown")), _fence),
     Family(

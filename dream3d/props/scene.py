@@ -14,7 +14,7 @@ GAP = 0.05  # between props side by side, in units of their radius
 BASE_SHARE = 0.1  # of the height: what of a prop rests on the ground
 FOOTPRINT = 0.75  # most of a support's width or depth that a base may cover
 FRONT_SCALE = 0.62  # of the prop in front: the one behind must be seen
-OVERHANG = 1.25  # most of a support's width that what stands on it may be wide
+OVERHANG = 1.1  # most of a support's width that what stands on it may be wide
 PROBES = 9  # heights of a support are taken at PROBES x PROBES places
 
 
@@ -96,7 +96,7 @@ def put_on(first: Body, second: Body, stand: tuple[float, float], size: float) -
     low, high = low + size_xz * np.array((0.0, stand[0])), low + size_xz * np.array((1.0, stand[1]))
     bottom = first.low[1] + BASE_SHARE * (first.high - first.low)[1]
     base = first.vertices[first.vertices[:, 1] <= bottom][:, [0, 2]]
-    extent = np.ptp(base, axis=0)
+    extent = np.ptp(base, axis=0).clip(1e-6)
     widest = OVERHANG * (second.high - second.low)[0] / (first.high - first.low)[0]
     scale = size * min(1.0, widest, *(FOOTPRINT * (high - low) / extent))
     middle = (low + high) / 2

@@ -4,6 +4,7 @@ import math
 
 from dream3d.props.family import HALF_TURN, WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
+    STAR,
     beveled_box,
     box,
     cone,
@@ -18,9 +19,6 @@ from dream3d.props.shapes import (
     tube,
 )
 
-STAR = tuple(
-    (r * math.sin(-math.pi * k / 5), r * math.cos(-math.pi * k / 5)) for k, r in enumerate((1.0, 0.46) * 5)
-)
 SHIELD = (
     (-0.62, 0.35),
     (-0.5, -0.2),
@@ -278,7 +276,7 @@ TOOLS = (
         ("bomb",),
         (Part("shell", "black"), Part("cap", "gray"), Part("fuse", "beige"), Part("spark", "orange")),
         _bomb,
-        optional=("fuse", "spark"),
+        optional=("spark",),
     ),
     Family(
         ("anvil",),

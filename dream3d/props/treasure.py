@@ -4,6 +4,7 @@ import math
 
 from dream3d.props.family import HALF_TURN, ROUND, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
+    STAR,
     beveled_box,
     box,
     cylinder,
@@ -16,14 +17,13 @@ from dream3d.props.shapes import (
     sphere,
     torus,
 )
-from dream3d.props.tools import STAR
 
 HEART = tuple(
     (
         0.055 * 16 * math.sin(t) ** 3,
         0.055 * (13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)),
     )
-    for t in (-2 * math.pi * (k + 0.5) / 22 for k in range(22))
+    for t in (-2 * math.pi * (k + 0.5) / 44 for k in range(44))
 )
 
 
@@ -47,10 +47,9 @@ def _gem(v: Vary) -> Build:
 
 
 def _coin(v: Vary) -> Build:
-    disc = cylinder(0.68, 0.2, 24).pitched(90).at(z=-0.1)
+    recess = ((0.0, 0.04), (0.64, 0.04), (0.64, 0.0), (0.78, 0.0), (0.78, 0.26), (0.64, 0.26), (0.64, 0.22))
     return [
-        ("metal", lathe(((0.78, 0.0), (0.78, 0.26), (0.64, 0.26), (0.64, 0.0)), 24).pitched(90).at(z=-0.13)),
-        ("metal", disc),
+        ("metal", lathe((*recess, (0.0, 0.22)), 24).pitched(90).at(z=-0.13)),
         ("star", extrude(STAR, v(0.34)).scaled(0.46, 0.46, 1.0)),
     ]
 
