@@ -47,7 +47,7 @@ CHECK_SIDE = 0.2
 SPOT_PITCH, SPOT_RADIUS = 0.27, 0.085
 BRICK_SIZE = (0.27, 0.135)  # width and height with the joint
 BLOCK_SIZE = (0.42, 0.3)
-LIGHT_SRGB_SUM = 540  # from this sum of channels on, white would not show on a color
+LIGHT_LUMA = 180  # of 255; white would not show on colors that are lighter
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,12 @@ class Paint:
 def mix_paint(finish: Finish, rng: np.random.Generator) -> Paint:
     """Choose the exact colors of a finish: each word has a small variation."""
     if finish.color is not None:
-        first, is_light = linear_color(finish.color, rng), sum(SRGB[finish.color]) > LIGHT_SRGB_SUM
+        srgb = SRGB[finish.color]
     else:
         assert finish.material is not None
         srgb = MATERIAL_SRGB[finish.material]
-        first, is_light = linear_rgb(srgb, rng), sum(srgb) > LIGHT_SRGB_SUM
-    second = first
+    first = second = linear_rgb(srgb, rng)
+    is_light = float(np.dot(srgb, (0.299, 0.587, 0.114))) > LIGHT_LUMA  # ITU-R BT.601
     if finish.pattern is not None:
         second = linear_color(finish.second or ("black" if is_light else "white"), rng)
     return Paint(tuple(first.tolist()), tuple(second.tolist()), finish.material, finish.pattern)
@@ -177,9 +177,11 @@ def _pattern_share(paint: Paint, local: Tensor, flat: Tensor) -> Tensor:
 
 
 def _noise(cells: Tensor) -> Tensor:
-    """A number in [0, 1) for each row of whole numbers [N, K]: the same row, the same number."""
-    weights = cells.new_tensor((12.9898, 78.233, 37.719))[: cells.shape[1]]
-    return (torch.sin(cells @ weights) * 437.585453).frac().abs()
+    """A number in [0, 1) for each pair of whole numbers [N, 2], the same on every machine."""
+    column, row = cells.long().unbind(1)
+    mixed = column * 73856093 + row * 19349663
+    mixed = (mixed ^ (mixed >> 13)) * 1274126177
+    return ((mixed >> 16) & 1023) / 1024
 
 
 def _wood(color: Tensor, local: Tensor, axis: int) -> Tensor:

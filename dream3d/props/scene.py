@@ -107,7 +107,11 @@ def put_on(first: Body, second: Body, stand: tuple[float, float], size: float) -
 
 
 def top_height(body: Body, low: Array, high: Array) -> float:
-    """The largest height of a body above a rectangle from `low` to `high` [x, z], at a grid of places."""
+    """The largest height of a body above a rectangle from `low` to `high` [x, z].
+
+    Taken at the body's vertices there and at a grid of places: the top of a surface of flat triangles is a
+    vertex, unless it lies on the border of the rectangle.
+    """
     x, z = (grid.ravel() for grid in np.meshgrid(*np.linspace(low, high, PROBES).T))
     corners = body.vertices[body.faces]  # [T, 3, 3]
     floor = corners[:, :, [0, 2]]
@@ -119,4 +123,6 @@ def top_height(body: Body, low: Array, high: Array) -> float:
         v = ((c[:, 0] - x) * (a[:, 2] - z) - (a[:, 0] - x) * (c[:, 2] - z)) / area
         heights = u * a[:, 1] + v * b[:, 1] + (1 - u - v) * c[:, 1]  # [T', places]
         is_inside = (u >= -1e-9) & (v >= -1e-9) & (u + v <= 1 + 1e-9)
-    return float(heights[is_inside].max()) if is_inside.any() else float(body.high[1])
+    is_there = ((body.vertices[:, [0, 2]] >= low) & (body.vertices[:, [0, 2]] <= high)).all(axis=1)
+    found = np.concatenate([heights[is_inside], body.vertices[is_there, 1]])
+    return float(found.max()) if len(found) else float(body.high[1])
