@@ -1,6 +1,8 @@
 """Props: closed outward solids, a canonical pose, parts in their colors."""
 
+import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +16,13 @@ from dream3d.props import (
     SIZES,
     PropSpec,
     make_prop,
+    parse_caption,
+    parsing,
     prop_spec,
     sample_prop,
 )
 from dream3d.props.catalogue import THEMES
-from dream3d.props.family import FULL_TURN, QUARTER_TURN, ROUND, Vary
+from dream3d.props.family import FULL_TURN, QUARTER_TURN, ROUND, Family, Vary
 from dream3d.props.palette import SPELLINGS, SRGB
 from dream3d.props.shapes import (
     Solid,
@@ -283,6 +287,29 @@ def test_size_words_scale_the_axes_they_name(name: str) -> None:
         change = extent(size) / extent(None)
         assert change / change.mean() == pytest.approx(np.array(factor) / np.mean(factor), rel=1e-4)
     assert extent("small") == pytest.approx(0.6 * extent(None), rel=1e-4)
+
+
+def test_the_family_of_the_contributing_guide_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    guide = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text()
+    section = guide.split("## Adding a prop family")[1].split("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    names: dict[str, object] = {}
+    exec(code, names)
+    family = names["BIRDHOUSE"]
+    assert isinstance(family, Family)
+    build = family.build(Vary(np.random.default_rng(0)))
+    assert {part for part, _ in build} == {part.name for part in family.parts}
+    for _, solid in build:
+        assert_closed_and_outward(solid)
+    monkeypatch.setitem(FAMILIES, family.name, family)
+    parsing._nouns.cache_clear()
+    for text in re.findall(r'"(a [^"]*birdhouse[^"]*)"', section):
+        spec = parse_caption(text)
+        assert isinstance(spec, PropSpec)
+        assert spec.family == "birdhouse"
+        assert make_prop(spec, np.random.default_rng(0)).mesh.faces.size > 0
+    monkeypatch.undo()
+    parsing._nouns.cache_clear()
 
 
 # --- colors -------------------------------------------------------------------------------------------
