@@ -32,8 +32,9 @@ from dream3d.props.words import (
 
 Value = TypeVar("Value")  # Python 3.11 has no type parameter syntax
 PREFIX_RATE, ARTICLE_RATE, SPELLING_RATE, SYNONYM_RATE = 0.06, 0.65, 0.2, 0.3
-NATURAL_LOOK_RATE = 0.5  # a natural main look is said although it need not be
-NATURAL_PART_RATE = 0.12  # the same for one of the other parts
+# How often natural looks are said although they need not be: the main one; one of the other parts. Never of
+# pairs, whose captions must fit the text encoder.
+NATURAL_RATES = (0.5, 0.12)
 STYLE_SHARES: Mapping[str, float] = {"adjective": 0.7, "part": 0.14, "that is": 0.1, "comma": 0.06}
 AN_SOUNDS = (*"aeiou", "hour")
 APART_RATE = 0.2  # "a wooden chair painted blue", "a blue chair made of wood", "a red mug with stripes"
@@ -45,24 +46,27 @@ def caption(spec: Spec, rng: np.random.Generator) -> str:
     prefix = f"{_choice(PREFIXES, rng)} " if rng.random() < PREFIX_RATE else ""
     article = not prefix and rng.random() < ARTICLE_RATE
     if isinstance(spec, PropSpec):
-        return prefix + _object(spec, article, rng)
+        return prefix + _object(spec, article, NATURAL_RATES, rng)
     first, second, spellings = spec.first, spec.second, RELATION_SPELLINGS
     if spec.relation in INVERSE_RELATIONS.values() and rng.random() < INVERSE_RATE:
         first, second, spellings = second, first, INVERSE_RELATIONS
     relation = _choice([words for words, name in spellings.items() if name == spec.relation], rng)
-    return f"{prefix}{_object(first, article, rng)} {relation} {_object(second, article, rng)}"
+    one, other = (_object(each, article, (0.0, 0.0), rng) for each in (first, second))
+    return f"{prefix}{one} {relation} {other}"
 
 
-def _object(spec: PropSpec, article: bool, rng: np.random.Generator) -> str:
+def _object(
+    spec: PropSpec, article: bool, natural_rates: tuple[float, float], rng: np.random.Generator
+) -> str:
     family = FAMILIES[spec.family]
     main = family.parts[0]
     look = spec.main
-    says_main = look != Finish(main.color) or rng.random() < NATURAL_LOOK_RATE
+    says_main = look != Finish(main.color) or rng.random() < natural_rates[0]
     shares = np.array(list(STYLE_SHARES.values()))
     style = list(STYLE_SHARES)[rng.choice(len(shares), p=shares)] if says_main else ""
     noun = family.nouns[0] if rng.random() >= SYNONYM_RATE else _choice(family.nouns, rng)
     size = _spelled(spec.size, SIZE_SPELLINGS, rng) if spec.size else ""
-    phrases = _part_phrases(family, spec, rng)
+    phrases = _part_phrases(family, spec, natural_rates[1], rng)
     words = after = ""
     if style == "adjective":
         words, after, phrase = _divided(look, family, rng)
@@ -97,11 +101,11 @@ def _divided(look: Finish, family: Family, rng: np.random.Generator) -> tuple[st
     return _look(look, rng), "", ""
 
 
-def _part_phrases(family: Family, spec: PropSpec, rng: np.random.Generator) -> list[str]:
+def _part_phrases(family: Family, spec: PropSpec, natural_rate: float, rng: np.random.Generator) -> list[str]:
     """Phrases for the other parts that do not look natural, and now and then for one that does."""
     others = [part for part in family.parts[1:] if part.name in spec.finishes]
     told = [p for p in others if p.name in family.extra or spec.finishes[p.name] != Finish(p.color)]
-    if others and not told and rng.random() < NATURAL_PART_RATE:
+    if others and not told and rng.random() < natural_rate:
         told = [_choice(others, rng)]
     return [_part_phrase(family, part, spec.finishes[part.name], rng) for part in told]
 

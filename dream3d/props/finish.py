@@ -33,7 +33,6 @@ MATERIAL_SPELLINGS: dict[str, Material] = {
     "iron": "metal",
     "steel": "metal",
     "rocky": "stone",
-    "bricks": "brick",
 }
 PATTERN_SPELLINGS: dict[str, Pattern] = {
     "stripy": "striped",
@@ -99,13 +98,17 @@ class Paint:
         return self.material is None and self.pattern is None
 
 
+def natural_srgb(color: str | None, material: Material | None) -> tuple[int, int, int]:
+    """The first color of a finish as bytes: what is said, or else the material's own."""
+    if color is not None:
+        return SRGB[color]
+    assert material is not None
+    return MATERIAL_SRGB[material]
+
+
 def mix_paint(finish: Finish, rng: np.random.Generator) -> Paint:
     """Choose the exact colors of a finish: each word has a small variation."""
-    if finish.color is not None:
-        srgb = SRGB[finish.color]
-    else:
-        assert finish.material is not None
-        srgb = MATERIAL_SRGB[finish.material]
+    srgb = natural_srgb(finish.color, finish.material)
     first = second = linear_rgb(srgb, rng)
     is_light = float(np.dot(srgb, (0.299, 0.587, 0.114))) > LIGHT_LUMA  # ITU-R BT.601
     if finish.pattern is not None:
@@ -225,6 +228,7 @@ def _metal(color: Tensor, local: Tensor, normals: Tensor) -> Tensor:
 def _glass(color: Tensor, local: Tensor, normals: Tensor) -> Tensor:
     """Pale, with narrow slanted gleams and a stronger tint underneath."""
     tint = torch.lerp(color, torch.ones_like(color), 0.2 + 0.2 * normals[:, 1:2])
+    tint = tint * tint.new_tensor((0.74, 0.88, 0.94))  # so that gleams show on white glass too
     slant = ((local[:, 0] + local[:, 1] - local[:, 2]) / 0.55) % 1.0
     gleam = ((slant < 0.16) | ((slant > 0.26) & (slant < 0.34)))[:, None]
     return torch.where(gleam, 1.0, tint)

@@ -7,14 +7,14 @@ import numpy as np
 
 from dream3d.props.build import Prop, make_prop
 from dream3d.props.catalogue import FAMILIES
-from dream3d.props.finish import MATERIALS, PATTERNS, Finish
+from dream3d.props.finish import MATERIALS, PATTERNS, Finish, Material, natural_srgb
 from dream3d.props.held_out import (
     held_out_colors,
     held_out_materials,
     held_out_patterns,
     is_relation_held_out,
 )
-from dream3d.props.palette import COLORS
+from dream3d.props.palette import COLORS, SRGB
 from dream3d.props.spec import RELATIONS, SIZES, PropSpec, SceneSpec, Spec
 
 Value = TypeVar("Value")  # Python 3.11 has no type parameter syntax
@@ -33,6 +33,7 @@ ATTRIBUTE_SHARES: Mapping[Attribute, float] = {
     "presence": 0.06,  # another part's look; proportions; a part more or less
 }
 SECOND_COLOR_RATE = 0.5  # a pattern's second color is said
+MIN_CONTRAST = 150  # of a pattern's colors, summed over the sRGB channels: golden on yellow cannot be seen
 PART_FINISH_RATE = 0.2  # another part gets a material or a pattern instead of a color
 
 
@@ -120,7 +121,7 @@ def _main_finish(rng: np.random.Generator, family: str, told: Sequence[str], all
     color = None if material else FAMILIES[family].parts[0].color
     if "color" in told:
         color = _choice(allowed(COLORS, held_out_colors(family)), rng)
-    return Finish(color, material, pattern, _second(rng, color) if pattern else None)
+    return Finish(color, material, pattern, _second(rng, color, material) if pattern else None)
 
 
 def _part_finish(rng: np.random.Generator) -> Finish:
@@ -129,14 +130,15 @@ def _part_finish(rng: np.random.Generator) -> Finish:
         return Finish(color)
     if rng.random() < 0.5:
         return Finish(None, _choice(MATERIALS, rng))
-    return Finish(color, None, _choice(PATTERNS, rng), _second(rng, color))
+    return Finish(color, None, _choice(PATTERNS, rng), _second(rng, color, None))
 
 
-def _second(rng: np.random.Generator, first: str | None) -> str | None:
+def _second(rng: np.random.Generator, color: str | None, material: Material | None) -> str | None:
     """The second color of a pattern, where it is said."""
     if rng.random() >= SECOND_COLOR_RATE:
         return None
-    return _choice([color for color in COLORS if color != first], rng)
+    first = np.array(natural_srgb(color, material))
+    return _choice([c for c in COLORS if np.abs(first - SRGB[c]).sum() >= MIN_CONTRAST], rng)
 
 
 def _choice(values: Sequence[Value], rng: np.random.Generator) -> Value:

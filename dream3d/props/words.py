@@ -57,7 +57,7 @@ def finish_role(word: str) -> tuple[str, str] | None:
     """("color" | "material" | "pattern", canonical word) of a word that describes a finish."""
     for role, names, spellings in (
         ("color", COLORS, SPELLINGS),
-        ("material", MATERIALS, MATERIAL_SPELLINGS),
+        ("material", MATERIALS, MATERIAL_SPELLINGS | {noun: m for m, noun in MATERIAL_NOUNS.items()}),
         ("pattern", PATTERNS, PATTERN_SPELLINGS),
     ):
         name = canonical(word, names, spellings)
