@@ -59,6 +59,8 @@ class Eval:
                 raise InputError(f"--{name} must be at least 1, not {value}")
         if self.settings.seed + self.seeds > 2**32:
             raise InputError(f"--seeds: {self.seeds} seeds from {self.settings.seed} go beyond {2**32 - 1}")
+        if not self.inputs:
+            raise InputError("nothing to measure: name a list of prompts, or .glb files")
         are_files = any(path.suffix.lower() == ".glb" for path in self.inputs)
         prompts = None if are_files else read_prompts(self.inputs, self.limit)
         prompt_map = read_prompt_map(self.prompts) if self.prompts else {}

@@ -66,7 +66,10 @@ def _head(title: str, about: str) -> str:
 def _row(row: dict[str, Any], used: list[Column]) -> str:
     what = row["prompt"] or row["file"] or "?"
     picture = row["picture"]
-    image = f'<img src="{escape(quote(picture))}" alt="{escape(what)}" loading="lazy">' if picture else ""
+    image = '<span class="none">nothing to show</span>'
+    if picture:
+        source = escape(quote(picture))
+        image = f'<a href="{source}"><img src="{source}" alt="{escape(what)}" loading="lazy"></a>'
     label = escape(what)
     if row["file"]:
         label = f'{label}<br><span class="small">{escape(row["file"])}</span>'

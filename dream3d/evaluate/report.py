@@ -142,7 +142,7 @@ def format_table(rows: Sequence[Row], summary: dict[str, dict[str, Any]], notes:
         return "  ".join(padded).rstrip()
 
     lines = [format_line(line) for line in body]
-    failures = [f"failed: {_name(row)}: {row.error}" for row in rows if row.error]
+    failures = [f"failed: {_explained(row)}" for row in rows if row.error]
     warnings = [f"warning: {_name(row)}: {warning}" for row in rows for warning in row.warnings]
     rule = "-" * max(len(line) for line in lines)
     table = [lines[0], rule, *lines[1 : 1 + len(rows)], rule, *lines[1 + len(rows) :]]
@@ -155,6 +155,12 @@ def _cells(row: Row, used: Sequence[Column]) -> list[str]:
     if row.error:
         return ["failed", what, seed]
     return [row.kind, what, seed, *(show(row.metrics.get(column.name), column.digits) for column in used)]
+
+
+def _explained(row: Row) -> str:
+    """The error of a row, with its name unless the error begins with it."""
+    error = row.error or ""
+    return error if row.file and error.startswith(row.file) else f"{_name(row)}: {error}"
 
 
 def _name(row: Row) -> str:

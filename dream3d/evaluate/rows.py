@@ -43,7 +43,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: dict[str, Row] = {}
-        content = path.read_bytes() if path.exists() else b""
+        content = path.read_bytes() if path.is_file() else b""
         self._needs_line_end = not content.endswith(b"\n") and content != b""
         for line in content.splitlines():
             try:
