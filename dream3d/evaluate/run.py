@@ -104,8 +104,7 @@ class Evaluation:
             self._prior = Prior.from_pretrained(config.prior, choose_device(config.device))
         peak = PeakMemory()
         asset = generate(prompt, config, self.on_event, self._prior)
-        asset.metrics["peak_memory_mb"] = peak.megabytes()
-        asset.save(glb)
+        replace(asset, metrics={**asset.metrics, "peak_memory_mb": peak.megabytes()}).save(glb)
 
     def _file(self, path: Path, prompt: str | None) -> Row:
         key = _key(kind="file", file=str(path), sha256=_digest(path), prompt=prompt)
