@@ -166,12 +166,13 @@ def test_generation_can_never_look_a_shape_up() -> None:
         "props"
     }
     assert readers <= {"metrics"}
+    pairs = list(edges())
     reached, waiting = set(), ["dream3d.generate"]
     while waiting:
         module = waiting.pop()
         reached.add(module)
         waiting += [
-            imported for importer, imported in edges() if importer == module and imported not in reached
+            imported for importer, imported in pairs if importer == module and imported not in reached
         ]
     assert {unit_of(module) for module in reached} & {"props", "metrics", "evaluate"} == set()
     words = [

@@ -33,7 +33,7 @@ COLUMNS = (
     Column("texture_size", "texture", 0, "", "longer side of the base color texture, texels"),
     Column("validator_findings", "findings", 0, "low", "Khronos validator, any severity; blank without it"),
     Column("seconds", "seconds", 1, "low", "of the generation, without loading the prior"),
-    Column("peak_memory_mb", "peak MB", 0, "low", "of the process during the generation"),
+    Column("peak_memory_mb", "peak MB", 0, "low", "of the process meanwhile; earlier rows leave some behind"),
     Column("prior_evaluations", "prior evals", 0, "low", "images denoised, both guidance branches counted"),
 )
 

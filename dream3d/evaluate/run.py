@@ -16,6 +16,7 @@ from dream3d.evaluate.measure import Measured, make_judges, measure_asset, measu
 from dream3d.evaluate.memory import PeakMemory
 from dream3d.evaluate.prompts import Line
 from dream3d.evaluate.rows import Journal, Kind, Row, row_key
+from dream3d.evaluate.validator import find_validator
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.export.files import write_files
 from dream3d.export.glb import slug
@@ -35,6 +36,7 @@ class Evaluation:
         self.judges = make_judges()
         self.journal = Journal(folder / "rows.jsonl")
         self._prior: Prior | None = None
+        self._is_validated = find_validator() is not None
         for name in ("assets", "pictures"):
             (folder / name).mkdir(exist_ok=True)
 
@@ -83,7 +85,7 @@ class Evaluation:
 
     def _generated(self, prompt: str, config: Config, prior_sha256: str) -> Row:
         name = f"{safe_name(prompt)}_{config.seed}"
-        key = _key(kind="asset", prompt=prompt, settings=asdict(config), prior=prior_sha256)
+        key = self._file_key(prompt=prompt, settings=asdict(config), prior=prior_sha256)
         glb = self.folder / "assets" / f"{name}.glb"
         blank = Row(key, "asset", prompt, config.seed, settings=asdict(config))
 
@@ -107,7 +109,7 @@ class Evaluation:
         replace(asset, metrics={**asset.metrics, "peak_memory_mb": peak.megabytes()}).save(glb)
 
     def _file(self, path: Path, prompt: str | None) -> Row:
-        key = _key(kind="file", file=str(path), sha256=_digest(path), prompt=prompt)
+        key = self._file_key(file=str(path), sha256=_digest(path), prompt=prompt)
         name = f"{safe_name(path.stem)}-{zlib.crc32(str(path.absolute()).encode()):08x}"
         blank = Row(key, "asset", prompt, file=str(path))
         return self._once(blank, lambda: self._with(blank, measure_file(path, prompt, self.judges), name))
@@ -122,6 +124,10 @@ class Evaluation:
                 return self._with(blank, measure_asset(asset, prompt, self.judges), name)
 
             yield self._once(blank, work)
+
+    def _file_key(self, **parts: object) -> str:
+        """Files are measured again once there is a validator; generated ones are not made again."""
+        return _key(kind="asset", is_validated=self._is_validated, **parts)
 
     def _with(self, blank: Row, measured: Measured, name: str) -> Row:
         """The row with its numbers, and its picture on the disk."""

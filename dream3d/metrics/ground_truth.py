@@ -18,7 +18,7 @@ from dream3d.metrics.views import Views, in_frame, look
 from dream3d.props import PropSpec, make_prop, parse_caption
 
 NUM_INSTANCES = 64
-NUM_CANDIDATES = 16  # of the best silhouettes, searched for the nearest surface: the rest is farther
+NUM_CANDIDATES = 8  # of the best silhouettes, searched for the nearest surface: the rest is farther
 INSTANCES_SEED = 99
 
 
