@@ -31,7 +31,8 @@ LEARNING_RATE = 4e-4  # AdamW: vectors, embeddings, first and last convolution
 MUON_LEARNING_RATE = 1e-3  # all other matrices and convolutions
 WEIGHT_DECAY = 0.01
 WARM_UP_STEPS = 150
-EMA_DECAY = 0.9995
+# Per step of 48 images. Averages of weights ten times as far apart make grainy samples.
+EMA_DECAY = 0.998
 TIMESTEP_EXPONENT = 0.45  # t = T u^0.45 with u uniform: biased towards high noise, where pose is decided.
 
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from rasterizers import Draw, rasterizer
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -11,3 +12,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def device(request: pytest.FixtureRequest) -> torch.device:
     """Every device the compiled kernels can run on here."""
     return torch.device(request.param)
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu), "reference"])
+def draw(request: pytest.FixtureRequest) -> Draw:
+    """Every rasteriser: the kernels and the twin."""
+    return rasterizer(request.param)
+
+
+@pytest.fixture
+def draw_with_kernel(device: torch.device) -> Draw:
+    """The compiled rasteriser of the device."""
+    return rasterizer(device.type)

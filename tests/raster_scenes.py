@@ -20,6 +20,9 @@ def perspective(fov_y_rad: float, near: float, far: float) -> Array:
     )
 
 
+PROJECTION = perspective(fov_y_rad=0.8, near=0.5, far=8.0)
+
+
 def to_clip(points_camera: Array, projection: Array) -> Array:
     """Camera-space points [V, 3] to clip space [V, 4], rounded to float32 as the kernel sees them."""
     homogeneous = np.concatenate([points_camera, np.ones((len(points_camera), 1))], axis=1)
@@ -52,3 +55,17 @@ def coverage_count(draw, corners_clip: Array, height: int, width: int) -> NDArra
 def winding_sign(corners_clip: Array) -> Array:
     """+1 for triangles [T, 3, 4] seen counter-clockwise, -1 clockwise, 0 edge-on."""
     return np.sign(np.linalg.det(corners_clip[..., [0, 1, 3]]))
+
+
+def random_soup(seed: int, num_triangles: int, size: float, crossing: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Camera-space triangles in view, or around and behind the camera: [3T, 3] and faces [T, 3]."""
+    rng = np.random.default_rng(seed)
+    low, high = ([-2, -2, -7], [2, 2, 1.5]) if crossing else ([-0.8, -0.8, -6], [0.8, 0.8, -3])
+    centers = rng.uniform(low, high, (num_triangles, 1, 3))
+    corners = centers + rng.normal(0, size, (num_triangles, 3, 3))
+    return corners.reshape(-1, 3), np.arange(3 * num_triangles, dtype=np.int32).reshape(-1, 3)
+
+
+def as_tensors(clip: np.ndarray, faces: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Clip-space positions [1, V, 4] and faces [T, 3] for a rasteriser."""
+    return torch.tensor(clip, dtype=torch.float32)[None], torch.tensor(faces, dtype=torch.int32)

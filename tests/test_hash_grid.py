@@ -1,10 +1,10 @@
 """The kernel is compared with its plain-torch twin in the same precision, so both are in the same cells."""
 
 import math
-from typing import Literal
 
 import pytest
 import torch
+from backends import kernel_name
 from thread_counts import assert_same_bits_for_any_number_of_threads
 from torch import Tensor
 
@@ -34,10 +34,6 @@ def random_inputs(
     points = torch.rand(num_points, 3, generator=generator(seed)) * 1.1 - 0.05
     table = torch.randn(levels.num_entries, levels.features_per_level, generator=generator(seed + 1))
     return points, table, levels
-
-
-def kernel_name(device: torch.device) -> Literal["cpu", "cuda"]:
-    return "cuda" if device.type == "cuda" else "cpu"
 
 
 def relative_error(actual: Tensor, expected: Tensor) -> float:

@@ -1,47 +1,26 @@
-"""Props: closed outward solids, a canonical pose, captions that read back, and an unbroken hold-out."""
+"""Families: a consistent catalogue, well-formed meshes in a canonical pose, and an unbroken hold-out."""
 
 from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from dream3d.mesh import Mesh
 from dream3d.props import (
     COLORS,
     FAMILIES,
-    PropSpec,
-    caption,
     held_out_colors,
     is_held_out,
     make_prop,
-    parse_caption,
     prop_spec,
     sample_prop,
     sample_spec,
-    vocabulary,
 )
 from dream3d.props.captions import SIZES
 from dream3d.props.catalogue import CATALOGUE, THEMES
-from dream3d.props.family import FULL_TURN, ROUND, Family, Vary
-from dream3d.props.palette import SPELLINGS, SRGB
-from dream3d.props.shapes import (
-    Solid,
-    beveled_box,
-    box,
-    cylinder,
-    ellipsoid,
-    extrude,
-    frustum,
-    lathe,
-    prism_roof,
-    rock,
-    torus,
-    tube,
-)
+from dream3d.props.family import FULL_TURN, ROUND, Vary
+from dream3d.props.palette import SPELLINGS
 
-SEEDS = (0, 1, 2)
 # Parts that sit on the front of whatever has them.
 FRONT_PARTS = {
     "door",
@@ -56,26 +35,6 @@ FRONT_PARTS = {
     "belly",
     "screen",
 }
-
-
-def volume(solid: Solid) -> float:
-    """Signed volume by the divergence theorem."""
-    corners = solid.vertices[solid.faces]
-    return float(np.einsum("tc,tc->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6)
-
-
-def assert_closed_and_outward(solid: Solid) -> None:
-    """Watertight once welded, positive volume, vertex normals on the outer side of their triangles."""
-    _, welded = np.unique(np.round(solid.vertices, 7) + 0.0, axis=0, return_inverse=True)
-    faces = welded.ravel()[solid.faces]
-    starts, ends = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
-    edges = np.sort(starts * len(solid.vertices) + ends)
-    assert (np.diff(edges) > 0).all()  # no directed edge twice
-    assert np.array_equal(edges, np.sort(ends * len(solid.vertices) + starts))  # each has its opposite
-    assert volume(solid) > 0
-    corners = solid.vertices[solid.faces]
-    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    assert (np.einsum("tc,tkc->tk", face_normals, solid.normals[solid.faces]) > 0).all()
 
 
 def front_view(mesh: Mesh, turn_deg: float, size: int = 20) -> np.ndarray:
@@ -104,107 +63,6 @@ def difference(a: np.ndarray, b: np.ndarray) -> float:
     a, b = (view.reshape(5, 4, 5, 4, 4).mean(axis=(1, 3)) for view in (a, b))
     covered = (a[..., 3] + b[..., 3]) > 0.1
     return float(np.abs(a - b).max(axis=-1)[covered].mean())
-
-
-def specs(families: dict[str, Family] = FAMILIES) -> st.SearchStrategy[PropSpec]:
-    """Any family with any colors and size."""
-    return st.sampled_from(list(families.values())).flatmap(
-        lambda family: st.builds(
-            lambda colors, size: PropSpec(family.name, dict(colors), size),
-            st.fixed_dictionaries({part.name: st.sampled_from(COLORS) for part in family.parts}),
-            st.sampled_from((None, *SIZES)),
-        )
-    )
-
-
-# --- primitives ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("solid", "expected"),
-    [
-        (box(2, 3, 4), 24.0),
-        (prism_roof(2, 3, 4), 12.0),
-        (beveled_box(2, 3, 4, 1e-6), 24.0),
-        (extrude(((0, 0), (2, 0), (2, 2), (1, 1), (0, 2)), 3), 9.0),  # a notched square
-        (extrude(((0, 0), (3, 0), (3, 1), (1, 1), (1, 3), (0, 3)), 1), 5.0),  # an L
-        (frustum(1, 1, 2, sides=4, faceted=True), 4.0),  # corners at radius 1: a square of side sqrt(2)
-    ],
-)
-def test_polyhedra_have_their_exact_volume(solid: Solid, expected: float) -> None:
-    assert volume(solid) == pytest.approx(expected, rel=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("solid", "expected"),
-    [
-        (cylinder(1, 2, 128), 2 * np.pi),
-        (frustum(2, 1, 3, 128), np.pi * 7),
-        (ellipsoid(1, 2, 3, 128), 8 * np.pi),
-        (torus(2, 0.5, 128, 128), 2 * np.pi**2 * 2 * 0.25),
-        (tube(tuple((0, 0.1 * k, 0) for k in range(11)), 1.0, 128), np.pi),
-        (lathe(((1, 0), (1, 1), (0.5, 1), (0.5, 0.5)), 128), np.pi * (1 - 0.125)),  # a cup
-    ],
-)
-def test_round_solids_converge_to_their_volume(solid: Solid, expected: float) -> None:
-    assert volume(solid) == pytest.approx(expected, rel=3e-3)
-
-
-def test_sphere_normals_are_radial_and_box_edges_are_sharp() -> None:
-    ball = ellipsoid(1, 1, 1, 64)
-    cosines = np.einsum("vc,vc->v", ball.vertices, ball.normals) / np.linalg.norm(ball.normals, axis=1)
-    assert cosines.min() > 0.999
-    assert np.allclose(np.abs(box(1, 1, 1).normals).max(axis=1), 1.0)
-    assert len(np.unique(beveled_box(1, 1, 1, 0.1).normals.round(6), axis=0)) == 26
-
-
-@given(
-    st.tuples(*[st.floats(0.6, 1.6)] * 3),
-    st.tuples(*[st.floats(-180, 180)] * 3),
-    st.booleans(),
-)
-@settings(max_examples=40, deadline=None)
-def test_moving_a_solid_keeps_it_outward_and_scales_its_volume(
-    scale: tuple[float, float, float], angles: tuple[float, float, float], mirror: bool
-) -> None:
-    solid = lathe(((0.5, 0), (0.3, 0.4), (0.6, 1.0)), 7).at(0.3, -0.2, 0.5)
-    moved = solid.rolled(angles[0]).scaled(*scale).pitched(angles[1]).yawed(angles[2])
-    moved = moved.mirrored() if mirror else moved
-    assert_closed_and_outward(moved)
-    assert volume(moved) == pytest.approx(volume(solid) * np.prod(scale))
-
-
-def test_turns_follow_the_documented_directions() -> None:
-    point = Solid(np.eye(3), np.eye(3), np.zeros((0, 3), np.int32))
-    x, y, z = np.eye(3)
-    assert np.allclose(point.pitched(90).vertices, [x, z, -y])
-    assert np.allclose(point.yawed(90).vertices, [-z, y, x])
-    assert np.allclose(point.rolled(90).vertices, [y, -x, z])
-
-
-def test_an_outline_that_crosses_itself_or_runs_clockwise_is_refused() -> None:
-    with pytest.raises(ValueError, match="counter-clockwise"):
-        extrude(((0, 0), (0, 2), (2, 2), (2, 0)), 1)
-
-
-def test_rocks_differ_by_seed_and_stay_closed() -> None:
-    rocks = [rock(np.random.default_rng(seed), subdivisions=2) for seed in SEEDS]
-    for solid in rocks:
-        assert_closed_and_outward(solid)
-    assert not np.allclose(rocks[0].vertices, rocks[1].vertices)
-
-
-# --- families -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", CATALOGUE)
-def test_every_solid_of_a_family_is_closed_and_outward(name: str) -> None:
-    family = CATALOGUE[name]
-    for seed in SEEDS:
-        build = family.build(Vary(np.random.default_rng(seed)))
-        assert {part for part, _ in build} == {part.name for part in family.parts}
-        for _, solid in build:
-            assert_closed_and_outward(solid)
 
 
 def test_the_catalogue_is_consistent() -> None:
@@ -277,93 +135,6 @@ def test_size_words_change_the_aspect(name: str) -> None:
     assert plain / aspect("short") > 1.3
     assert plain / aspect("wide") == pytest.approx(1.4, rel=1e-4)
     assert aspect("slim") / plain > 1.3
-
-
-# --- colors -------------------------------------------------------------------------------------------
-
-
-@given(specs())
-@settings(max_examples=60, deadline=None)
-def test_each_part_wears_its_color(spec: PropSpec) -> None:
-    mesh = make_prop(spec, np.random.default_rng(0)).mesh
-    counts = [
-        (part, len(solid.vertices))
-        for part, solid in FAMILIES[spec.family].build(Vary(np.random.default_rng(0)))
-    ]
-    assert mesh.colors is not None
-    srgb = np.where(mesh.colors <= 0.0031308, 12.92 * mesh.colors, 1.055 * mesh.colors ** (1 / 2.4) - 0.055)
-    start = 0
-    for part, count in counts:
-        shade = srgb[start : start + count]
-        distances = {word: np.abs(shade - np.array(value) / 255).max() for word, value in SRGB.items()}
-        assert min(distances, key=lambda word: float(distances[word])) == spec.colors[part]
-        start += count
-    assert start == len(mesh.vertices)
-
-
-# --- captions -----------------------------------------------------------------------------------------
-
-
-@given(specs(), st.integers(0, 2**32 - 1))
-@settings(max_examples=300, deadline=None)
-def test_a_caption_reads_back_as_its_spec(spec: PropSpec, seed: int) -> None:
-    text = caption(spec, np.random.default_rng(seed))
-    assert parse_caption(text) == spec
-    assert set(text.replace(",", "").split()) <= set(vocabulary())
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("mushroom", prop_spec("mushroom")),
-        ("A Blue Mushroom.", prop_spec("mushroom", {"cap": "blue"})),
-        ("two mushrooms", None),
-        ("blue mushrooms", prop_spec("mushroom", {"cap": "blue"})),
-        (
-            "a mushroom with a blue cap and a green stem",
-            prop_spec("mushroom", {"cap": "blue", "stem": "green"}),
-        ),
-        ("toadstool, grey, yellow dots", prop_spec("mushroom", {"cap": "gray", "spots": "yellow"})),
-        ("a low poly tall gold chair", prop_spec("chair", {"seat": "golden"}, "tall")),
-        ("a thin fir tree with a white trunk", prop_spec("pine tree", {"trunk": "white"}, "slim")),
-        ("a cactus with a red flower", prop_spec("cactus", {"flower": "red"})),
-        ("a boat that is red", prop_spec("boat", {"hull": "red"})),
-        ("a red house with a red door", prop_spec("house", {"walls": "red", "door": "red"})),
-        ("a red blue mushroom", None),
-        ("a tall short mushroom", None),
-        ("a shiny mushroom", None),
-        ("a dragon", None),
-        ("", None),
-    ],
-)
-def test_parsing_by_hand(text: str, expected: PropSpec | None) -> None:
-    assert parse_caption(text) == expected
-
-
-def test_vocabulary_is_sorted_and_holds_every_noun_part_color_and_size() -> None:
-    words = vocabulary()
-    assert list(words) == sorted(set(words))
-    for family in FAMILIES.values():
-        for text in (*family.nouns, *(name for part in family.parts for name in part.names)):
-            assert set(text.split()) <= set(words)
-    assert {*COLORS, *SIZES} <= set(words)
-
-
-@pytest.mark.parametrize(
-    ("family", "colors", "size"),
-    [
-        ("dragon", {}, None),
-        ("mushroom", {"wing": "red"}, None),
-        ("mushroom", {"cap": "mauve"}, None),
-        ("mushroom", {}, "fat"),
-    ],
-)
-def test_impossible_specs_are_refused(family: str, colors: dict[str, str], size: str | None) -> None:
-    with pytest.raises(ValueError, match=r"unknown family|has no"):
-        prop_spec(family, colors, size)
-
-
-# --- sampling -----------------------------------------------------------------------------------------
 
 
 def test_the_same_seed_gives_the_same_prop() -> None:
