@@ -18,7 +18,7 @@ from dream3d.evaluate.validator import find_validator
 PROGRAM = [sys.executable, "-m", "dream3d.cli", "eval"]
 # One thread: two that wait for each other take many times longer on a busy machine.
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-SMALL = "--coarse.num-steps 4 --target-faces 200 --texture-size 64 --extract.resolution 32".split()
+SMALL = ["--coarse.num-steps=4", "--target-faces=200", "--texture-size=64", "--extract.resolution=32"]
 
 
 @pytest.fixture(scope="module")
