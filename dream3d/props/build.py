@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
+from trimesh.remesh import subdivide_to_size
 
 from dream3d.mesh import IntArray, Mesh
 from dream3d.props.captions import caption
@@ -16,6 +17,7 @@ from dream3d.props.scene import Body, arrange, joined
 from dream3d.props.spec import PropSpec, Size, Spec
 
 RADIUS = 0.9  # of the farthest vertex, inside the unit scene
+PAINT_SPACING = 0.03  # of the vertices that carry a pattern: below a pixel of the 64 that metrics see
 SMALL = 0.6  # of that radius, or of the usual size beside another prop
 STRETCH: Mapping[Size, tuple[float, float, float]] = {  # size word -> factors of width, height and depth
     "tall": (1.0, 1.4, 1.0),
@@ -59,6 +61,25 @@ class Prop:
                 chosen = (part == index).nonzero()[:, 0]
                 colors[chosen] = base_color(paint, positions[chosen], normals[chosen])
         return colors
+
+    def painted_mesh(self) -> Mesh:
+        """The mesh with patterns and grain in its vertex colors, divided finely enough to carry them."""
+        if all(paint.is_plain for paint in self.paints):
+            return self.mesh
+        assert self.mesh.colors is not None
+        assert self.mesh.normals is not None
+        vertices, faces, triangle = subdivide_to_size(
+            self.mesh.vertices, self.mesh.faces, PAINT_SPACING, return_index=True
+        )
+        triangle = np.repeat(triangle, 3)
+        corners = self.mesh.faces[triangle]
+        positions = vertices[faces].reshape(-1, 3).astype(np.float32)
+        normals = self.mesh.normals[corners].mean(axis=1)
+        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+        flat = self.mesh.colors[corners[:, 0]]
+        colors = self.surface_color(*(torch.from_numpy(a) for a in (flat, triangle, positions, normals)))
+        face_index = np.arange(len(positions), dtype=np.int32).reshape(-1, 3)
+        return Mesh(positions, face_index, normals=normals, colors=colors.numpy())
 
 
 def make_prop(spec: Spec, rng: np.random.Generator) -> Prop:
