@@ -81,6 +81,10 @@ class TestSurface:
         assert surface_facts(as_mesh(shape)).boundary_edges == (uses == 1).sum()
 
 
+def test_a_scene_of_two_props_has_calibration_rows_too() -> None:
+    assert list(calibration_assets("a candle on a barrel")) == ["ground truth", "wrong family", "sphere"]
+
+
 class TestFrame:
     def test_unit_and_place_do_not_matter_but_the_turn_does(self) -> None:
         chair = untextured(calibration_assets("a blue chair")["ground truth"].mesh)

@@ -5,7 +5,7 @@ import trimesh
 
 from dream3d.mesh import Mesh, TexturedMesh
 from dream3d.metrics.ground_truth import untextured
-from dream3d.props import FAMILIES, make_prop, parse_caption, prop_spec
+from dream3d.props import FAMILIES, PropSpec, make_prop, parse_caption, prop_spec
 
 CALIBRATION_SEED = 7  # not that of the instances which assets are compared with
 SPHERE_GRAY = 0.5  # linear
@@ -23,9 +23,10 @@ def calibration_assets(prompt: str) -> dict[str, TexturedMesh]:
     if spec is None:
         return {}
     rng = np.random.default_rng(CALIBRATION_SEED)
+    shown = spec if isinstance(spec, PropSpec) else spec.first
     names = list(FAMILIES)
     # Half the catalogue away: another theme, and no family serves twice as a wrong one.
-    other = names[(names.index(spec.family) + len(names) // 2) % len(names)]
+    other = names[(names.index(shown.family) + len(names) // 2) % len(names)]
     return {
         "ground truth": untextured(make_prop(spec, rng).painted_mesh()),
         "wrong family": untextured(make_prop(prop_spec(other), rng).mesh),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,9 +69,10 @@ class Prop:
             return self.mesh
         assert self.mesh.colors is not None
         assert self.mesh.normals is not None
-        vertices, faces, triangle = subdivide_to_size(
+        divided: Any = subdivide_to_size(
             self.mesh.vertices, self.mesh.faces, PAINT_SPACING, return_index=True
         )
+        vertices, faces, triangle = divided
         triangle = np.repeat(triangle, 3)
         corners = self.mesh.faces[triangle]
         positions = vertices[faces].reshape(-1, 3).astype(np.float32)
