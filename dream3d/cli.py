@@ -19,16 +19,13 @@ from typing import Annotated, Any
 import tyro
 
 from dream3d import __version__
+from dream3d.cli_eval import Eval
 from dream3d.config import Config
 from dream3d.errors import InputError, RunError
 from dream3d.events import ignore
 from dream3d.inputs import check_file, check_output, check_prompt, default_output
-from dream3d.overlays import did_you_mean, parse, to_yaml
+from dream3d.overlays import Overlays, Settings, Switch, did_you_mean, parse, to_yaml
 from dream3d.progress import ProgressLine, format_seconds
-
-Switch = tyro.conf.FlagCreatePairsOff[bool]
-Overlays = tyro.conf.UseAppendAction[tuple[str, ...]]
-Settings = tyro.conf.FlagConversionOff[Config]
 
 
 @dataclass(frozen=True)
@@ -188,8 +185,8 @@ QUIET_LIBRARIES = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
 
-Command = Generate | Inspect | Preview | Priors | Doctor
-COMMAND_NAMES = ["generate", "inspect", "preview", "priors", "doctor"]
+Command = Generate | Inspect | Preview | Priors | Eval | Doctor
+COMMAND_NAMES = ["generate", "inspect", "preview", "priors", "eval", "doctor"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -211,8 +208,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), 2)
     except RunError as error:
         return _fail(str(error), 1)
-    except (KeyboardInterrupt, _TerminatedError):
-        return _fail("interrupted; nothing was written", 130)
+    except (KeyboardInterrupt, _TerminatedError) as stop:
+        kept = getattr(stop, "__notes__", ["nothing was written"])  # PEP 678
+        return _fail(f"interrupted; {kept[-1]}", 130)
     except BrokenPipeError:
         # The reader of a pipe went away (`| head`). Python would complain again at exit: close for good.
         sys.stderr.close()
@@ -247,6 +245,8 @@ def _read(args: list[str]) -> Command:
             return parse(Preview, rest, "dream3d preview")
         case "priors":
             return parse(Priors, rest, "dream3d priors")
+        case "eval":
+            return parse(Eval, rest, "dream3d eval")
         case "doctor":
             return parse(Doctor, rest, "dream3d doctor")
         case "-h" | "--help":
@@ -263,7 +263,7 @@ def _read(args: list[str]) -> Command:
 
 def _print_help() -> None:
     print("usage: dream3d COMMAND [OPTIONS]\n\nText to game-ready 3D assets.\n")
-    for command in (Generate, Inspect, Preview, Priors, Doctor):
+    for command in (Generate, Inspect, Preview, Priors, Eval, Doctor):
         summary = (command.__doc__ or "").splitlines()[0]
         print(f"  {command.__name__.lower():<10}{summary}")
     print('\nTry: dream3d generate "a red mushroom"\nOptions of a command: dream3d COMMAND --help')

@@ -7,3 +7,7 @@ class InputError(ValueError):
 
 class RunError(RuntimeError):
     """The request was fine but the run failed (disk full, field diverged); the message says why."""
+
+
+class DiskError(RunError):
+    """Nothing more can be written, so that what would follow cannot be kept either."""

@@ -62,6 +62,23 @@ def check_output(path: Path, suffixes: tuple[str, ...] = (".glb",)) -> Path:
     return path
 
 
+def make_folder(path: Path) -> Path:
+    """Return the path if it is a folder that can be written; make it when it is not there.
+
+    Raises:
+        InputError: It cannot be made or written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except FileExistsError:
+        raise InputError(f"{path} is a file; name a folder") from None
+    except OSError as error:
+        raise InputError(f"the folder {path} cannot be written: {error.strerror}") from None
+    return path
+
+
 def check_file(path: Path, suffix: str) -> Path:
     """Return the path if it is a readable file with this ending.
 

@@ -1,6 +1,6 @@
 """The triangle mesh and material that travel between stages. Plain NumPy arrays, no behaviour."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,3 +38,11 @@ class TexturedMesh:
     material: Material
     name: str = "asset"
     metadata: dict[str, object] = field(default_factory=dict)
+
+
+def fit_sphere(mesh: Mesh, radius: float = 1.0) -> Mesh:
+    """The mesh, its bounding box centred on the origin and its farthest vertex `radius` away."""
+    vertices = mesh.vertices.astype(np.float64)
+    centered = vertices - 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
+    extent = max(float(np.linalg.norm(centered, axis=1).max()), 1e-12)
+    return replace(mesh, vertices=(centered * (radius / extent)).astype(np.float32))

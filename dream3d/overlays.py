@@ -23,6 +23,11 @@ from dream3d.errors import InputError
 
 Command = TypeVar("Command")
 
+# How options of the commands are read.
+Switch = tyro.conf.FlagCreatePairsOff[bool]
+Overlays = tyro.conf.UseAppendAction[tuple[str, ...]]
+Settings = tyro.conf.FlagConversionOff[Config]
+
 
 def overlay_folder() -> Path:
     """Where the named overlays are: inside an installed package, or beside it in a checkout."""

@@ -2,7 +2,6 @@
 
 import io
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from dream3d.errors import InputError
 from dream3d.export.files import write_files
 from dream3d.export.load import load_textured_mesh
 from dream3d.math import normalize
-from dream3d.mesh import ByteArray, Mesh, TexturedMesh
+from dream3d.mesh import ByteArray, TexturedMesh, fit_sphere
 from dream3d.render.surface import Shade, SurfacePoints, render_surface
 
 BACKGROUND_SRGB = (0.93, 0.93, 0.93)
@@ -48,7 +47,7 @@ def render_turntable(
     Returns:
         [B, size, size, 3] sRGB bytes over a light grey background.
     """
-    mesh = _fit_unit_sphere(asset.mesh)
+    mesh = fit_sphere(asset.mesh)
     # The unit sphere just touches the frame's edges, with two percent to spare.
     distance = 1.02 / float(np.sin(np.radians(FIELD_OF_VIEW_DEG) / 2))
     azimuths = [360.0 * view / num_views for view in range(num_views)]
@@ -134,14 +133,6 @@ def write_preview(asset: TexturedMesh, path: Path, size: int = 256) -> None:
 def preview_file(source: Path, target: Path) -> None:
     """Render a turntable of a .glb to `target`; see `write_preview` for what can go wrong."""
     write_preview(load_textured_mesh(source), target)
-
-
-def _fit_unit_sphere(mesh: Mesh) -> Mesh:
-    """The mesh, centred and scaled so that its bounding box touches the unit sphere."""
-    low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
-    center = 0.5 * (low + high)
-    radius = max(float(np.linalg.norm(mesh.vertices - center, axis=1).max()), 1e-12)
-    return replace(mesh, vertices=((mesh.vertices - center) / radius).astype(np.float32))
 
 
 def _encode_gif(frames: ByteArray) -> bytes:

@@ -16,15 +16,24 @@ from dream3d.cameras import Cameras
 from dream3d.config import Shading
 from dream3d.prior.camera_law import CameraLaw
 from dream3d.prior.conditioning import SHADINGS
-from dream3d.props import COLORS, FAMILIES, Prop, sample_prop
-from dream3d.props.captions import FILLERS, SIZE_SPELLINGS, SIZES
+from dream3d.props import COLORS, FAMILIES, MATERIALS, PATTERNS, SIZES, Prop, sample_prop
+from dream3d.props.finish import MATERIAL_SPELLINGS, PATTERN_SPELLINGS
 from dream3d.props.palette import SPELLINGS
+from dream3d.props.words import (
+    FUNCTION_WORDS,
+    INVERSE_RELATIONS,
+    MATERIAL_NOUNS,
+    PATTERN_NOUNS,
+    RELATION_SPELLINGS,
+    SIZE_SPELLINGS,
+)
 from dream3d.render.shading import TEXTURELESS_ALBEDO, light_directions, light_factor
 from dream3d.render.surface import SurfacePoints, render_surface
 
 SUPERSAMPLING = 3  # Samples per pixel side.
 SHADING_SHARES = (0.5, 0.35, 0.15)  # In the order of SHADINGS.
-# What the released prior learns; the other families wait until more training can carry them.
+# What the released prior was trained on, kept until it is trained anew: dream3d.props has 127 families and,
+# since that training, materials, patterns, optional parts and relations. A new training takes them all.
 TRAINED_FAMILIES: tuple[str, ...] = (
     *("mushroom", "pine tree", "tree", "cactus", "flower", "donut", "ice cream", "cupcake", "apple"),
     *("pumpkin", "carrot", "chair", "stool", "table", "bed", "sofa", "lamp", "crate", "barrel", "chest"),
@@ -58,7 +67,8 @@ def render_views(prop: Prop, cameras: Cameras, shading: list[Shading], size: int
     def shade(points: SurfacePoints) -> Tensor:
         factor = light_factor(points.normals, lights[points.view])
         factor = torch.where(is_lit[points.view], factor, 1.0)
-        albedo = torch.where(is_textureless[points.view][:, None], TEXTURELESS_ALBEDO, points.base_color)
+        color = prop.surface_color(points.base_color, points.triangle, points.positions, points.normals)
+        albedo = torch.where(is_textureless[points.view][:, None], TEXTURELESS_ALBEDO, color)
         return albedo * factor[:, None]
 
     render = render_surface(prop.mesh, cameras, size, size, shade, supersample=SUPERSAMPLING)
@@ -91,7 +101,8 @@ class PropViews(Dataset[Batch]):
         shading = [SHADINGS[i] for i in rng.choice(len(SHADINGS), self.batch_size, p=SHADING_SHARES)]
         for start in range(0, self.batch_size, self.views_per_prop):
             views = slice(start, start + self.views_per_prop)
-            prop = sample_prop(rng, TRAINED_FAMILIES[rng.choice(len(TRAINED_FAMILIES), p=self.shares)])
+            family = TRAINED_FAMILIES[rng.choice(len(TRAINED_FAMILIES), p=self.shares)]
+            prop = sample_prop(rng, family, families=TRAINED_FAMILIES)
             images.append(render_views(prop, cameras[views], shading[views], self.image_size))
             captions += [prop.caption] * self.views_per_prop
         kept = [text if rng.random() >= TEXT_DROP else "" for text in captions]
@@ -106,5 +117,8 @@ def known_words() -> dict[str, list[str]]:
         "colors": [*COLORS, *SPELLINGS],
         "parts": sorted({name for family in families for part in family.parts for name in part.names}),
         "sizes": [*SIZES, *SIZE_SPELLINGS],
-        "function_words": sorted(FILLERS),
+        "materials": [*MATERIALS, *MATERIAL_SPELLINGS, *MATERIAL_NOUNS.values()],
+        "patterns": [*PATTERNS, *PATTERN_SPELLINGS, *PATTERN_NOUNS],
+        "relations": [*RELATION_SPELLINGS, *INVERSE_RELATIONS],
+        "function_words": sorted(FUNCTION_WORDS),
     }

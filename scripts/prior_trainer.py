@@ -192,12 +192,20 @@ class Trainer:
         return facts["seconds"]
 
     def start_from(self, prior_folder: Path) -> None:
-        """Begin with a released prior's averaged weights and tokens; moments and counters start anew."""
-        self.tokenizer = load_tokenizer(prior_folder / "tokenizer")
-        self.tokenizer.save_pretrained(self.work / "tokenizer")
+        """Begin with a released prior's averaged weights; moments and counters start anew.
+
+        The tokens are those of today's vocabulary: words the prior knew keep their embedding, others begin
+        with a random one.
+        """
+        known = load_tokenizer(prior_folder / "tokenizer").get_vocab()
+        tokens = self.tokenizer.get_vocab()
+        shared = [token for token in tokens if token in known]
+        weights: dict[str, Tensor] = CLIPTextModel.from_pretrained(prior_folder / "text_encoder").state_dict()
+        (name,) = [key for key in weights if key.endswith("token_embedding.weight")]
+        embedding = self.encoder.state_dict()[name].clone()
+        embedding[[tokens[t] for t in shared]] = weights[name][[known[t] for t in shared]]
+        self.encoder.load_state_dict(weights | {name: embedding})
         self.unet.load_state_dict(load_file(prior_folder / "unet" / "diffusion_pytorch_model.safetensors"))
-        encoder = CLIPTextModel.from_pretrained(prior_folder / "text_encoder")
-        self.encoder.load_state_dict(encoder.state_dict())
         for master, average, weight in zip(self.masters, self.averages, self.weights, strict=True):
             master.data.copy_(weight)
             average.copy_(weight)

@@ -156,7 +156,7 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str], words: list
         main(words)
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    for command in ("generate", "inspect", "preview", "priors", "doctor"):
+    for command in ("generate", "inspect", "preview", "priors", "eval", "doctor"):
         assert f"\n  {command} " in text
 
 

@@ -21,7 +21,8 @@ LAYERS = [
     {"optimize", "extract", "bake", "export", "preview", "metrics", "checkpoint"},
     {"asset"},
     {"generate"},
-    {"cli", "app", "batch", "overlays", "progress", "doctor"},
+    {"evaluate"},
+    {"cli", "cli_eval", "app", "batch", "overlays", "progress", "doctor"},
 ]
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 STRANGERS = [{"scene", "prior"}, {"render", "guidance"}]  # same layer, must not know each other
@@ -165,6 +166,15 @@ def test_generation_can_never_look_a_shape_up() -> None:
         "props"
     }
     assert readers <= {"metrics"}
+    pairs = list(edges())
+    reached, waiting = set(), ["dream3d.generate"]
+    while waiting:
+        module = waiting.pop()
+        reached.add(module)
+        waiting += [
+            imported for importer, imported in pairs if importer == module and imported not in reached
+        ]
+    assert {unit_of(module) for module in reached} & {"props", "metrics", "evaluate"} == set()
     words = [
         str(path)
         for path in FILES
@@ -206,7 +216,9 @@ def test_only_ops_know_ctypes_and_only_the_loader_opens_a_library() -> None:
 
 def test_only_the_command_line_prints() -> None:
     assert [
-        place for place, name in calls(FILES) if name == "print" and not place.startswith("dream3d/cli.py")
+        place
+        for place, name in calls(FILES)
+        if name == "print" and not place.startswith(("dream3d/cli.py", "dream3d/cli_eval.py"))
     ] == []
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from solids import assert_closed_and_outward, volume
 
-from dream3d.props.catalogue import CATALOGUE
+from dream3d.props import FAMILIES
 from dream3d.props.family import Vary
 from dream3d.props.shapes import (
     Solid,
@@ -23,26 +24,6 @@ from dream3d.props.shapes import (
 )
 
 SEEDS = (0, 1, 2)
-
-
-def volume(solid: Solid) -> float:
-    """Signed volume by the divergence theorem."""
-    corners = solid.vertices[solid.faces]
-    return float(np.einsum("tc,tc->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6)
-
-
-def assert_closed_and_outward(solid: Solid) -> None:
-    """Watertight once welded, positive volume, vertex normals on the outer side of their triangles."""
-    _, welded = np.unique(np.round(solid.vertices, 7) + 0.0, axis=0, return_inverse=True)
-    faces = welded.ravel()[solid.faces]
-    starts, ends = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
-    edges = np.sort(starts * len(solid.vertices) + ends)
-    assert (np.diff(edges) > 0).all()  # no directed edge twice
-    assert np.array_equal(edges, np.sort(ends * len(solid.vertices) + starts))  # each has its opposite
-    assert volume(solid) > 0
-    corners = solid.vertices[solid.faces]
-    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    assert (np.einsum("tc,tkc->tk", face_normals, solid.normals[solid.faces]) > 0).all()
 
 
 @pytest.mark.parametrize(
@@ -119,9 +100,9 @@ def test_rocks_differ_by_seed_and_stay_closed() -> None:
     assert not np.allclose(rocks[0].vertices, rocks[1].vertices)
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_every_solid_of_a_family_is_closed_and_outward(name: str) -> None:
-    family = CATALOGUE[name]
+    family = FAMILIES[name]
     for seed in SEEDS:
         build = family.build(Vary(np.random.default_rng(seed)))
         assert {part for part, _ in build} == {part.name for part in family.parts}

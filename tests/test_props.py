@@ -1,25 +1,30 @@
-"""Families: a consistent catalogue, well-formed meshes in a canonical pose, and an unbroken hold-out."""
+"""Props: closed outward solids, a canonical pose, parts in their colors."""
 
+import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from solids import assert_closed_and_outward
 
 from dream3d.mesh import Mesh
 from dream3d.props import (
     COLORS,
     FAMILIES,
-    held_out_colors,
-    is_held_out,
+    SIZES,
+    PropSpec,
     make_prop,
+    parse_caption,
+    parsing,
     prop_spec,
     sample_prop,
-    sample_spec,
 )
-from dream3d.props.captions import SIZES
-from dream3d.props.catalogue import CATALOGUE, THEMES
-from dream3d.props.family import FULL_TURN, ROUND, Vary
-from dream3d.props.palette import SPELLINGS
+from dream3d.props.catalogue import THEMES
+from dream3d.props.family import FULL_TURN, QUARTER_TURN, ROUND, Family, Vary
+from dream3d.props.palette import SPELLINGS, SRGB
 
 # Parts that sit on the front of whatever has them.
 FRONT_PARTS = {
@@ -65,24 +70,38 @@ def difference(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a - b).max(axis=-1)[covered].mean())
 
 
+def plain_specs() -> st.SearchStrategy[PropSpec]:
+    """Any family with any colors and size."""
+    return st.sampled_from(list(FAMILIES)).flatmap(
+        lambda name: st.builds(
+            prop_spec,
+            st.just(name),
+            st.fixed_dictionaries({part.name: st.sampled_from(COLORS) for part in FAMILIES[name].parts}),
+            st.sampled_from((None, *SIZES)),
+        )
+    )
+
+
 def test_the_catalogue_is_consistent() -> None:
-    assert len(CATALOGUE) == sum(len(theme) for theme in THEMES)
-    nouns = Counter(noun for family in CATALOGUE.values() for noun in family.nouns)
+    assert len(FAMILIES) == sum(len(theme) for theme in THEMES)
+    nouns = Counter(noun for family in FAMILIES.values() for noun in family.nouns)
     assert max(nouns.values()) == 1
     assert not set(nouns) & (set(COLORS) | set(SPELLINGS) | set(SIZES))
-    for family in CATALOGUE.values():
+    for family in FAMILIES.values():
         names = [name for part in family.parts for name in part.names]
         assert len(names) == len(set(names))
         assert len(names) >= 2
         assert not set(names) & set(family.nouns)
         assert all(part.color in COLORS for part in family.parts)
-    assert len(FAMILIES) >= 40
-    assert sum(not family.symmetric for family in FAMILIES.values()) >= 18
+        assert set(family.optional + family.extra) <= {part.name for part in family.parts[1:]}
+        assert not set(family.optional) & set(family.extra)
+        assert 2 <= len(family.default_colors) <= 5
+    assert len(FAMILIES) >= 127
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_meshes_are_normalised_and_well_formed(name: str) -> None:
-    for seed, size in zip(range(5), (None, *SIZES), strict=True):
+    for seed, size in enumerate((None, *SIZES)):
         mesh = make_prop(prop_spec(name, size=size), np.random.default_rng(seed)).mesh
         assert mesh.normals is not None
         assert mesh.colors is not None
@@ -90,7 +109,8 @@ def test_meshes_are_normalised_and_well_formed(name: str) -> None:
         assert mesh.faces.dtype == np.int32
         assert mesh.faces.min() == 0
         assert mesh.faces.max() == len(mesh.vertices) - 1
-        assert np.linalg.norm(mesh.vertices, axis=1).max() == pytest.approx(0.9, abs=1e-5)
+        radius = 0.54 if size == "small" else 0.9
+        assert np.linalg.norm(mesh.vertices, axis=1).max() == pytest.approx(radius, abs=1e-5)
         assert np.abs(mesh.vertices.min(axis=0) + mesh.vertices.max(axis=0)).max() < 1e-5
         assert np.allclose(np.linalg.norm(mesh.normals, axis=1), 1.0, atol=1e-5)
         assert mesh.colors.min() >= 0
@@ -114,27 +134,78 @@ def test_the_declared_turn_is_the_true_one(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [n for n, f in CATALOGUE.items() if f.turn and FRONT_PARTS & set(f.default_colors)]
+    "name", [n for n, f in FAMILIES.items() if f.turn and FRONT_PARTS & set(f.default_colors)]
 )
 def test_what_belongs_on_the_front_is_on_the_front(name: str) -> None:
-    build = CATALOGUE[name].build(Vary(np.random.default_rng(0)))
+    build = FAMILIES[name].build(Vary(np.random.default_rng(0)))
     middle = np.concatenate([solid.vertices for _, solid in build])[:, 2]
     front = np.concatenate([solid.vertices for part, solid in build if part in FRONT_PARTS])[:, 2]
     assert front.mean() > (middle.min() + middle.max()) / 2
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_size_words_change_the_aspect(name: str) -> None:
-    def aspect(size: str | None) -> float:
+def test_size_words_scale_the_axes_they_name(name: str) -> None:
+    def extent(size: str | None) -> np.ndarray:
         mesh = make_prop(prop_spec(name, size=size), np.random.default_rng(0)).mesh
-        width, height, _ = np.ptp(mesh.vertices, axis=0)
-        return float(height / width)
+        return np.ptp(mesh.vertices, axis=0)
 
-    plain = aspect(None)
-    assert aspect("tall") / plain == pytest.approx(1.4, rel=1e-4)
-    assert plain / aspect("short") > 1.3
-    assert plain / aspect("wide") == pytest.approx(1.4, rel=1e-4)
-    assert aspect("slim") / plain > 1.3
+    is_round = FAMILIES[name].turn <= QUARTER_TURN
+    factors = {
+        "tall": (1, 1.4, 1),
+        "short": (1, 0.68, 1),
+        "wide": (1.4, 1, 1.4 if is_round else 1),
+        "slim": (0.68, 1, 0.68 if is_round else 1),
+        "fat": (1.35, 1, 1.35),
+        "long": (1, 1, 1.5),
+    }
+    assert {*factors, "small"} == set(SIZES)
+    for size, factor in factors.items():
+        change = extent(size) / extent(None)
+        assert change / change.mean() == pytest.approx(np.array(factor) / np.mean(factor), rel=1e-4)
+    assert extent("small") == pytest.approx(0.6 * extent(None), rel=1e-4)
+
+
+def test_the_family_of_the_contributing_guide_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    guide = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text()
+    section = guide.split("## Adding a prop family")[1].split("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    names: dict[str, object] = {}
+    exec(code, names)
+    family = names["BIRDHOUSE"]
+    assert isinstance(family, Family)
+    build = family.build(Vary(np.random.default_rng(0)))
+    assert {part for part, _ in build} == {part.name for part in family.parts}
+    for _, solid in build:
+        assert_closed_and_outward(solid)
+    monkeypatch.setitem(FAMILIES, family.name, family)
+    parsing._nouns.cache_clear()
+    for text in re.findall(r'"(a [^"]*birdhouse[^"]*)"', section):
+        spec = parse_caption(text)
+        assert isinstance(spec, PropSpec)
+        assert spec.family == "birdhouse"
+        assert make_prop(spec, np.random.default_rng(0)).mesh.faces.size > 0
+    monkeypatch.undo()
+    parsing._nouns.cache_clear()
+
+
+@given(plain_specs())
+@settings(max_examples=60, deadline=None)
+def test_each_part_wears_its_color(spec: PropSpec) -> None:
+    mesh = make_prop(spec, np.random.default_rng(0)).mesh
+    counts = [
+        (part, len(solid.vertices))
+        for part, solid in FAMILIES[spec.family].build(Vary(np.random.default_rng(0)))
+        if part in spec.finishes
+    ]
+    assert mesh.colors is not None
+    srgb = np.where(mesh.colors <= 0.0031308, 12.92 * mesh.colors, 1.055 * mesh.colors ** (1 / 2.4) - 0.055)
+    start = 0
+    for part, count in counts:
+        shade = srgb[start : start + count]
+        distances = {word: np.abs(shade - np.array(value) / 255).max() for word, value in SRGB.items()}
+        assert min(distances, key=lambda word: float(distances[word])) == spec.colors[part]
+        start += count
+    assert start == len(mesh.vertices)
 
 
 def test_the_same_seed_gives_the_same_prop() -> None:
@@ -144,31 +215,6 @@ def test_the_same_seed_gives_the_same_prop() -> None:
         assert first.spec == second.spec
         for field in ("vertices", "faces", "normals", "colors"):
             assert np.array_equal(getattr(first.mesh, field), getattr(second.mesh, field))
-
-
-def test_held_out_pairs_are_never_sampled_and_everything_else_is() -> None:
-    rng = np.random.default_rng(0)
-    names = list(FAMILIES)
-    pairs = Counter()
-    for index in range(40_000):
-        family = names[index % len(names)]
-        pairs[family, sample_spec(rng, family).colors[FAMILIES[family].parts[0].name]] += 1
-    assert not any(is_held_out(*pair) for pair in pairs)
-    assert set(pairs) == {(f, c) for f in names for c in COLORS if not is_held_out(f, c)}
-
-
-def test_the_hold_out_is_an_eighth_and_spares_natural_colors_and_no_color_suffers() -> None:
-    for name, family in FAMILIES.items():
-        assert len(held_out_colors(name)) == len(COLORS) // 8
-        assert family.parts[0].color not in held_out_colors(name)
-    suffering = Counter(color for name in FAMILIES for color in held_out_colors(name))
-    assert max(suffering.values()) < 0.4 * len(FAMILIES)
-
-
-def test_held_out_pairs_come_when_asked_for() -> None:
-    rng = np.random.default_rng(0)
-    drawn = {sample_spec(rng, "duck", allow_held_out=True).colors["body"] for _ in range(500)}
-    assert drawn == set(COLORS)
 
 
 def test_a_family_can_be_asked_for_and_an_unknown_one_is_refused() -> None:

@@ -83,6 +83,24 @@ def test_shading_function_sees_each_points_own_view():
     assert render.color_srgb[1].max() == pytest.approx(1)
 
 
+def test_every_point_lies_on_its_triangle():
+    mesh = sphere()
+
+    def shade(points: SurfacePoints):
+        corners = torch.as_tensor(mesh.vertices)[torch.as_tensor(mesh.faces).long()[points.triangle]]
+        parts = [
+            torch.linalg.cross(corners[:, k - 1] - points.positions, corners[:, k] - points.positions)
+            for k in range(3)
+        ]
+        whole = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        # The three triangles with the point as a corner fill the whole exactly when it lies inside.
+        areas = sum(part.norm(dim=1) for part in parts)
+        torch.testing.assert_close(areas, whole.norm(dim=1), rtol=1e-3, atol=1e-6)
+        return points.base_color
+
+    assert render_surface(mesh, orbit([0.0], 0.0, 3.0, 30.0), 32, 32, shade).opacity.max() == 1
+
+
 def test_faceted_where_the_mesh_has_no_normals():
     box = trimesh.creation.box()
     mesh = Mesh(box.vertices.astype(np.float32), box.faces.astype(np.int32))

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from dream3d.errors import InputError, RunError
+from dream3d.errors import DiskError, InputError
 
 
 def write_files(contents: Mapping[Path, bytes]) -> None:
@@ -20,7 +20,7 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
 
     Raises:
         InputError: A target is a folder, or its folder is missing or may not be written.
-        RunError: The disk is full or failed.
+        DiskError: The disk is full or failed.
     """
     for path in contents:
         _refuse_folder(path)
@@ -50,7 +50,7 @@ def _rename_all(unfinished: Mapping[Path, Path]) -> None:
             try:
                 temporary.replace(path)
             except OSError as error:
-                raise _explain(path, error) from None
+                raise explain_os_error(path, error) from None
             renamed.append(path)
     except BaseException:
         for path in renamed:
@@ -68,7 +68,7 @@ def _refuse_folder(path: Path) -> None:
     try:
         is_folder = path.is_dir()
     except OSError as error:
-        raise _explain(path, error) from None
+        raise explain_os_error(path, error) from None
     if is_folder:
         raise InputError(f"cannot write {path}: it is a folder; name a file in it")
 
@@ -88,14 +88,14 @@ def _write_whole(temporary: Path, path: Path, content: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:
-        raise _explain(path, error) from None
+        raise explain_os_error(path, error) from None
 
 
-def _explain(path: Path, error: OSError) -> InputError | RunError:
+def explain_os_error(path: Path, error: OSError) -> InputError | DiskError:
     """One line that says what to do."""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
-            return RunError(f"cannot write {path}: no room left on the disk; free some and try again")
+            return DiskError(f"cannot write {path}: no room left on the disk; free some and try again")
         case errno.ENOENT:
             return InputError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
         case errno.EACCES | errno.EPERM | errno.EROFS:
@@ -103,4 +103,4 @@ def _explain(path: Path, error: OSError) -> InputError | RunError:
         case errno.EISDIR | errno.ENOTDIR | errno.ENAMETOOLONG:
             return InputError(f"cannot write {path}: {os.strerror(error.errno).lower()}")
         case _:
-            return RunError(f"cannot write {path}: {error.strerror}")
+            return DiskError(f"cannot write {path}: {error.strerror}")

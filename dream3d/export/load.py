@@ -54,15 +54,19 @@ class Contents:
     num_bytes: int
 
 
-def load_glb(path: Path) -> Contents:
+def load_glb(path: Path, max_faces: int = MAX_FACES) -> Contents:
     """Read a .glb.
+
+    Args:
+        path: The file.
+        max_faces: Files that claim more triangles are refused before any is read.
 
     Raises:
         InputError: It cannot be read, is damaged, holds no triangles, or uses what we do not read.
     """
     document = read_container(path)
     try:
-        return _contents(document)
+        return _contents(document, max_faces)
     except InputError as error:
         message = str(error)
         raise InputError(message if str(path) in message else f"{path}: {message}") from None
@@ -80,7 +84,7 @@ def load_textured_mesh(path: Path) -> TexturedMesh:
     return parts[0]
 
 
-def _contents(document: Document) -> Contents:
+def _contents(document: Document, max_faces: int) -> Contents:
     required = [str(name) for name in document.items("extensionsRequired")]
     if required:
         raise InputError(f"the file needs {', '.join(required)[:100]}, which is not read; save it without")
@@ -98,8 +102,8 @@ def _contents(document: Document) -> Contents:
             if not isinstance(primitive, dict):
                 corrupt("a mesh primitive is not an object")
             num_faces += _count_faces(document, primitive)
-            if num_faces > MAX_FACES:
-                raise InputError(f"the file holds more than {MAX_FACES} triangles; it cannot be read")
+            if num_faces > max_faces:
+                raise InputError(f"the file holds more than {max_faces} triangles; reduce it first")
             name = str(node.get("name") or mesh.get("name") or "asset")
             parts.append(_part(document, primitive, matrix, pictures, name))
     if not parts:

@@ -1,5 +1,6 @@
 """Finds a prior's folder and checks it before anything is loaded from it."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -62,6 +63,11 @@ def check_folder(folder: Path) -> None:
                 "convert it to safetensors"
             )
         raise InputError(f"the prior in {folder} is incomplete: {component}/{file_name} is missing or empty")
+
+
+def weights_sha256(folder: Path) -> str:
+    """Checksum of the denoiser's weights: what tells one training of a prior from the next."""
+    return hashlib.sha256((folder / "unet" / COMPONENTS["unet"]).read_bytes()).hexdigest()
 
 
 def read_json(path: Path) -> dict:

@@ -1,6 +1,5 @@
 """The frozen diffusion prior: text and a noisy view in, the clean view it believes in out."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from dream3d.errors import InputError
 from dream3d.prior import codec, schedule, text
 from dream3d.prior.camera_law import CameraLaw
 from dream3d.prior.conditioning import ray_map, view_vector
-from dream3d.prior.folder import CARD, COMPONENTS, find_prior, read_json
+from dream3d.prior.folder import CARD, find_prior, read_json, weights_sha256
 from dream3d.prior.text import TextEmbedding, Vocabulary
 
 
@@ -70,10 +69,8 @@ class Prior:
             .eval()
         )
         encoder = encoder.to(target).requires_grad_(False).eval()
-        weights = folder / "unet" / COMPONENTS["unet"]
-        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
         alphas = scheduler.alphas_cumprod.float().to(target)
-        return cls(card, alphas, unet, encoder, tokenizer, target, dtype, digest)
+        return cls(card, alphas, unet, encoder, tokenizer, target, dtype, weights_sha256(folder))
 
     @property
     def name(self) -> str:

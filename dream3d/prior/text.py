@@ -28,10 +28,14 @@ class Vocabulary:
     parts: tuple[str, ...]
     sizes: tuple[str, ...]
     function_words: tuple[str, ...]
+    materials: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    relations: tuple[str, ...] = ()  # "next to": may hold several words
 
     def content_words(self) -> frozenset[str]:
         """Single words that change the picture."""
         phrases = (*self.nouns, *self.colors, *self.parts, *self.sizes)
+        phrases += (*self.materials, *self.patterns, *self.relations)
         return frozenset(word for phrase in phrases for word in split_words(phrase))
 
     def known(self) -> frozenset[str]:

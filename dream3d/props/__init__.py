@@ -1,21 +1,36 @@
-"""Procedural prop families: shapes with named, colored parts and the captions that describe them.
+"""Procedural props: shapes with named parts, looks and relations, and the captions that describe them.
 
 They train the built-in prior and judge results; generation never looks a shape up here.
 """
 
-from dream3d.props.captions import PropSpec, caption, parse_caption, prop_spec, vocabulary
+from dream3d.props.build import Prop, make_prop
+from dream3d.props.captions import caption
 from dream3d.props.catalogue import FAMILIES
 from dream3d.props.family import Family, Part
+from dream3d.props.finish import MATERIALS, PATTERNS, Finish, Paint, base_color
+from dream3d.props.held_out import held_out_colors, is_held_out
 from dream3d.props.palette import COLORS
-from dream3d.props.sample import Prop, held_out_colors, is_held_out, make_prop, sample_prop, sample_spec
+from dream3d.props.parsing import parse_caption
+from dream3d.props.sample import sample_prop, sample_spec
+from dream3d.props.spec import RELATIONS, SIZES, PropSpec, SceneSpec, Spec, prop_spec
+from dream3d.props.words import vocabulary
 
 __all__ = [
     "COLORS",
     "FAMILIES",
+    "MATERIALS",
+    "PATTERNS",
+    "RELATIONS",
+    "SIZES",
     "Family",
+    "Finish",
+    "Paint",
     "Part",
     "Prop",
     "PropSpec",
+    "SceneSpec",
+    "Spec",
+    "base_color",
     "caption",
     "held_out_colors",
     "is_held_out",

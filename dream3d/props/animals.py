@@ -1,6 +1,6 @@
 """Animals on four legs, chubby and low-poly, looking to the front."""
 
-from dream3d.props.family import Build, Family, Part, Vary, parts
+from dream3d.props.family import WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     Solid,
     beveled_box,
@@ -135,6 +135,7 @@ ANIMALS = (
         ("pig", "piglet"),
         (Part("body", "pink"), Part("snout", "beige"), Part("ears", "beige"), Part("eyes", "black")),
         _pig,
+        optional=("ears",),
     ),
     Family(
         ("sheep", "lamb"),
@@ -151,11 +152,13 @@ ANIMALS = (
             Part("eyes", "black"),
         ),
         _cow,
+        optional=("spots", "horns"),
     ),
     Family(
         ("cat", "kitten"),
         (Part("fur", "orange"), Part("belly", "white"), Part("nose", "pink"), Part("eyes", "black")),
         _cat,
+        optional=("belly",),
     ),
     Family(
         ("bunny", "rabbit"),
@@ -167,11 +170,18 @@ ANIMALS = (
             Part("eyes", "black"),
         ),
         _bunny,
+        optional=("belly", "tail"),
     ),
-    Family(("frog",), (Part("skin", "green"), Part("belly", "lime"), Part("eyes", "white")), _frog),
+    Family(
+        ("frog",),
+        (Part("skin", "green"), Part("belly", "lime"), Part("eyes", "white")),
+        _frog,
+        optional=("belly",),
+    ),
     Family(
         ("turtle", "tortoise"),
         (Part("shell", "green"), Part("skin", "lime"), Part("rim", "brown"), Part("eyes", "black")),
         _turtle,
+        stand=WHOLE_TOP,
     ),
 )

@@ -1,6 +1,6 @@
 """Buildings; doors open to the front."""
 
-from dream3d.props.family import Build, Family, Part, Vary, parts
+from dream3d.props.family import WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     Solid,
     beveled_box,
@@ -73,13 +73,14 @@ def _tower(v: Vary) -> Build:
 
 def _castle(v: Vary) -> Build:
     tower = v(1.0)
-    turrets = [cylinder(0.25, tower, 12).at(x, 0.0, z) for x in (-0.6, 0.6) for z in (-0.42, 0.42)]
-    roofs = [cone(0.33, v(0.42), 12).at(x, tower, z) for x in (-0.6, 0.6) for z in (-0.42, 0.42)]
+    places = [(x, z, tower + 0.3 * (z < 0)) for x in (-0.6, 0.6) for z in (-0.42, 0.42)]
+    turrets = [cylinder(0.25, height, 12).at(x, 0.0, z) for x, z, height in places]
+    roofs = [cone(0.33, v(0.42), 12).at(x, height, z) for x, z, height in places]
     merlons = [box(0.15, 0.15, 0.16).at(x, 0.66, z) for x in (-0.24, 0.0, 0.24) for z in (-0.42, 0.42)]
     return [
         *parts([*turrets, *merlons, box(1.2, 0.68, 0.9)], "walls"),
         *parts(roofs, "roofs"),
-        ("gate", _arch(0.42, 0.5).at(z=0.45)),
+        ("gate", _arch(0.5, 0.6, 0.2).at(z=0.45)),
     ]
 
 
@@ -91,7 +92,7 @@ def _lighthouse(v: Vary) -> Build:
         ("stripes", cylinder(0.36, 0.1).at(y=1.26)),
         ("light", cylinder(0.21, 0.3, 12).at(y=1.34)),
         ("stripes", cone(0.32, v(0.3)).at(y=1.62)),
-        ("door", _arch(0.26, 0.36, 0.14).at(z=0.37)),
+        ("door", _arch(0.36, 0.5, 0.18).at(z=0.36)),
     ]
 
 
@@ -148,26 +149,31 @@ BUILDINGS = (
             Part("chimney", "gray"),
         ),
         _house,
+        optional=("door", "windows", "chimney"),
     ),
     Family(
         ("hut",),
         (Part("roof", "golden"), Part("walls", "beige"), Part("door", "brown"), Part("windows", "blue")),
         _hut,
+        optional=("door", "windows"),
     ),
     Family(
         ("tower",),
         (Part("walls", "gray"), Part("roof", "blue"), Part("door", "brown"), Part("windows", "yellow")),
         _tower,
+        optional=("roof", "door", "windows"),
     ),
     Family(
         ("castle", "fortress"),
         (Part("walls", "gray"), Part("roofs", "red"), Part("gate", "brown", ("door",))),
         _castle,
+        optional=("roofs", "gate"),
     ),
     Family(
         ("lighthouse",),
         (Part("walls", "white"), Part("stripes", "red"), Part("light", "yellow"), Part("door", "brown")),
         _lighthouse,
+        optional=("stripes", "door"),
     ),
     Family(
         ("windmill",),
@@ -178,11 +184,13 @@ BUILDINGS = (
             Part("door", "blue"),
         ),
         _windmill,
+        optional=("blades", "door"),
     ),
     Family(
         ("tent",),
         (Part("fabric", "orange", ("canvas",)), Part("entrance", "black"), Part("poles", "brown")),
         _tent,
+        optional=("entrance", "poles"),
     ),
     Family(
         ("teepee",),
@@ -193,6 +201,7 @@ BUILDINGS = (
             Part("poles", "brown"),
         ),
         _teepee,
+        optional=("stripe", "poles"),
     ),
-    Family(("igloo",), (Part("snow", "white", ("ice",)), Part("entrance", "navy")), _igloo),
+    Family(("igloo",), (Part("snow", "white", ("ice",)), Part("entrance", "navy")), _igloo, stand=WHOLE_TOP),
 )

@@ -1,192 +1,166 @@
-"""Captions of props and their way back: `caption`, `parse_caption`, `vocabulary`.
+"""Captions of props: one of the many ways to say a spec. `parsing` is the way back.
 
-    [prefix] [article] [size] [color] noun [that is color | , color] [with PART and PART | , PART]
-    PART = [a | an] color part-name
+    CAPTION  = [prefix] OBJECT [RELATION OBJECT]
+    OBJECT   = [article] [size] [LOOK] noun [that is LOOK | , LOOK | painted color | made of material]
+               [with PART and PART | , PART] [without PARTS]
+    PART     = [a | an] LOOK part-name
+    LOOK     = color, pattern and material in several orders: "red and white striped wooden"
 
-Everything a caption leaves unsaid has its natural color, so parse(caption(spec)) == spec.
+Everything a caption leaves unsaid is natural, so parse_caption(caption(spec)) == spec.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 
 from dream3d.props.catalogue import FAMILIES
 from dream3d.props.family import Family, Part
-from dream3d.props.palette import COLORS, SPELLINGS
-
-Value = TypeVar("Value")  # Python 3.11 has no type parameter syntax
-
-SIZES: tuple[str, ...] = ("tall", "short", "wide", "slim")
-SIZE_SPELLINGS: dict[str, str] = {"thin": "slim"}
-PREFIXES: tuple[str, ...] = ("a 3d model of", "3d model of", "low poly", "a low poly")
-PARTS_WITHOUT_ARTICLE = """
-    bread canvas clay coffee dough fabric fire frosting fur glass glaze ice icing iron jelly leather
-    light liquid meat metal moss paper salad sand skin snow soup stone trim water wax wood wool
-    wrapping
-"""
-MASS_NOUNS: frozenset[str] = frozenset(PARTS_WITHOUT_ARTICLE.split())
-FILLERS: frozenset[str] = frozenset(
-    ["a", "an", "the", "of", "with", "and", "that", "is", "has", "in", "3d", "model", "low", "poly"]
+from dream3d.props.finish import MATERIAL_SPELLINGS, PATTERN_SPELLINGS, Finish
+from dream3d.props.palette import SPELLINGS
+from dream3d.props.spec import PropSpec, Spec
+from dream3d.props.words import (
+    INVERSE_RELATIONS,
+    MASS_NOUNS,
+    MATERIAL_NOUNS,
+    PATTERN_NOUNS,
+    PREFIXES,
+    RELATION_SPELLINGS,
+    SIZE_SPELLINGS,
 )
 
-
-@dataclass(frozen=True)
-class PropSpec:
-    """What a caption says about a prop."""
-
-    family: str  # canonical noun, a key of FAMILIES
-    colors: Mapping[str, str]  # part name -> color word, for every part of the family
-    size: str | None = None  # a word of SIZES
-
-
-def prop_spec(family: str, colors: Mapping[str, str] | None = None, size: str | None = None) -> PropSpec:
-    """A spec with natural colors for the parts that `colors` does not name.
-
-    Raises:
-        ValueError: for a family, part, color or size that does not exist.
-    """
-    if family not in FAMILIES:
-        raise ValueError(f"unknown family {family!r}")
-    complete = FAMILIES[family].default_colors
-    unknown = [*(set(colors or {}) - set(complete)), *(set((colors or {}).values()) - set(COLORS))]
-    if unknown or size not in (None, *SIZES):
-        raise ValueError(f"{family} has no {', '.join(unknown) or size}")
-    return PropSpec(family, complete | dict(colors or {}), size)
+Value = TypeVar("Value")  # Python 3.11 has no type parameter syntax
+PREFIX_RATE, ARTICLE_RATE, SPELLING_RATE, SYNONYM_RATE = 0.06, 0.65, 0.2, 0.3
+# How often natural looks are said although they need not be: the main one; one of the other parts. Never of
+# pairs, whose captions must fit the text encoder.
+NATURAL_RATES = (0.5, 0.12)
+STYLE_SHARES: Mapping[str, float] = {"adjective": 0.7, "part": 0.14, "that is": 0.1, "comma": 0.06}
+AN_SOUNDS = (*"aeiou", "hour")
+APART_RATE = 0.2  # "a wooden chair painted blue", "a blue chair made of wood", "a red mug with stripes"
+INVERSE_RATE = 0.15  # "a barrel under a candle"
 
 
-def caption(spec: PropSpec, rng: np.random.Generator) -> str:
-    """One of the many ways to say `spec`; parts with natural colors are mostly left out."""
+def caption(spec: Spec, rng: np.random.Generator) -> str:
+    """One of the many ways to say `spec`; what is natural is mostly left out."""
+    prefix = f"{_choice(PREFIXES, rng)} " if rng.random() < PREFIX_RATE else ""
+    article = not prefix and rng.random() < ARTICLE_RATE
+    if isinstance(spec, PropSpec):
+        return prefix + _object(spec, article, NATURAL_RATES, rng)
+    first, second, spellings = spec.first, spec.second, RELATION_SPELLINGS
+    if spec.relation in INVERSE_RELATIONS.values() and rng.random() < INVERSE_RATE:
+        first, second, spellings = second, first, INVERSE_RELATIONS
+    relation = _choice([words for words, name in spellings.items() if name == spec.relation], rng)
+    one, other = (_object(each, article, (0.0, 0.0), rng) for each in (first, second))
+    return f"{prefix}{one} {relation} {other}"
+
+
+def _object(
+    spec: PropSpec, article: bool, natural_rates: tuple[float, float], rng: np.random.Generator
+) -> str:
     family = FAMILIES[spec.family]
-    main, *others = family.parts
-    main_color = spec.colors[main.name]
-    colored = [part for part in others if spec.colors[part.name] != part.color]
-    if not colored and rng.random() < 0.15:
-        colored = [others[rng.integers(len(others))]]
-    says_main = main_color != main.color or rng.random() < 0.5
-    noun = family.nouns[0] if rng.random() < 0.7 else family.nouns[rng.integers(len(family.nouns))]
+    main = family.parts[0]
+    look = spec.main
+    says_main = look != Finish(main.color) or rng.random() < natural_rates[0]
+    shares = np.array(list(STYLE_SHARES.values()))
+    style = list(STYLE_SHARES)[rng.choice(len(shares), p=shares)] if says_main else ""
+    noun = family.nouns[0] if rng.random() >= SYNONYM_RATE else _choice(family.nouns, rng)
     size = _spelled(spec.size, SIZE_SPELLINGS, rng) if spec.size else ""
-    word = _spelled(main_color, SPELLINGS, rng) if says_main else ""
-    style = (
-        rng.choice(("adjective", "part", "that is", "comma"), p=(0.7, 0.14, 0.1, 0.06)) if says_main else ""
-    )
-    phrases = [_part_phrase(part, spec.colors[part.name], rng) for part in colored]
-    if style == "part":
-        phrases.insert(0, _part_phrase(main, main_color, rng))
-    head = " ".join(filter(None, (size, word if style == "adjective" else "", noun)))
-    head = _with_article(head, rng)
-    if style in ("that is", "comma"):
-        head += f" that is {word}" if style == "that is" else f", {word}"
-    if phrases and rng.random() < 0.1:
+    phrases = _part_phrases(family, spec, natural_rates[1], rng)
+    words = after = ""
+    if style == "adjective":
+        words, after, phrase = _divided(look, family, rng)
+        phrases = [phrase, *phrases] if phrase else phrases
+    elif style == "part":
+        phrases.insert(0, _part_phrase(family, main, look, rng))
+    elif style:
+        is_that = style == "that is" or look.material or look.pattern  # after a comma, "stone" is a part
+        after = f" that is {_look(look, rng)}" if is_that else f", {_look(look, rng)}"
+    head = " ".join(filter(None, (size, words, noun)))
+    head = (f"{_article(head)} {head}" if article else head) + after
+    missing = [family.part(name) for name in family.optional if name not in spec.finishes]
+    lacking = f" without {_listed(missing, rng)}" if missing else ""
+    if phrases and not missing and (style != "comma" or len(phrases) == 1) and rng.random() < 0.1:
         return ", ".join([head, *(re.sub(r"^an? ", "", phrase) for phrase in phrases)])
-    return head + (" with " + " and ".join(phrases) if phrases else "")
+    return head + (" with " + " and ".join(phrases) if phrases else "") + lacking
 
 
-def parse_caption(text: str) -> PropSpec | None:
-    """The spec that `text` describes, or None where it is not in the grammar or contradicts itself.
-
-    Articles, word order, plural -s, capitals and punctuation do not matter.
-    """
-    words = re.findall(r"[a-z0-9]+", text.lower())
-    found = _find_noun(words)
-    if found is None:
-        return None
-    family, start, end = found
-    names = _part_names(family)
-    colors: dict[str, str] = {}
-    size: str | None = None
-    main = family.parts[0].name
-    position = 0
-    while position < len(words):
-        word = words[position]
-        color = SPELLINGS.get(word, word)
-        step = 1
-        if position == start:
-            step = end - start
-        elif color in COLORS:
-            part, length = (None, 0) if position + 1 == start else _match(words, position + 1, names)
-            part, step = part or main, 1 + length
-            if colors.setdefault(part, color) != color:
-                return None
-        elif SIZE_SPELLINGS.get(word, word) in SIZES:
-            if size is not None:
-                return None
-            size = SIZE_SPELLINGS.get(word, word)
-        elif word not in FILLERS:
-            return None
-        position += step
-    return PropSpec(family.name, family.default_colors | colors, size)
+def _divided(look: Finish, family: Family, rng: np.random.Generator) -> tuple[str, str, str]:
+    """The adjectives of a main look, what follows the noun, and what becomes a phrase among the parts."""
+    if rng.random() >= APART_RATE:
+        return _look(look, rng), "", ""
+    if look.material and look.color and not look.pattern:
+        if rng.random() < 0.5:
+            return _look(Finish(None, look.material), rng), f" painted {_color(look.color, rng)}", ""
+        return _color(look.color, rng), f" made of {MATERIAL_NOUNS.get(look.material, look.material)}", ""
+    names = {name.removesuffix("s") for part in family.parts for name in part.names}
+    nouns = [noun for noun, pattern in PATTERN_NOUNS.items() if pattern == look.pattern]
+    if nouns and not names & {noun.removesuffix("s") for noun in nouns}:
+        phrase = f"{_color(look.second, rng)} {_choice(nouns, rng)}" if look.second else _choice(nouns, rng)
+        return _look(Finish(look.color, look.material), rng), "", phrase
+    return _look(look, rng), "", ""
 
 
-@cache
-def vocabulary() -> tuple[str, ...]:
-    """All words that captions can contain, sorted."""
-    texts = [*FILLERS, *PREFIXES, *COLORS, *SPELLINGS, *SIZES, *SIZE_SPELLINGS]
-    for family in FAMILIES.values():
-        texts += family.nouns
-        texts += [name for part in family.parts for name in part.names]
-    return tuple(sorted({word for text in texts for word in text.split()}))
+def _part_phrases(family: Family, spec: PropSpec, natural_rate: float, rng: np.random.Generator) -> list[str]:
+    """Phrases for the other parts that do not look natural, and now and then for one that does."""
+    others = [part for part in family.parts[1:] if part.name in spec.finishes]
+    told = [p for p in others if p.name in family.extra or spec.finishes[p.name] != Finish(p.color)]
+    if others and not told and rng.random() < natural_rate:
+        told = [_choice(others, rng)]
+    return [_part_phrase(family, part, spec.finishes[part.name], rng) for part in told]
+
+
+def _part_phrase(family: Family, part: Part, look: Finish, rng: np.random.Generator) -> str:
+    """Say "a red cap"; a part that need not be there may be named without its natural look: "a handle"."""
+    name = part.name if rng.random() < 0.75 else _choice(part.names, rng)
+    is_bare = (
+        part.name in family.optional + family.extra and look == Finish(part.color) and rng.random() < 0.5
+    )
+    words = name if is_bare else f"{_look(look, rng)} {name}"
+    return words if _is_many(name) or name in MASS_NOUNS else f"{_article(words)} {words}"
+
+
+def _listed(missing: Sequence[Part], rng: np.random.Generator) -> str:
+    """Say "a handle and a lid" or "handle and lid"."""
+    names = [_choice(part.names, rng) for part in missing]
+    if rng.random() < 0.5:
+        names = [n if _is_many(n) or n in MASS_NOUNS else f"{_article(n)} {n}" for n in names]
+    return " and ".join(names)
+
+
+def _look(look: Finish, rng: np.random.Generator) -> str:
+    """The words of a finish in one of their orders."""
+    material = _spelled(look.material, MATERIAL_SPELLINGS, rng) if look.material else ""
+    pattern = _spelled(look.pattern, PATTERN_SPELLINGS, rng) if look.pattern else ""
+    color = _color(look.color, rng) if look.color else ""
+    if look.second and look.color:
+        parts = [f"{color} and {_color(look.second, rng)}", pattern]
+    elif look.second:
+        # The second color comes after a material's own: "wooden and white striped".
+        parts, material = [f"{material} and {_color(look.second, rng)}", pattern], ""
+    else:
+        parts = [color, pattern] if rng.random() < 0.5 else [pattern, color]
+    parts = [*parts, material] if rng.random() < 0.8 or look.second else [material, *parts]
+    return " ".join(filter(None, parts))
+
+
+def _color(word: str, rng: np.random.Generator) -> str:
+    return _spelled(word, SPELLINGS, rng)
 
 
 def _spelled(word: str, spellings: Mapping[str, str], rng: np.random.Generator) -> str:
     """`word` or, one time in five, another spelling of it."""
     variants = [variant for variant, canonical in spellings.items() if canonical == word]
-    return variants[rng.integers(len(variants))] if variants and rng.random() < 0.2 else word
+    return _choice(variants, rng) if variants and rng.random() < SPELLING_RATE else word
 
 
-def _with_article(words: str, rng: np.random.Generator) -> str:
-    if rng.random() < 0.06:
-        return f"{PREFIXES[rng.integers(len(PREFIXES))]} {words}"
-    return f"{_article(words)} {words}" if rng.random() < 0.65 else words
+def _choice(values: Sequence[Value], rng: np.random.Generator) -> Value:
+    return values[int(rng.integers(len(values)))]
 
 
 def _article(words: str) -> str:
-    return "an" if words[0] in "aeiou" else "a"
+    return "an" if words.startswith(AN_SOUNDS) and not words.startswith("ufo") else "a"
 
 
-def _part_phrase(part: Part, color: str, rng: np.random.Generator) -> str:
-    name = part.name if rng.random() < 0.75 else part.names[rng.integers(len(part.names))]
-    words = f"{_spelled(color, SPELLINGS, rng)} {name}"
-    plural = name.endswith("s") and not name.endswith("ss")
-    return words if plural or name in MASS_NOUNS else f"{_article(words)} {words}"
-
-
-@cache
-def _nouns() -> dict[tuple[str, ...], Family]:
-    return {tuple(noun.split()): family for family in FAMILIES.values() for noun in family.nouns}
-
-
-def _part_names(family: Family) -> dict[tuple[str, ...], str]:
-    return {tuple(name.split()): part.name for part in family.parts for name in part.names}
-
-
-def _find_noun(words: list[str]) -> tuple[Family, int, int] | None:
-    """The first, longest family noun: the family and the range of its words."""
-    for start in range(len(words)):
-        family, length = _match(words, start, _nouns())
-        if family is not None:
-            return family, start, start + length
-    return None
-
-
-def _match(
-    words: list[str], start: int, phrases: Mapping[tuple[str, ...], Value]
-) -> tuple[Value | None, int]:
-    """The longest phrase that the words at `start` spell, in singular or plural, and its number of words."""
-    for length in (3, 2, 1):
-        heard = words[start : start + length]
-        if len(heard) < length:
-            continue
-        for last in _singulars(heard[-1]):
-            value = phrases.get((*heard[:-1], last))
-            if value is not None:
-                return value, length
-    return None, 0
-
-
-def _singulars(word: str) -> tuple[str, ...]:
-    """The word, its stems without a plural ending, and its plural: some parts are named in the plural."""
-    return word, word.removesuffix("s"), word.removesuffix("es"), word.removesuffix("ies") + "y", word + "s"
+def _is_many(name: str) -> bool:
+    return name.endswith("s") and not name.endswith(("ss", "us"))

@@ -1,4 +1,4 @@
-"""All prop families: what exists, and which of them are in use."""
+"""All prop families by name."""
 
 from dream3d.props.animals import ANIMALS
 from dream3d.props.buildings import BUILDINGS
@@ -21,19 +21,4 @@ THEMES: tuple[tuple[Family, ...], ...] = (
     *(TOOLS, TREASURE, TOYS, ANIMALS, CRITTERS, CHARACTERS),
 )
 
-CATALOGUE: dict[str, Family] = {family.name: family for theme in THEMES for family in theme}
-
-# A small prior draws fifty things well before it draws a hundred: the rest of the catalogue waits. The
-# families in use make up the vocabulary, so adding one here means training the prior again.
-IN_USE = """
-    mushroom, pine tree, tree, cactus, flower, rock, crystal,
-    donut, ice cream, cupcake, apple, pumpkin, carrot,
-    chair, stool, table, bed, sofa, lamp,
-    crate, barrel, chest, candle, lantern, mug, teapot, bottle, potion, bowl,
-    house, tower, windmill, tent, well, fence, snowman,
-    car, boat, airplane, rocket,
-    sword, axe, hammer, shield, key, crown,
-    duck, penguin, fish, robot
-"""
-
-FAMILIES: dict[str, Family] = {name: CATALOGUE[name] for name in " ".join(IN_USE.split()).split(", ")}
+FAMILIES: dict[str, Family] = {family.name: family for theme in THEMES for family in theme}

@@ -49,6 +49,8 @@ def _bear(v: Vary) -> Build:
         ("belly", ellipsoid(0.18, 0.14, 0.14).at(y=0.95, z=0.29)),
         ("nose", sphere(0.08, 8).at(y=1.0, z=0.43)),
         *parts(_eyes(0.15, 1.14, 0.27, 0.065), "nose"),
+        ("scarf", torus(0.3, 0.1, 18, 8).at(y=0.78)),
+        ("scarf", box(0.16, 0.36, 0.12).at(0.16, 0.42, 0.33)),
     ]
 
 
@@ -82,6 +84,8 @@ def _slime(v: Vary) -> Build:
         ("body", body.scaled(v(1.0), v(1.0), 1.0)),
         *parts(pair(ellipsoid(0.12, 0.17, 0.1, 10).at(0.22, 0.42, 0.56)), "eyes"),
         ("mouth", ellipsoid(0.2, 0.09, 0.1, 10).at(y=0.17, z=0.66)),
+        ("crown", cylinder(0.3, 0.18, 14).at(y=0.74)),
+        *parts(ring(cone(0.11, 0.3, 6).at(y=0.88, z=0.22), 5), "crown"),
     ]
 
 
@@ -96,9 +100,14 @@ CHARACTERS = (
             Part("eyes", "black"),
         ),
         _snowman,
+        optional=("hat", "scarf", "nose"),
     ),
     Family(
-        ("teddy bear", "bear"), (Part("fur", "brown"), Part("belly", "beige"), Part("nose", "black")), _bear
+        ("teddy bear", "bear"),
+        (Part("fur", "brown"), Part("belly", "beige"), Part("nose", "black"), Part("scarf", "red")),
+        _bear,
+        optional=("belly",),
+        extra=("scarf",),
     ),
     Family(
         ("robot",),
@@ -110,11 +119,24 @@ CHARACTERS = (
             Part("antenna", "red"),
         ),
         _robot,
+        optional=("screen", "antenna"),
     ),
-    Family(("ghost",), (Part("sheet", "white"), Part("eyes", "black"), Part("mouth", "black")), _ghost),
+    Family(
+        ("ghost",),
+        (Part("sheet", "white"), Part("eyes", "black"), Part("mouth", "black")),
+        _ghost,
+        optional=("mouth",),
+    ),
     Family(
         ("slime", "blob"),
-        (Part("body", "lime", ("jelly",)), Part("eyes", "black"), Part("mouth", "red")),
+        (
+            Part("body", "lime", ("jelly",)),
+            Part("eyes", "black"),
+            Part("mouth", "red"),
+            Part("crown", "golden"),
+        ),
         _slime,
+        optional=("mouth",),
+        extra=("crown",),
     ),
 )

@@ -61,6 +61,8 @@ def _penguin(v: Vary) -> Build:
         *parts(pair(ellipsoid(0.1, 0.4, 0.2, 10).rolled(24).at(0.5, 0.68)), "body"),
         *parts(pair(beveled_box(0.28, 0.13, 0.42, 0.05).at(0.2, 0.0, 0.14)), "beak"),
         *parts(_eyes(0.14, 1.12, 0.36, 0.07), "eyes"),
+        ("scarf", torus(0.36, 0.11, 18, 8).scaled(1.05, 1.0, 1.0).at(y=0.84)),
+        ("scarf", box(0.18, 0.42, 0.12).at(0.16, 0.42, 0.42)),
     ]
 
 
@@ -170,16 +172,25 @@ CRITTERS = (
             Part("eyes", "black"),
         ),
         _duck,
+        optional=("wings",),
     ),
     Family(
         ("chicken", "hen"),
         (Part("body", "white"), Part("comb", "red"), Part("beak", "orange"), Part("eyes", "black")),
         _chicken,
+        optional=("comb",),
     ),
     Family(
         ("penguin",),
-        (Part("body", "navy"), Part("belly", "white"), Part("beak", "orange"), Part("eyes", "black")),
+        (
+            Part("body", "navy"),
+            Part("belly", "white"),
+            Part("beak", "orange"),
+            Part("eyes", "black"),
+            Part("scarf", "red"),
+        ),
         _penguin,
+        extra=("scarf",),
     ),
     Family(
         ("owl",),
@@ -191,6 +202,7 @@ CRITTERS = (
             Part("eyes", "black"),
         ),
         _owl,
+        optional=("wings",),
     ),
     Family(
         ("fish", "goldfish"),
@@ -201,21 +213,25 @@ CRITTERS = (
             Part("eyes", "black"),
         ),
         _fish,
+        optional=("fins",),
     ),
     Family(
         ("whale",),
         (Part("body", "blue"), Part("belly", "white"), Part("water", "cyan"), Part("eyes", "black")),
         _whale,
+        optional=("water",),
     ),
     Family(
         ("snail",),
         (Part("shell", "brown"), Part("spiral", "orange"), Part("body", "beige"), Part("eyes", "black")),
         _snail,
+        optional=("spiral",),
     ),
     Family(
         ("bee", "bumblebee"),
         (Part("body", "yellow"), Part("stripes", "black"), Part("wings", "white"), Part("eyes", "black")),
         _bee,
+        optional=("stripes", "wings"),
     ),
     Family(
         ("ladybug", "beetle"),
@@ -226,6 +242,12 @@ CRITTERS = (
             Part("eyes", "white"),
         ),
         _ladybug,
+        optional=("spots",),
     ),
-    Family(("octopus",), (Part("skin", "purple"), Part("eyes", "white"), Part("mouth", "pink")), _octopus),
+    Family(
+        ("octopus",),
+        (Part("skin", "purple"), Part("eyes", "white"), Part("mouth", "pink")),
+        _octopus,
+        optional=("eyes",),
+    ),
 )

@@ -14,6 +14,8 @@ HALF_TURN = 180
 QUARTER_TURN = 90
 ROUND = 0  # looks the same from every azimuth
 
+WHOLE_TOP = (0.0, 1.0)
+
 
 @dataclass(frozen=True)
 class Part:
@@ -48,6 +50,11 @@ class Family:
     parts: tuple[Part, ...]
     build: Callable[[Vary], Build]
     turn: int = FULL_TURN  # degrees about the vertical axis after which it looks (nearly) the same again
+    optional: tuple[str, ...] = ()  # parts that "without" takes away
+    extra: tuple[str, ...] = ()  # parts that are there only when named: "a barrel with a lid"
+    # Where other props can stand on it: from which to which share of the depth of its bounding box, from the
+    # back. None: nothing is put on it in training.
+    stand: tuple[float, float] | None = None
 
     @property
     def name(self) -> str:
@@ -61,8 +68,16 @@ class Family:
 
     @property
     def default_colors(self) -> dict[str, str]:
-        """Part name -> natural color word."""
-        return {part.name: part.color for part in self.parts}
+        """Part name -> natural color word, of the parts that are there when nothing is said."""
+        return {part.name: part.color for part in self.parts if part.name not in self.extra}
+
+    def part(self, name: str) -> Part:
+        """The part of this canonical name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        return {part.name: part for part in self.parts}[name]
 
 
 def parts(solids: list[Solid], name: str) -> Build:

@@ -1,6 +1,6 @@
 """Things to eat."""
 
-from dream3d.props.family import ROUND, Build, Family, Part, Vary, parts
+from dream3d.props.family import ROUND, WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     cylinder,
     dome,
@@ -8,11 +8,14 @@ from dream3d.props.shapes import (
     extrude,
     frustum,
     lathe,
+    pair,
     ring,
     sphere,
     torus,
     tube,
 )
+
+GRIN = ((-0.5, 0.3), (-0.2, -0.3), (0.2, -0.3), (0.5, 0.3), (0.16, -0.02), (-0.16, -0.02))
 
 
 def _donut(v: Vary) -> Build:
@@ -82,9 +85,12 @@ def _pear(v: Vary) -> Build:
 
 def _pumpkin(v: Vary) -> Build:
     rib = ellipsoid(0.27, v(0.46), 0.36, 10).at(y=0.46, z=0.36)
+    eye = extrude(((-0.12, 0.0), (0.12, 0.0), (0.0, 0.2)), 0.2).at(0.21, 0.54, 0.6)
     return [
         *parts(ring(rib, 8), "skin"),
         ("stem", tube(((0.0, 0.8, 0.0), (0.0, 1.0, 0.0), (0.12, 1.16, 0.0)), (0.14, 0.1, 0.09))),
+        *parts(pair(eye), "face"),
+        ("face", extrude(GRIN, 0.2).scaled(0.52, 0.3, 1.0).at(y=0.3, z=0.64)),
     ]
 
 
@@ -133,23 +139,45 @@ FOOD = (
         ("donut", "doughnut"),
         (Part("icing", "pink", ("glaze",)), Part("dough", "beige"), Part("sprinkles", "white")),
         _donut,
+        optional=("sprinkles",),
     ),
     Family(
         ("ice cream", "ice cream cone"),
         (Part("scoop", "pink"), Part("cone", "golden"), Part("cherry", "red")),
         _ice_cream,
         ROUND,
+        optional=("cherry",),
     ),
     Family(
         ("cupcake", "muffin"),
         (Part("frosting", "pink", ("icing",)), Part("wrapper", "cyan"), Part("cherry", "red")),
         _cupcake,
         ROUND,
+        optional=("cherry",),
     ),
-    Family(("apple",), (Part("skin", "red"), Part("leaf", "green"), Part("stem", "brown")), _apple),
-    Family(("pear",), (Part("skin", "lime"), Part("leaf", "green"), Part("stem", "brown")), _pear),
-    Family(("pumpkin",), (Part("skin", "orange"), Part("stem", "green")), _pumpkin, ROUND),
-    Family(("carrot",), (Part("root", "orange"), Part("leaves", "green")), _carrot, ROUND),
+    Family(
+        ("apple",),
+        (Part("skin", "red"), Part("leaf", "green"), Part("stem", "brown")),
+        _apple,
+        optional=("leaf",),
+    ),
+    Family(
+        ("pear",),
+        (Part("skin", "lime"), Part("leaf", "green"), Part("stem", "brown")),
+        _pear,
+        optional=("leaf",),
+    ),
+    Family(
+        ("pumpkin",),
+        (Part("skin", "orange"), Part("stem", "green"), Part("face", "yellow")),
+        _pumpkin,
+        ROUND,
+        optional=("stem",),
+        extra=("face",),
+    ),
+    Family(
+        ("carrot",), (Part("root", "orange"), Part("leaves", "green")), _carrot, ROUND, optional=("leaves",)
+    ),
     Family(
         ("burger", "hamburger"),
         (
@@ -159,8 +187,15 @@ FOOD = (
         ),
         _burger,
         ROUND,
+        optional=("lettuce",),
     ),
-    Family(("cheese", "cheese wedge"), (Part("wedge", "yellow"), Part("holes", "golden")), _cheese),
+    Family(
+        ("cheese", "cheese wedge"),
+        (Part("wedge", "yellow"), Part("holes", "golden")),
+        _cheese,
+        optional=("holes",),
+        stand=WHOLE_TOP,
+    ),
     Family(
         ("cake", "birthday cake"),
         (
@@ -172,5 +207,6 @@ FOOD = (
         ),
         _cake,
         ROUND,
+        optional=("flame", "plate"),
     ),
 )

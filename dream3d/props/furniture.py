@@ -1,7 +1,16 @@
 """Furniture. The front is the side one sits down on, sleeps towards or opens."""
 
-from dream3d.props.family import HALF_TURN, QUARTER_TURN, ROUND, Build, Family, Part, Vary, parts
-from dream3d.props.shapes import Solid, beveled_box, cylinder, frustum, lathe, pair, ring
+from dream3d.props.family import HALF_TURN, QUARTER_TURN, ROUND, WHOLE_TOP, Build, Family, Part, Vary, parts
+from dream3d.props.shapes import (
+    Solid,
+    beveled_box,
+    box,
+    cylinder,
+    frustum,
+    lathe,
+    pair,
+    ring,
+)
 
 
 def _legs(width: float, depth: float, height: float, thick: float) -> list[Solid]:
@@ -35,6 +44,7 @@ def _table(v: Vary) -> Build:
     return [
         ("top", beveled_box(width, 0.16, depth, 0.03).at(y=height)),
         *parts(_legs(width * 0.92, depth * 0.88, height, 0.17), "legs"),
+        ("cloth", box(width * 1.05, 0.34, depth * 0.62).at(y=height - 0.16)),
     ]
 
 
@@ -129,27 +139,53 @@ def _throne(v: Vary) -> Build:
 
 
 FURNITURE = (
-    Family(("chair",), (Part("seat", "blue", ("cushions",)), Part("legs", "brown", ("frame",))), _chair),
-    Family(("stool",), (Part("seat", "red"), Part("legs", "brown")), _stool, QUARTER_TURN),
     Family(
-        ("table", "desk"), (Part("top", "brown", ("tabletop",)), Part("legs", "beige")), _table, HALF_TURN
+        ("chair",),
+        (Part("seat", "blue", ("cushions",)), Part("legs", "brown", ("frame",))),
+        _chair,
+        stand=(0.3, 1.0),
     ),
-    Family(("bench", "park bench"), (Part("planks", "green", ("boards",)), Part("legs", "gray")), _bench),
+    Family(("stool",), (Part("seat", "red"), Part("legs", "brown")), _stool, QUARTER_TURN, stand=WHOLE_TOP),
+    Family(
+        ("table", "desk"),
+        (Part("top", "brown", ("tabletop",)), Part("legs", "beige"), Part("cloth", "white", ("tablecloth",))),
+        _table,
+        HALF_TURN,
+        extra=("cloth",),
+        stand=WHOLE_TOP,
+    ),
+    Family(
+        ("bench", "park bench"),
+        (Part("planks", "green", ("boards",)), Part("legs", "gray")),
+        _bench,
+        stand=(0.3, 1.0),
+    ),
     Family(
         ("bed",),
         (Part("blanket", "blue"), Part("pillow", "white"), Part("frame", "brown"), Part("mattress", "beige")),
         _bed,
+        optional=("pillow",),
+        stand=(0.25, 0.9),
     ),
     Family(
         ("sofa", "couch"),
         (Part("body", "red"), Part("cushions", "beige", ("pillows",)), Part("legs", "brown")),
         _sofa,
+        optional=("cushions",),
+        stand=(0.4, 1.0),
     ),
-    Family(("bookshelf", "bookcase"), (Part("frame", "brown"), Part("books", "red")), _bookshelf),
+    Family(
+        ("bookshelf", "bookcase"),
+        (Part("frame", "brown"), Part("books", "red")),
+        _bookshelf,
+        optional=("books",),
+        stand=WHOLE_TOP,
+    ),
     Family(
         ("dresser", "drawer cabinet"),
         (Part("body", "brown"), Part("drawers", "beige"), Part("handles", "black", ("knobs",))),
         _dresser,
+        stand=WHOLE_TOP,
     ),
     Family(
         ("lamp", "table lamp"),
@@ -157,5 +193,11 @@ FURNITURE = (
         _lamp,
         ROUND,
     ),
-    Family(("throne",), (Part("frame", "golden"), Part("cushion", "red", ("seat",))), _throne),
+    Family(
+        ("throne",),
+        (Part("frame", "golden"), Part("cushion", "red", ("seat",))),
+        _throne,
+        optional=("cushion",),
+        stand=(0.4, 1.0),
+    ),
 )

@@ -1,6 +1,6 @@
 """Containers, lights and small things around the house."""
 
-from dream3d.props.family import HALF_TURN, QUARTER_TURN, ROUND, Build, Family, Part, Vary, parts
+from dream3d.props.family import HALF_TURN, QUARTER_TURN, ROUND, WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     beveled_box,
     box,
@@ -39,9 +39,10 @@ def _barrel(v: Vary) -> Build:
     )
     low, high = cylinder(0.545, 0.13, 18), cylinder(0.545, 0.13, 18)
     width = v(1.0)
+    lid = [("lid", cylinder(0.46, 0.1, 18).at(y=1.08)), ("lid", cylinder(0.12, 0.14, 12).at(y=1.16))]
     return [
         (name, s.scaled(width, 1.0, width))
-        for name, s in (("wood", body), ("bands", low.at(y=0.2)), ("bands", high.at(y=0.77)))
+        for name, s in (("wood", body), ("bands", low.at(y=0.2)), ("bands", high.at(y=0.77)), *lid)
     ]
 
 
@@ -204,18 +205,33 @@ def _gift(v: Vary) -> Build:
 
 HOUSEHOLD = (
     Family(
-        ("crate", "wooden crate"),
+        ("crate", "box"),
         (Part("boards", "beige", ("panels",)), Part("frame", "brown")),
         _crate,
         QUARTER_TURN,
+        stand=WHOLE_TOP,
     ),
-    Family(("barrel",), (Part("wood", "brown"), Part("bands", "gray", ("hoops",))), _barrel, ROUND),
+    Family(
+        ("barrel",),
+        (Part("wood", "brown"), Part("bands", "gray", ("hoops",)), Part("lid", "brown")),
+        _barrel,
+        ROUND,
+        extra=("lid",),
+        stand=WHOLE_TOP,
+    ),
     Family(
         ("chest", "treasure chest"),
         (Part("wood", "brown"), Part("trim", "golden"), Part("lock", "gray")),
         _chest,
+        optional=("lock",),
+        stand=WHOLE_TOP,
     ),
-    Family(("candle",), (Part("wax", "white"), Part("flame", "orange"), Part("holder", "golden")), _candle),
+    Family(
+        ("candle",),
+        (Part("wax", "white"), Part("flame", "orange"), Part("holder", "golden")),
+        _candle,
+        optional=("flame", "holder"),
+    ),
     Family(
         ("lantern",),
         (Part("frame", "black", ("metal",)), Part("glass", "yellow", ("light",))),
@@ -226,38 +242,62 @@ HOUSEHOLD = (
         ("mug", "cup"),
         (Part("body", "blue"), Part("handle", "white"), Part("drink", "brown", ("coffee",))),
         _mug,
+        optional=("handle", "drink"),
     ),
     Family(
         ("teapot",),
         (Part("body", "red"), Part("lid", "white"), Part("handle", "golden"), Part("spout", "golden")),
         _teapot,
+        optional=("lid", "handle", "spout"),
     ),
     Family(
-        ("bottle",), (Part("glass", "green"), Part("label", "beige"), Part("cork", "brown")), _bottle, ROUND
+        ("bottle",),
+        (Part("glass", "green"), Part("label", "beige"), Part("cork", "brown")),
+        _bottle,
+        ROUND,
+        optional=("label", "cork"),
     ),
     Family(
         ("potion", "flask"),
         (Part("liquid", "purple"), Part("neck", "cyan"), Part("cork", "brown")),
         _potion,
         ROUND,
+        optional=("cork",),
     ),
-    Family(("bowl", "soup bowl"), (Part("clay", "blue", ("rim",)), Part("soup", "orange")), _bowl, ROUND),
-    Family(("vase",), (Part("clay", "orange"), Part("stripe", "white", ("band",))), _vase, ROUND),
+    Family(
+        ("bowl", "soup bowl"),
+        (Part("clay", "blue", ("rim",)), Part("soup", "orange")),
+        _bowl,
+        ROUND,
+        optional=("soup",),
+        stand=WHOLE_TOP,
+    ),
+    Family(
+        ("vase",),
+        (Part("clay", "orange"), Part("stripe", "white", ("band",))),
+        _vase,
+        ROUND,
+        optional=("stripe",),
+    ),
     Family(
         ("bucket", "pail"),
         (Part("sides", "gray"), Part("water", "cyan"), Part("handle", "brown")),
         _bucket,
         HALF_TURN,
+        optional=("water", "handle"),
+        stand=WHOLE_TOP,
     ),
     Family(
         ("watering can",),
         (Part("body", "green"), Part("spout", "gray"), Part("handle", "brown")),
         _watering_can,
+        optional=("spout", "handle"),
     ),
     Family(
         ("gift", "present", "gift box"),
         (Part("paper", "red", ("wrapping",)), Part("ribbon", "golden", ("bow",))),
         _gift,
         QUARTER_TURN,
+        optional=("ribbon",),
     ),
 )

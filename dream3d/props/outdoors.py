@@ -1,6 +1,6 @@
 """Things that stand outdoors."""
 
-from dream3d.props.family import HALF_TURN, Build, Family, Part, Vary, parts
+from dream3d.props.family import HALF_TURN, WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     Solid,
     beveled_box,
@@ -122,22 +122,27 @@ OUTDOORS = (
         ),
         _well,
         HALF_TURN,
+        optional=("bucket", "water"),
     ),
     Family(("fence", "picket fence"), (Part("pickets", "white"), Part("rails", "brown")), _fence),
     Family(
         ("mailbox", "letterbox"),
         (Part("box", "blue"), Part("door", "white"), Part("flag", "red"), Part("post", "brown")),
         _mailbox,
+        optional=("flag",),
     ),
     Family(
         ("signpost",),
         (Part("sign", "beige", ("arrows",)), Part("post", "brown"), Part("base", "green")),
         _signpost,
+        optional=("base",),
     ),
     Family(
         ("gravestone", "tombstone"),
         (Part("stone", "gray"), Part("cross", "black"), Part("base", "brown")),
         _gravestone,
+        optional=("cross", "base"),
+        stand=WHOLE_TOP,
     ),
     Family(
         ("street lamp", "lamp post"),
@@ -150,5 +155,6 @@ OUTDOORS = (
         (Part("flames", "orange", ("fire",)), Part("logs", "brown"), Part("stones", "gray")),
         _campfire,
         0,
+        optional=("stones",),
     ),
 )

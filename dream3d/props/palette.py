@@ -30,10 +30,12 @@ JITTER_SRGB = 0.02  # half width of the per-part variation: visible to a statist
 
 
 def linear_color(word: str, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A color word as linear RGB [3] in [0, 1], with a small variation.
+    """A color word as linear RGB [3] in [0, 1], with a small variation."""
+    return linear_rgb(SRGB[word], rng)
 
-    The decoding is IEC 61966-2-1.
-    """
-    srgb = np.array(SRGB[word]) / 255 + rng.uniform(-JITTER_SRGB, JITTER_SRGB, 3)
+
+def linear_rgb(bytes_srgb: tuple[int, int, int], rng: np.random.Generator) -> NDArray[np.float64]:
+    """An sRGB color as linear RGB [3] in [0, 1], with a small variation. Decoding: IEC 61966-2-1."""
+    srgb = np.array(bytes_srgb) / 255 + rng.uniform(-JITTER_SRGB, JITTER_SRGB, 3)
     srgb = srgb.clip(0.0, 1.0)
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)

@@ -2,12 +2,14 @@
 
 import numpy as np
 
-from dream3d.props.family import QUARTER_TURN, ROUND, Build, Family, Part, Vary, parts
+from dream3d.props.family import QUARTER_TURN, ROUND, WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
+    STAR,
     Solid,
     cylinder,
     dome,
     ellipsoid,
+    extrude,
     frustum,
     lathe,
     pair,
@@ -40,6 +42,9 @@ def _pine_tree(v: Vary) -> Build:
         ("leaves", tier.scaled(width * 0.8, 0.5, width * 0.8).yawed(20).at(y=0.82)),
         ("leaves", frustum(width * 0.58, 0.0, v(0.55), 9, faceted=True).at(y=1.14)),
         ("trunk", cylinder(v(0.18), 0.6, 10)),
+        ("star", extrude(STAR, 0.14).scaled(0.24, 0.24, 1.0).at(y=1.72)),
+        *parts(ring(sphere(0.1, 10).at(y=1.03, z=width * 0.66), 5), "baubles"),
+        *parts(ring(sphere(0.1, 10).at(y=0.62, z=width * 0.88), 6, 30), "baubles"),
     ]
 
 
@@ -47,7 +52,10 @@ def _tree(v: Vary) -> Build:
     blob = rock(v.rng, 0.1)
     lobes = [(0.0, 1.3, 0.0, 0.48), (0.36, 1.0, 0.1, 0.4), (-0.3, 1.02, 0.22, 0.4), (0.0, 1.0, -0.34, 0.42)]
     crown = [blob.yawed(70 * k).scaled(s, s * 0.9, s).at(x, y, z) for k, (x, y, z, s) in enumerate(lobes)]
-    return [*parts(crown, "leaves"), ("trunk", frustum(v(0.2), v(0.13), 0.9, 9))]
+    places = [(0.0, 1.45, 0.42), (0.3, 1.12, 0.46), (-0.3, 1.15, 0.56), (0.66, 1.1, 0.24), (-0.62, 1.1, 0.0)]
+    places += [(0.1, 1.5, -0.4), (0.4, 1.1, -0.5), (-0.3, 0.95, -0.6)]
+    fruits = [sphere(0.12, 10).at(*place) for place in places]
+    return [*parts(crown, "leaves"), ("trunk", frustum(v(0.2), v(0.13), 0.9, 9)), *parts(fruits, "apples")]
 
 
 def _palm_tree(v: Vary) -> Build:
@@ -129,31 +137,59 @@ PLANTS = (
         (Part("cap", "red", ("top",)), Part("stem", "white"), Part("spots", "white", ("dots",))),
         _mushroom,
         ROUND,
+        optional=("spots",),
+        stand=WHOLE_TOP,
     ),
     Family(
         ("pine tree", "fir tree"),
-        (Part("leaves", "green", ("needles",)), Part("trunk", "brown")),
+        (
+            Part("leaves", "green", ("needles",)),
+            Part("trunk", "brown"),
+            Part("star", "yellow"),
+            Part("baubles", "red", ("ornaments",)),
+        ),
         _pine_tree,
         ROUND,
+        extra=("star", "baubles"),
     ),
-    Family(("tree", "oak tree"), (Part("leaves", "green", ("crown",)), Part("trunk", "brown")), _tree, ROUND),
+    Family(
+        ("tree", "oak tree"),
+        (Part("leaves", "green", ("crown",)), Part("trunk", "brown"), Part("apples", "red", ("fruits",))),
+        _tree,
+        ROUND,
+        extra=("apples",),
+    ),
     Family(
         ("palm tree", "palm"),
         (Part("leaves", "green"), Part("trunk", "brown"), Part("coconuts", "beige")),
         _palm_tree,
         ROUND,
+        optional=("coconuts",),
     ),
-    Family(("cactus",), (Part("body", "green"), Part("pot", "orange"), Part("flower", "pink")), _cactus, 180),
+    Family(
+        ("cactus",),
+        (Part("body", "green"), Part("pot", "orange"), Part("flower", "pink")),
+        _cactus,
+        180,
+        optional=("pot", "flower"),
+    ),
     Family(
         ("flower", "daisy"),
         (Part("petals", "pink"), Part("center", "yellow"), Part("stem", "green")),
         _flower,
     ),
-    Family(("rock", "boulder"), (Part("stone", "gray"), Part("moss", "lime")), _rock),
+    Family(
+        ("rock", "boulder"),
+        (Part("stone", "gray"), Part("moss", "lime")),
+        _rock,
+        optional=("moss",),
+        stand=WHOLE_TOP,
+    ),
     Family(
         ("crystal", "crystals"),
         (Part("points", "cyan", ("shards",)), Part("base", "gray")),
         _crystal,
         QUARTER_TURN,
+        optional=("base",),
     ),
 )

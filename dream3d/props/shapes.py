@@ -29,6 +29,7 @@ from dream3d.props.topology import (
 )
 
 __all__ = [
+    "STAR",
     "Solid",
     "beveled_box",
     "box",
@@ -49,6 +50,9 @@ __all__ = [
 ]
 
 Point3 = tuple[float, float, float]
+STAR = tuple(
+    (r * math.sin(-math.pi * k / 5), r * math.cos(-math.pi * k / 5)) for k, r in enumerate((1.0, 0.46) * 5)
+)
 
 
 def box(width: float, height: float, depth: float) -> Solid:

@@ -2,8 +2,9 @@
 
 import math
 
-from dream3d.props.family import HALF_TURN, Build, Family, Part, Vary, parts
+from dream3d.props.family import HALF_TURN, WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
+    STAR,
     beveled_box,
     box,
     cone,
@@ -18,9 +19,6 @@ from dream3d.props.shapes import (
     tube,
 )
 
-STAR = tuple(
-    (r * math.sin(-math.pi * k / 5), r * math.cos(-math.pi * k / 5)) for k, r in enumerate((1.0, 0.46) * 5)
-)
 SHIELD = (
     (-0.62, 0.35),
     (-0.5, -0.2),
@@ -226,6 +224,7 @@ TOOLS = (
         (Part("blade", "gray"), Part("handle", "brown", ("grip",)), Part("guard", "golden", ("hilt",))),
         _sword,
         HALF_TURN,
+        optional=("guard",),
     ),
     Family(
         ("dagger", "knife"),
@@ -236,6 +235,7 @@ TOOLS = (
             Part("gem", "red"),
         ),
         _dagger,
+        optional=("guard", "gem"),
     ),
     Family(("axe", "hatchet"), (Part("blade", "gray", ("head",)), Part("handle", "brown")), _axe),
     Family(
@@ -243,6 +243,7 @@ TOOLS = (
         (Part("head", "gray"), Part("handle", "brown"), Part("bands", "golden")),
         _hammer,
         HALF_TURN,
+        optional=("bands",),
     ),
     Family(("pickaxe",), (Part("head", "gray"), Part("handle", "brown")), _pickaxe, HALF_TURN),
     Family(
@@ -252,33 +253,52 @@ TOOLS = (
         HALF_TURN,
     ),
     Family(
-        ("shield",), (Part("face", "blue"), Part("rim", "gray"), Part("emblem", "golden", ("star",))), _shield
+        ("shield",),
+        (Part("face", "blue"), Part("rim", "gray"), Part("emblem", "golden", ("star",))),
+        _shield,
+        optional=("emblem",),
     ),
     Family(
         ("bow", "longbow"),
         (Part("limbs", "brown", ("wood",)), Part("string", "white"), Part("grip", "red")),
         _bow,
+        optional=("string",),
     ),
     Family(
         ("magic wand", "wand"),
         (Part("star", "yellow"), Part("stick", "purple", ("handle",)), Part("ribbon", "pink")),
         _wand,
         HALF_TURN,
+        optional=("ribbon",),
     ),
     Family(("staff", "wizard staff"), (Part("orb", "cyan", ("gem",)), Part("wood", "brown")), _staff, 90),
     Family(
         ("bomb",),
         (Part("shell", "black"), Part("cap", "gray"), Part("fuse", "beige"), Part("spark", "orange")),
         _bomb,
+        optional=("spark",),
     ),
-    Family(("anvil",), (Part("iron", "gray", ("metal",)), Part("base", "brown")), _anvil),
-    Family(("key",), (Part("metal", "golden"), Part("gem", "red", ("jewel",))), _key),
+    Family(
+        ("anvil",),
+        (Part("iron", "gray", ("metal",)), Part("base", "brown")),
+        _anvil,
+        optional=("base",),
+        stand=WHOLE_TOP,
+    ),
+    Family(("key",), (Part("metal", "golden"), Part("gem", "red", ("jewel",))), _key, optional=("gem",)),
     Family(("saw",), (Part("blade", "gray"), Part("handle", "orange")), _saw),
     Family(
         ("traffic cone",),
         (Part("body", "orange"), Part("stripes", "white", ("stripe",)), Part("base", "black")),
         _drill_cone,
         90,
+        optional=("stripes",),
     ),
-    Family(("magnet",), (Part("body", "red"), Part("tips", "white", ("ends",))), _magnet, HALF_TURN),
+    Family(
+        ("magnet",),
+        (Part("body", "red"), Part("tips", "white", ("ends",))),
+        _magnet,
+        HALF_TURN,
+        optional=("tips",),
+    ),
 )

@@ -2,7 +2,7 @@
 
 import math
 
-from dream3d.props.family import ROUND, Build, Family, Part, Vary, parts
+from dream3d.props.family import ROUND, WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     beveled_box,
     box,
@@ -110,13 +110,13 @@ def _umbrella(v: Vary) -> Build:
 
 def _witch_hat(v: Vary) -> Build:
     crown = tube(
-        ((0.0, 0.0, 0.0), (0.0, 0.4, 0.0), (0.03, 0.75, 0.0), (0.16, 1.08, 0.0)), (0.44, 0.3, 0.17, 0.03), 14
+        ((0.0, 0.0, 0.0), (0.0, 0.4, 0.0), (0.03, 0.74, 0.06), (0.14, 1.0, 0.3)), (0.44, 0.3, 0.17, 0.03), 14
     )
     return [
         ("hat", crown.scaled(1.0, v(1.0), 1.0)),
         ("hat", lathe(((0.8, 0.0), (0.78, 0.09), (0.3, 0.16)), 20).scaled(v(1.0), 1.0, 1.0)),
         ("band", frustum(0.46, 0.39, 0.2).at(y=0.1)),
-        ("buckle", beveled_box(0.26, 0.24, 0.12, 0.02).at(y=0.08, z=0.42)),
+        ("buckle", beveled_box(0.38, 0.34, 0.16, 0.02).at(y=0.05, z=0.42)),
     ]
 
 
@@ -142,6 +142,8 @@ TOYS = (
         ("drum",),
         (Part("shell", "red"), Part("rims", "golden"), Part("skin", "white"), Part("sticks", "brown")),
         _drum,
+        optional=("sticks",),
+        stand=WHOLE_TOP,
     ),
     Family(
         ("guitar",),
@@ -153,8 +155,15 @@ TOYS = (
             Part("bridge", "black"),
         ),
         _guitar,
+        optional=("bridge",),
     ),
-    Family(("dice", "die"), (Part("cube", "white"), Part("dots", "black", ("pips",))), _dice),
+    Family(
+        ("dice", "die"),
+        (Part("cube", "white"), Part("dots", "black", ("pips",))),
+        _dice,
+        optional=("dots",),
+        stand=WHOLE_TOP,
+    ),
     Family(
         ("alarm clock", "clock"),
         (
@@ -165,17 +174,32 @@ TOYS = (
             Part("feet", "gray"),
         ),
         _clock,
+        optional=("hands", "bells", "feet"),
     ),
     Family(
         ("umbrella", "parasol"),
         (Part("canopy", "red"), Part("handle", "brown"), Part("tip", "golden")),
         _umbrella,
+        optional=("tip",),
     ),
     Family(
         ("witch hat", "wizard hat"),
         (Part("hat", "purple"), Part("band", "orange"), Part("buckle", "yellow")),
         _witch_hat,
+        optional=("band", "buckle"),
     ),
-    Family(("top hat",), (Part("hat", "black"), Part("band", "red", ("ribbon",))), _top_hat, ROUND),
-    Family(("boot",), (Part("leather", "brown"), Part("cuff", "beige"), Part("sole", "black")), _boot),
+    Family(
+        ("top hat",),
+        (Part("hat", "black"), Part("band", "red", ("ribbon",))),
+        _top_hat,
+        ROUND,
+        optional=("band",),
+        stand=WHOLE_TOP,
+    ),
+    Family(
+        ("boot",),
+        (Part("leather", "brown"), Part("cuff", "beige"), Part("sole", "black")),
+        _boot,
+        optional=("cuff",),
+    ),
 )

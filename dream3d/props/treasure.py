@@ -4,6 +4,7 @@ import math
 
 from dream3d.props.family import HALF_TURN, ROUND, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
+    STAR,
     beveled_box,
     box,
     cylinder,
@@ -16,14 +17,13 @@ from dream3d.props.shapes import (
     sphere,
     torus,
 )
-from dream3d.props.tools import STAR
 
 HEART = tuple(
     (
         0.055 * 16 * math.sin(t) ** 3,
         0.055 * (13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)),
     )
-    for t in (-2 * math.pi * (k + 0.5) / 22 for k in range(22))
+    for t in (-2 * math.pi * (k + 0.5) / 44 for k in range(44))
 )
 
 
@@ -47,10 +47,9 @@ def _gem(v: Vary) -> Build:
 
 
 def _coin(v: Vary) -> Build:
-    disc = cylinder(0.68, 0.2, 24).pitched(90).at(z=-0.1)
+    recess = ((0.0, 0.04), (0.64, 0.04), (0.64, 0.0), (0.78, 0.0), (0.78, 0.26), (0.64, 0.26), (0.64, 0.22))
     return [
-        ("metal", lathe(((0.78, 0.0), (0.78, 0.26), (0.64, 0.26), (0.64, 0.0)), 24).pitched(90).at(z=-0.13)),
-        ("metal", disc),
+        ("metal", lathe((*recess, (0.0, 0.22)), 24).pitched(90).at(z=-0.13)),
         ("star", extrude(STAR, v(0.34)).scaled(0.46, 0.46, 1.0)),
     ]
 
@@ -130,34 +129,50 @@ TREASURE = (
         (Part("gold", "golden", ("metal",)), Part("jewels", "red", ("gems",)), Part("cushion", "purple")),
         _crown,
         ROUND,
+        optional=("jewels", "cushion"),
     ),
     Family(
         ("gem", "diamond", "jewel"), (Part("stone", "cyan"), Part("rim", "white", ("edge",))), _gem, ROUND
     ),
-    Family(("coin",), (Part("metal", "golden"), Part("star", "white", ("emblem",))), _coin, HALF_TURN),
+    Family(
+        ("coin",),
+        (Part("metal", "golden"), Part("star", "white", ("emblem",))),
+        _coin,
+        HALF_TURN,
+        optional=("star",),
+    ),
     Family(
         ("trophy", "prize cup"),
         (Part("cup", "golden"), Part("handles", "golden"), Part("base", "black"), Part("star", "red")),
         _trophy,
+        optional=("handles", "base", "star"),
     ),
-    Family(("heart",), (Part("body", "red"), Part("wings", "white")), _heart),
-    Family(("star",), (Part("body", "yellow"), Part("eyes", "black"), Part("mouth", "red")), _star),
+    Family(("heart",), (Part("body", "red"), Part("wings", "white")), _heart, optional=("wings",)),
+    Family(
+        ("star",),
+        (Part("body", "yellow"), Part("eyes", "black"), Part("mouth", "red")),
+        _star,
+        optional=("eyes", "mouth"),
+    ),
     Family(("ring",), (Part("stone", "cyan", ("gem",)), Part("band", "golden")), _ring, HALF_TURN),
     Family(
         ("bell",),
         (Part("metal", "golden"), Part("handle", "brown"), Part("clapper", "black")),
         _bell,
         HALF_TURN,
+        optional=("handle", "clapper"),
     ),
     Family(
         ("book", "spell book"),
         (Part("cover", "purple"), Part("pages", "white"), Part("emblem", "golden", ("star",))),
         _book,
+        optional=("emblem",),
     ),
     Family(
         ("hourglass",),
         (Part("frame", "brown"), Part("glass", "cyan"), Part("sand", "yellow")),
         _hourglass,
         ROUND,
+        optional=("sand",),
     ),
 )

@@ -1,6 +1,6 @@
 """Vehicles on wheels and tracks, driving towards the front."""
 
-from dream3d.props.family import Build, Family, Part, Vary, parts
+from dream3d.props.family import WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import Solid, beveled_box, box, cylinder, extrude, lathe, pair
 
 
@@ -65,7 +65,7 @@ def _train(v: Vary) -> Build:
         ("body", beveled_box(0.74, 0.72, 0.52, 0.03).at(y=0.3, z=-0.36)),
         ("roof", beveled_box(0.86, 0.13, 0.66, 0.04).at(y=1.0, z=-0.36)),
         ("chimney", lathe(((0.11, 0.0), (0.11, 0.3), (0.2, 0.34), (0.2, 0.44))).at(y=0.86, z=0.64)),
-        ("front", cylinder(0.25, 0.1).pitched(90).at(y=0.62, z=0.86)),
+        ("chassis", cylinder(0.25, 0.1).pitched(90).at(y=0.62, z=0.86)),
         ("chassis", beveled_box(0.66, 0.16, 1.5, 0.03).at(y=0.2, z=0.12)),
         ("chassis", extrude(((0.0, 0.0), (0.3, 0.0), (0.0, 0.26)), 0.7).yawed(-90).at(y=0.05, z=0.82)),
         *parts(_wheels(0.33, 0.22, 0.15, (0.58, 0.12, -0.38)), "wheels"),
@@ -107,6 +107,8 @@ VEHICLES = (
             Part("lights", "yellow"),
         ),
         _car,
+        optional=("lights",),
+        stand=WHOLE_TOP,
     ),
     Family(
         ("truck", "lorry"),
@@ -118,6 +120,8 @@ VEHICLES = (
             Part("lights", "yellow"),
         ),
         _truck,
+        optional=("lights",),
+        stand=WHOLE_TOP,
     ),
     Family(
         ("bus", "school bus"),
@@ -128,6 +132,8 @@ VEHICLES = (
             Part("lights", "white"),
         ),
         _bus,
+        optional=("lights",),
+        stand=WHOLE_TOP,
     ),
     Family(
         ("train", "locomotive"),
@@ -136,15 +142,17 @@ VEHICLES = (
             Part("roof", "red"),
             Part("wheels", "golden"),
             Part("chimney", "black"),
-            Part("front", "black"),
             Part("chassis", "gray"),
         ),
         _train,
+        optional=("chimney",),
     ),
     Family(
         ("tank",),
         (Part("body", "green"), Part("tracks", "black", ("treads",)), Part("barrel", "gray", ("cannon",))),
         _tank,
+        optional=("barrel",),
+        stand=WHOLE_TOP,
     ),
     Family(
         ("tractor",),
@@ -155,5 +163,6 @@ VEHICLES = (
             Part("pipe", "gray"),
         ),
         _tractor,
+        optional=("pipe",),
     ),
 )

@@ -122,11 +122,13 @@ VESSELS = (
         ("boat", "sailboat"),
         (Part("hull", "brown"), Part("sail", "white"), Part("flag", "red", ("jib",)), Part("mast", "golden")),
         _boat,
+        optional=("flag",),
     ),
     Family(
         ("submarine",),
         (Part("body", "yellow"), Part("tower", "red"), Part("windows", "cyan"), Part("propeller", "gray")),
         _submarine,
+        optional=("tower", "propeller"),
     ),
     Family(
         ("airplane", "plane"),
@@ -138,6 +140,7 @@ VESSELS = (
             Part("window", "cyan", ("cockpit",)),
         ),
         _airplane,
+        optional=("propeller",),
     ),
     Family(
         ("helicopter",),
@@ -149,6 +152,7 @@ VESSELS = (
             Part("skids", "gray"),
         ),
         _helicopter,
+        optional=("tail", "skids"),
     ),
     Family(
         ("rocket", "spaceship"),
@@ -160,12 +164,14 @@ VESSELS = (
             Part("flame", "orange"),
         ),
         _rocket,
+        optional=("fins", "window", "flame"),
     ),
     Family(
         ("ufo", "flying saucer"),
         (Part("saucer", "gray"), Part("dome", "cyan"), Part("lights", "yellow")),
         _ufo,
         ROUND,
+        optional=("lights",),
     ),
     Family(
         ("hot air balloon",),
@@ -177,5 +183,6 @@ VESSELS = (
         ),
         _balloon,
         ROUND,
+        optional=("stripe",),
     ),
 )

@@ -37,6 +37,7 @@ class SurfacePoints:
     normals: Tensor  # [P, 3] unit, world
     positions: Tensor  # [P, 3] world
     view: Tensor  # [P] int64, index of the camera that sees the point
+    triangle: Tensor  # [P] int64, index of the face it lies on
 
 
 Shade = Callable[[SurfacePoints], Tensor]  # -> [P, 3] linear color, in [0, 1]
@@ -80,10 +81,11 @@ def render_surface(
 
     triangle = fragments.triangle_id.flatten()
     sample = (triangle >= 0).nonzero()[:, 0]  # [P] into all samples of all views
-    corners = faces[triangle[sample].long()].long()  # [P, 3]
+    face = triangle[sample].long()  # [P]
+    corners = faces[face].long()  # [P, 3]
     weights = fragments.barycentrics.view(-1, 2)[sample]
     view = sample // (triangle.shape[0] // len(cameras))
-    points = _surface_points(mesh, vertices, corners, weights, view, base_color_srgb)
+    points = _surface_points(mesh, vertices, face, corners, weights, view, base_color_srgb)
     lit = shade(points)
     distance = (points.positions - cameras.positions()[view]).norm(dim=-1, keepdim=True)
     values = torch.cat(
@@ -134,12 +136,13 @@ def sample_bilinear(texture_srgb: ByteArray, uvs: Tensor) -> Tensor:
 def _surface_points(
     mesh: Mesh,
     vertices: Tensor,
+    face: Tensor,
     corners: Tensor,
     weights: Tensor,
     view: Tensor,
     texture_srgb: ByteArray | None,
 ) -> SurfacePoints:
-    """What the mesh carries at points given by their triangles' corners [P, 3] and two weights [P, 2]."""
+    """What the mesh carries at points on faces [P] with corners [P, 3] and two weights [P, 2]."""
     device = vertices.device
     has_texture = texture_srgb is not None and mesh.uvs is not None
     optional = [mesh.normals, mesh.uvs if has_texture else mesh.colors]
@@ -159,4 +162,4 @@ def _surface_points(
         base_color = rest
     else:
         base_color = torch.full_like(normals, DEFAULT_BASE_COLOR)
-    return SurfacePoints(base_color, normals, values[:, :3], view)
+    return SurfacePoints(base_color, normals, values[:, :3], view, face)

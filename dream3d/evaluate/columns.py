@@ -1,0 +1,52 @@
+"""The columns of the table: what each number means and which way is better."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+# Part of what decides a row: raise it when a number changes its meaning, so that old rows are measured again.
+METRICS_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Column:
+    """One number of every row."""
+
+    name: str  # its key in `Row.metrics`
+    title: str  # short, for people
+    digits: int  # after the point
+    better: Literal["high", "low", ""]
+    about: str  # one line
+
+
+COLUMNS = (
+    Column("silhouette_iou", "IoU", 3, "high", "silhouette IoU with the best of 64 instances"),
+    Column("color_error", "color err", 3, "low", "mean sRGB difference to it where both are seen"),
+    Column("chamfer", "chamfer", 4, "low", "Chamfer-L1 of visible surfaces, nearest instance"),
+    Column("chamfer_relative", "rel chamfer", 2, "low", "0: like another instance; 1: like a wrong family"),
+    Column("saturation", "saturation", 3, "", "mean of max - min over sRGB channels"),
+    Column("saturation_excess", "excess sat", 3, "", "the same minus that of the best instance; 0 is right"),
+    Column("floaters", "floaters", 0, "low", "pieces beyond the largest, welded"),
+    Column("floater_area", "floater area", 4, "low", "their share of the area"),
+    Column("watertight", "closed", 0, "high", "every edge walked once in each direction"),
+    Column("boundary_edges", "open edges", 0, "low", "edges of exactly one face"),
+    Column("faces", "faces", 0, "", "triangles"),
+    Column("texture_size", "texture", 0, "", "longer side of the base color texture, texels"),
+    Column("validator_findings", "findings", 0, "low", "Khronos validator, any severity; blank without it"),
+    Column("seconds", "seconds", 1, "low", "of the generation, without loading the prior"),
+    Column("peak_memory_mb", "peak MB", 0, "low", "of the process meanwhile; earlier rows leave some behind"),
+    Column("prior_evaluations", "prior evals", 0, "low", "images denoised, both guidance branches counted"),
+)
+
+
+def show(value: Any, digits: int) -> str:
+    """A number for people; blank where there is none."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.{digits}f}"
+
+
+def show_mean(value: Any, digits: int) -> str:
+    """A mean for people: those of counts and of yes (1) and no (0) need digits that single ones do not."""
+    return show(value, max(digits, 2) if digits < 2 else digits)

@@ -1,0 +1,147 @@
+"""From one asset to its numbers and its picture.
+
+A judge is a plain function (asset, prompt, views) -> numbers. A learned one loads its weights when it is
+made; to add it, name it in `make_judges` and describe its numbers in `columns.COLUMNS`.
+"""
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from dream3d.errors import InputError
+from dream3d.evaluate.rows import Numbers
+from dream3d.evaluate.validator import validator_findings
+from dream3d.export.load import Contents, load_glb
+from dream3d.inputs import check_prompt
+from dream3d.mesh import Material, Mesh, TexturedMesh
+from dream3d.metrics.ground_truth import FamilyJudge
+from dream3d.metrics.surface import surface_facts
+from dream3d.metrics.views import Views, in_frame, look
+from dream3d.preview import render_turntable, sheet
+from dream3d.render.surface import sample_bilinear
+
+MAX_FACES = 1_000_000  # a game asset has a hundredth of that
+STRIP_VIEWS, STRIP_SIZE = 8, 128
+JPEG_QUALITY = 82
+
+Judge = Callable[[TexturedMesh, str | None, Views], Numbers]
+
+
+def make_judges() -> list[Judge]:
+    """Every judge of an asset, ready to use."""
+    return [FamilyJudge()]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was found out about one asset."""
+
+    metrics: Numbers
+    picture: bytes  # JPEG, a strip of eight views
+    provenance: dict[str, Any]
+
+
+def measure_asset(asset: TexturedMesh, prompt: str | None, judges: Sequence[Judge]) -> Measured:
+    """Judge an asset that need not be a file.
+
+    Raises:
+        InputError: It has no extent.
+    """
+    framed = in_frame(asset)
+    views = look(framed)
+    metrics: Numbers = {}
+    for judge in judges:
+        metrics |= judge(framed, prompt, views)
+    metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    return Measured(metrics, _strip(framed), asset.metadata)
+
+
+def measure_file(path: Path, prompt: str | None, judges: Sequence[Judge]) -> Measured:
+    """Judge a .glb, and say what is in it and what it cost where that is known.
+
+    Args:
+        path: The file, from anyone.
+        prompt: What it should show; the file's own prompt when None.
+        judges: From `make_judges`.
+
+    Raises:
+        InputError: The file cannot be read, or has no extent or too many triangles.
+    """
+    contents = load_glb(path, MAX_FACES)
+    asset = join_parts(contents.parts)
+    prompt = prompt or _own_prompt(contents)
+    measured = measure_asset(asset, prompt, judges)
+    metrics = measured.metrics | asdict(surface_facts(asset.mesh)) | _file_facts(path, contents)
+    return replace(measured, metrics=metrics, provenance=contents.provenance | {"prompt": prompt})
+
+
+def join_parts(parts: Sequence[TexturedMesh]) -> TexturedMesh:
+    """All meshes of a file as one. With several, textures are read at the vertices only."""
+    if len(parts) == 1:
+        return parts[0]
+    meshes = [part.mesh for part in parts]
+    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
+    normals = [mesh.normals for mesh in meshes if mesh.normals is not None]
+    mesh = Mesh(
+        np.concatenate([mesh.vertices for mesh in meshes]),
+        np.concatenate([mesh.faces + int(start) for mesh, start in zip(meshes, starts, strict=True)]),
+        np.concatenate(normals) if len(normals) == len(meshes) else None,
+        colors=np.concatenate([_vertex_colors(part) for part in parts]),
+    )
+    return TexturedMesh(mesh, Material(np.full((1, 1, 3), 255, np.uint8)), metadata=parts[0].metadata)
+
+
+def run_report(glb: Path) -> dict[str, Any]:
+    """FILE.json beside a FILE.glb that `generate` left; nothing when it tells of another file."""
+    try:
+        report = json.loads(glb.with_suffix(".json").read_bytes())
+        is_its_own = report["sha256"] == hashlib.sha256(glb.read_bytes()).hexdigest()
+        return report if is_its_own and isinstance(report["metrics"], dict) else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _own_prompt(contents: Contents) -> str | None:
+    """The prompt that a file says it was made from, if it can be one."""
+    try:
+        return check_prompt(str(contents.provenance.get("prompt", "")))
+    except InputError:
+        return None
+
+
+def _vertex_colors(part: TexturedMesh) -> np.ndarray:
+    """Linear color of each vertex, [V, 3]."""
+    mesh = part.mesh
+    if mesh.uvs is not None:
+        return sample_bilinear(part.material.base_color_srgb, torch.from_numpy(mesh.uvs)).numpy()
+    return np.ones_like(mesh.vertices) if mesh.colors is None else mesh.colors
+
+
+def _file_facts(path: Path, contents: Contents) -> Numbers:
+    """Facts that only a file has; what is not known is left out."""
+    costs = run_report(path).get("metrics", {})
+    facts = {name: costs.get(name) for name in ("seconds", "peak_memory_mb", "prior_evaluations")}
+    facts["texture_size"] = max(
+        (max(picture.pixels.shape[:2]) for picture in contents.pictures), default=None
+    )
+    facts["validator_findings"] = validator_findings(path)
+    return {
+        name: value for name, value in facts.items() if isinstance(value, int | float) and np.isfinite(value)
+    }
+
+
+def _strip(asset: TexturedMesh) -> bytes:
+    """A JPEG of eight views side by side."""
+    pictures = render_turntable(asset, STRIP_VIEWS, STRIP_SIZE)
+    stream = io.BytesIO()
+    Image.fromarray(sheet(pictures, STRIP_VIEWS)).save(stream, "JPEG", quality=JPEG_QUALITY)
+    return stream.getvalue()

@@ -1,0 +1,213 @@
+"""Rows one after the other: generate what is not there yet, measure it, keep the row."""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from dream3d import __version__
+from dream3d.config import Config
+from dream3d.errors import DiskError, InputError, RunError
+from dream3d.evaluate.columns import METRICS_VERSION
+from dream3d.evaluate.measure import Measured, make_judges, measure_asset, measure_file, run_report
+from dream3d.evaluate.memory import PeakMemory
+from dream3d.evaluate.prompts import Line
+from dream3d.evaluate.rows import Journal, Kind, Row, row_key
+from dream3d.evaluate.validator import find_validator
+from dream3d.events import Event, OnEvent, ignore
+from dream3d.export.files import write_files
+from dream3d.export.glb import slug
+from dream3d.generate import choose_device, generate
+from dream3d.metrics.calibration import calibration_assets
+from dream3d.prior import Prior
+from dream3d.prior.folder import find_prior, weights_sha256
+
+
+class Evaluation:
+    """A folder of results and all that making its rows needs. What is already there is kept."""
+
+    def __init__(self, folder: Path, config: Config | None = None, on_event: OnEvent = ignore) -> None:
+        self.folder = folder
+        self.config = config or Config()
+        self.on_event = on_event
+        self.judges = make_judges()
+        self.journal = Journal(folder / "rows.jsonl")
+        self._prior: Prior | None = None
+        self._is_validated = find_validator() is not None
+        for name in ("assets", "pictures"):
+            (folder / name).mkdir(exist_ok=True)
+
+    def prompts(self, lines: Sequence[Line], num_seeds: int) -> Iterator[Row]:
+        """Rows of every prompt and seed, each prompt followed by its calibration.
+
+        Args:
+            lines: From `read_prompts`; those with an error become rows with that error.
+            num_seeds: Seeds for each, from the settings' own upwards.
+
+        Raises:
+            InputError: The prior is unknown or damaged.
+            DiskError: The disk is full or failed.
+        """
+        digest = weights_sha256(find_prior(self.config.prior))
+        total, done = len(lines) * num_seeds, 0
+        for line in lines:
+            if line.error is not None:
+                done += num_seeds
+                yield self._told(refused_line(line), done, total)
+                continue
+            for seed in range(self.config.seed, self.config.seed + num_seeds):
+                done += 1
+                row = self._generated(line.text, replace(self.config, seed=seed), digest)
+                yield self._told(row, done, total)
+            yield from self._calibration(line.text)
+
+    def files(self, paths: Sequence[Path], prompts: Mapping[str, str]) -> Iterator[Row]:
+        """Rows of files that exist, then the calibration of every prompt among them.
+
+        Args:
+            paths: Of .glb files, from anyone; those that cannot be read become rows that say why.
+            prompts: File name -> prompt; goes before what a file says of itself.
+
+        Raises:
+            DiskError: The disk is full or failed.
+        """
+        seen: dict[str, None] = {}
+        for done, path in enumerate(paths, start=1):
+            row = self._told(self._file(path, prompts.get(path.name)), done, len(paths))
+            if row.prompt and row.error is None:
+                seen[row.prompt] = None
+            yield row
+        for prompt in seen:
+            yield from self._calibration(prompt)
+
+    def _generated(self, prompt: str, config: Config, prior_sha256: str) -> Row:
+        name = f"{safe_name(prompt)}_{config.seed}"
+        key = self._file_key(prompt=prompt, settings=asdict(config), prior=prior_sha256)
+        glb = self.folder / "assets" / f"{name}.glb"
+        blank = Row(key, "asset", prompt, config.seed, settings=asdict(config))
+
+        def work() -> Row:
+            report = run_report(glb)
+            made_with = (report.get("prompt"), report.get("settings"), report.get("prior_sha256"))
+            if made_with != (prompt, json.loads(json.dumps(asdict(config))), prior_sha256):
+                self._generate(prompt, config, glb)
+            row = self._with(blank, measure_file(glb, prompt, self.judges), name)
+            return replace(
+                row, file=str(glb.relative_to(self.folder)), warnings=run_report(glb).get("warnings", [])
+            )
+
+        return self._once(blank, work)
+
+    def _generate(self, prompt: str, config: Config, glb: Path) -> None:
+        if self._prior is None:
+            self._prior = Prior.from_pretrained(config.prior, choose_device(config.device))
+        peak = PeakMemory()
+        asset = generate(prompt, config, self.on_event, self._prior)
+        replace(asset, metrics={**asset.metrics, "peak_memory_mb": peak.megabytes()}).save(glb)
+
+    def _file(self, path: Path, prompt: str | None) -> Row:
+        key = self._file_key(file=str(path), sha256=_digest(path), prompt=prompt)
+        name = f"{safe_name(path.stem)}-{zlib.crc32(str(path.absolute()).encode()):08x}"
+        blank = Row(key, "asset", prompt, file=str(path))
+        return self._once(blank, lambda: self._with(blank, measure_file(path, prompt, self.judges), name))
+
+    def _calibration(self, prompt: str) -> Iterator[Row]:
+        """Rows that say how good is good and how bad is bad for this prompt."""
+        for index, (kind, asset) in enumerate(calibration_assets(prompt).items()):
+            blank = Row(_key(kind=kind, prompt=prompt), _as_kind(kind), prompt)
+            name = f"{safe_name(prompt)}-calibration{index}"
+
+            def work(asset=asset, blank=blank, name=name) -> Row:
+                return self._with(blank, measure_asset(asset, prompt, self.judges), name)
+
+            yield self._once(blank, work)
+
+    def _file_key(self, **parts: object) -> str:
+        """Files are measured again once there is a validator; generated ones are not made again."""
+        return _key(kind="asset", is_validated=self._is_validated, **parts)
+
+    def _with(self, blank: Row, measured: Measured, name: str) -> Row:
+        """The row with its numbers, and its picture on the disk."""
+        path = self.folder / "pictures" / f"{name}.jpg"
+        write_files({path: measured.picture})
+        made = measured.provenance
+        return replace(
+            blank,
+            prompt=blank.prompt or made.get("prompt"),
+            seed=blank.seed if blank.seed is not None else _optional(made.get("seed"), int),
+            picture=str(path.relative_to(self.folder)),
+            metrics=measured.metrics,
+            settings=blank.settings or _optional(made.get("settings"), dict),
+            versions=_optional(made.get("versions"), dict),
+        )
+
+    def _once(self, blank: Row, work: Callable[[], Row]) -> Row:
+        """The row of the journal, or a new one: whole, or with what went wrong."""
+        done = self.journal.rows.get(blank.key)
+        if done is not None and (done.picture is None or (self.folder / done.picture).is_file()):
+            return done
+        try:
+            row = work()
+        except DiskError:
+            raise
+        except InputError as error:
+            row = replace(blank, error=str(error), blame="input")
+        except RunError as error:
+            row = replace(blank, error=str(error), blame="run")
+        except MemoryError:  # may be another program's: not kept, so that it is tried again
+            return replace(blank, error="out of memory", blame="run")
+        self.journal.append(row)
+        return row
+
+    def _told(self, row: Row, done: int, total: int) -> Row:
+        """The row, after the progress has heard of it."""
+        what = " / ".join(str(part) for part in (row.prompt or row.file, row.seed) if part is not None)
+        iou = row.metrics.get("silhouette_iou")
+        result = f"failed: {row.error}" if row.error else "measured" if iou is None else f"IoU {iou:.3f}"
+        self.on_event(Event("eval", done, total, f"{what}: {result}"))
+        return row
+
+
+def refused_line(line: Line) -> Row:
+    """The row of a line that holds no prompt."""
+    error = f"{line.place}: {line.error}"
+    return Row(row_key(place=line.place), "asset", line.text[:80] or None, error=error, blame="input")
+
+
+def safe_name(text: str) -> str:
+    """A file name of a text: its slug, with a checksum where other texts have the same slug."""
+    name = slug(text)
+    return name if name.replace("_", " ") == text else f"{name}-{zlib.crc32(text.encode()):08x}"
+
+
+def _key(**parts: object) -> str:
+    return row_key(**parts, version=__version__, metrics=METRICS_VERSION)
+
+
+def _as_kind(kind: str) -> Kind:
+    match kind:
+        case "ground truth" | "wrong family" | "sphere":
+            return kind
+        case _:
+            raise ValueError(kind)
+
+
+def _optional(value: Any, kind: type) -> Any:
+    """What a file says, if it is of the right type; numbers too large for JSON become null."""
+    if not isinstance(value, kind):
+        return None
+    return json.loads(json.dumps(value), parse_constant=lambda _: None)
+
+
+def _digest(path: Path) -> str | None:
+    """Checksum of a regular file; None when it cannot be read."""
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None

@@ -1,0 +1,79 @@
+"""Look at what the prior is shown: a contact sheet of captions, each from the front left and from behind.
+
+python scripts/prop_sheet.py -o sheet.png                               # every family
+python scripts/prop_sheet.py -o sheet.png "a striped mug on a table"    # these captions
+python scripts/prop_sheet.py -o sheet.png --random 32                   # the training distribution
+"""
+
+import argparse
+import math
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+from prior_data import render_views
+
+from dream3d.cameras import orbit
+from dream3d.config import Shading
+from dream3d.errors import InputError
+from dream3d.props import FAMILIES, Prop, make_prop, parse_caption, sample_prop
+
+AZIMUTHS_DEG, ELEVATION_DEG, DISTANCE, FOV_Y_DEG = (30.0, 210.0), 20.0, 3.05, 40.0
+TITLE_HEIGHT = 12
+
+
+def prop_of(text: str, seed: int) -> Prop:
+    """The prop that a caption describes.
+
+    Raises:
+        InputError: The grammar does not know the caption.
+    """
+    spec = parse_caption(text)
+    if spec is None:
+        raise InputError(f"{text!r} is not in the grammar of dream3d/props/captions.py")
+    return make_prop(spec, np.random.default_rng(seed))
+
+
+def picture(prop: Prop, size: int, shading: Shading) -> Image.Image:
+    """The views of a prop side by side over light gray."""
+    cameras = orbit(list(AZIMUTHS_DEG), ELEVATION_DEG, DISTANCE, FOV_Y_DEG)
+    views = render_views(prop, cameras, [shading] * len(AZIMUTHS_DEG), size)  # [B, size, size, 4]
+    rgb = (views[..., :3] + 0.85 * (1 - views[..., 3:])).clamp(0, 1)
+    return Image.fromarray(np.concatenate(list((rgb * 255).byte().numpy()), axis=1))
+
+
+def sheet(rows: list[tuple[str, Image.Image]], columns: int) -> Image.Image:
+    """Titled pictures in a grid."""
+    width, height = rows[0][1].width, rows[0][1].height + TITLE_HEIGHT
+    result = Image.new("RGB", (columns * width, math.ceil(len(rows) / columns) * height), "white")
+    draw = ImageDraw.Draw(result)
+    for index, (title, image) in enumerate(rows):
+        x, y = index % columns * width, index // columns * height
+        result.paste(image, (x, y + TITLE_HEIGHT))
+        draw.text((x + 2, y), title, fill="black")
+    return result
+
+
+def main() -> None:
+    """Read the options and paint."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("captions", nargs="*")
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--random", type=int, default=0, help="this many draws instead of captions")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--size", type=int, default=128, help="pixels of a view; the prior sees 64")
+    parser.add_argument("--shading", choices=("albedo", "shaded"), default="shaded")
+    args = parser.parse_args()
+    if args.random:
+        rng = np.random.default_rng(args.seed)
+        drawn = [sample_prop(rng) for _ in range(args.random)]
+        props = [(prop.caption, prop) for prop in drawn]
+    else:
+        props = [(text, prop_of(text, args.seed)) for text in args.captions or list(FAMILIES)]
+    sheet([(text, picture(prop, args.size, args.shading)) for text, prop in props], 4).save(args.out)
+
+
+if __name__ == "__main__":
+    main()

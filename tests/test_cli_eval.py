@@ -1,0 +1,172 @@
+"""`dream3d eval` from its words to its files and exit codes, with a tiny prior that was never trained."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bare_glb import ball
+from prior_folders import write_tiny_prior
+
+from dream3d.cli import main
+from dream3d.evaluate.validator import find_validator
+
+PROGRAM = [sys.executable, "-m", "dream3d.cli", "eval"]
+# One thread: two that wait for each other take many times longer on a busy machine.
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+SMALL = ["--coarse.num-steps=4", "--target-faces=200", "--texture-size=64", "--extract.resolution=32"]
+
+
+@pytest.fixture(scope="module")
+def prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_prior(tmp_path_factory.mktemp("priors") / "tiny")
+
+
+@pytest.fixture(autouse=True)
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def results(folder: str = "out") -> dict[str, Any]:
+    return json.loads(Path(folder, "results.json").read_text())
+
+
+def assets(folder: str = "out") -> list[dict[str, Any]]:
+    return [row for row in results(folder)["rows"] if row["kind"] == "asset"]
+
+
+def test_prompts_are_generated_measured_and_not_made_twice(
+    capfd: pytest.CaptureFixture[str], prior: Path
+) -> None:
+    Path("list.txt").write_bytes(
+        b"# three\na red mushroom # first\n\n\xff\xfe\nzeppelin\na red  mushroom\na shiny blue cap"
+    )
+    words = ["eval", "list.txt", "-o", "out", "--seeds", "2", "--prior", str(prior), *SMALL]
+    assert main(words) == 2
+    streams = capfd.readouterr()
+    rows = assets()
+    assert [(row["prompt"], row["seed"], row["error"] is None) for row in rows] == [
+        ("a red mushroom", 0, True),
+        ("a red mushroom", 1, True),
+        (rows[2]["prompt"], None, False),
+        ("zeppelin", 0, False),
+        ("zeppelin", 1, False),
+        ("a shiny blue cap", 0, True),
+        ("a shiny blue cap", 1, True),
+    ]
+    assert "list.txt line 4: not UTF-8" in rows[2]["error"]
+    assert "knows no word" in rows[3]["error"]
+    assert "'shiny'" in rows[5]["warnings"][0]
+    first, nameless = rows[0], rows[5]
+    for name in ("silhouette_iou", "color_error", "chamfer", "chamfer_relative", "saturation_excess"):
+        assert name in first["metrics"]
+        assert name not in nameless["metrics"]  # a cap is a part, no family has that name
+    for name in ("faces", "floaters", "boundary_edges", "seconds", "prior_evaluations", "texture_size"):
+        assert name in nameless["metrics"]
+    assert first["settings"]["coarse"]["num_steps"] == 4
+    assert "dream3d" in first["versions"]
+    assert [row["kind"] for row in results()["rows"]][2:5] == ["ground truth", "wrong family", "sphere"]
+    assert results()["notes"] == ["1 duplicates merged"]
+    assert Path("out", first["picture"]).read_bytes().startswith(b"\xff\xd8")
+    assert "a red mushroom / 1: IoU" in streams.err
+    assert streams.out.startswith(Path("out/table.txt").read_text())
+
+    # Again: the same table, nothing touched; also when only the files are left, or a picture is gone.
+    stamps = {path: path.stat().st_mtime_ns for path in Path("out/assets").iterdir()}
+    assert main(words) == 2
+    assert capfd.readouterr().out == streams.out
+    Path("out/rows.jsonl").unlink()
+    Path("out", first["picture"]).unlink()
+    assert main(words) == 2
+    assert capfd.readouterr().out == streams.out
+    assert {path: path.stat().st_mtime_ns for path in Path("out/assets").iterdir()} == stamps
+
+    # Other settings are another asset; what the old rows were about is not shown.
+    assert (
+        main(["eval", "list.txt", "-o", "out", "--limit", "1", "--prior", str(prior), *SMALL, "--height=2"])
+        == 0
+    )
+    assert [row["settings"]["export"]["height_m"] for row in assets()] == [2.0]
+    assert (
+        Path("out/assets/a_red_mushroom_0.glb").stat().st_mtime_ns
+        != stamps[Path("out/assets/a_red_mushroom_0.glb")]
+    )
+
+    # The file alone tells the same, but for where it is.
+    capfd.readouterr()
+    assert main(["eval", "out/assets/a_red_mushroom_0.glb", "-o", "again", "--json"]) == 0
+    streams = capfd.readouterr()
+    assert streams.err == ""
+    assert json.loads(streams.out) == results("again")
+    (row,), (generated,) = assets("again"), assets()
+    assert (row["prompt"], row["seed"], row["metrics"]) == ("a red mushroom", 0, generated["metrics"])
+
+
+def test_prompts_of_files_come_from_a_map(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("one.glb").write_bytes(ball())
+    Path("two.glb").write_bytes(ball({"prompt": "a zeppelin"}))
+    Path("map.txt").write_text("one.glb a red mushroom\n")
+    assert main(["eval", "one.glb", "two.glb", "-o", "out", "--prompts", "map.txt", "--quiet"]) == 0
+    assert capfd.readouterr().out.split() == ["out/results.json", "out/table.txt", "out/index.html"]
+    one, two = assets()
+    assert (one["prompt"], two["prompt"]) == ("a red mushroom", "a zeppelin")
+    sphere = next(row for row in results()["rows"] if row["kind"] == "sphere")
+    # A ball in a file is the calibration's ball but for its color and its facets.
+    assert one["metrics"]["silhouette_iou"] == pytest.approx(sphere["metrics"]["silhouette_iou"], abs=0.02)
+    assert one["metrics"]["chamfer"] == pytest.approx(sphere["metrics"]["chamfer"], rel=0.05)
+
+
+def test_a_file_that_changed_is_measured_again() -> None:
+    Path("a.glb").write_bytes(b"")
+    assert main(["eval", "a.glb", "-o", "out", "--quiet"]) == 2
+    Path("a.glb").write_bytes(ball())
+    assert main(["eval", "a.glb", "-o", "out", "--quiet"]) == 0
+    assert main(["eval", "b.glb", "a.glb", "-o", "out", "--quiet", "--limit", "1"]) == 2
+
+
+def test_a_hundred_thousand_lines_start_at_once(prior: Path) -> None:
+    Path("list.txt").write_text("".join(f"red {'cap ' * (k % 7)}\n" for k in range(100_000)))
+    assert main(["eval", "list.txt", "-o", "out", "--limit", "1", "--prior", str(prior), *SMALL]) == 0
+    assert [row["prompt"] for row in assets()] == ["red"]
+
+
+def test_an_interrupted_run_keeps_its_rows(prior: Path) -> None:
+    Path("list.txt").write_bytes(b"\xff\nred\n")
+    words = ["list.txt", "-o", "out", "--prior", str(prior), "--coarse.num-steps", "100000"]
+    with subprocess.Popen(
+        [*PROGRAM, *words], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ONE_THREAD
+    ) as run:
+        assert run.stderr is not None
+        for line in run.stderr:
+            if line.startswith("coarse"):
+                run.send_signal(signal.SIGINT)
+                break
+        errors = run.stderr.read()
+    assert run.returncode == 130
+    assert errors.splitlines()[-1] == (
+        "dream3d: interrupted; 1 rows are in out; the same command goes on from there"
+    )
+    assert "Traceback" not in errors
+    assert results()["notes"] == ["stopped early"]
+    assert [row["prompt"] is None or "\ufffd" in row["prompt"] for row in results()["rows"]] == [True]
+
+
+def test_findings_are_blank_without_a_validator_and_filled_in_once_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("ball.glb").write_bytes(ball())
+    is_installed = find_validator() is not None
+    with monkeypatch.context() as without_node:
+        without_node.setenv("PATH", "")
+        assert main(["eval", "ball.glb", "-o", "out", "--quiet"]) == 0
+        assert "validator_findings" not in assets()[0]["metrics"]
+    assert main(["eval", "ball.glb", "-o", "out", "--quiet"]) == 0
+    # Positions without their bounds: an error to the validator, which our reader does not mind.
+    assert (assets()[0]["metrics"].get("validator_findings", 0) > 0) == is_installed
