@@ -1,6 +1,14 @@
+import signal
+
 import pytest
 import torch
 from rasterizers import Draw, rasterizer
+
+
+def pytest_configure() -> None:
+    # A shell's background job ignores Ctrl-C, and so would the programs that the tests start and interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -137,21 +137,11 @@ def test_a_hundred_thousand_lines_start_at_once(prior: Path) -> None:
     assert [row["prompt"] for row in assets()] == ["red"]
 
 
-def heed_interrupts() -> None:
-    """A suite that a shell runs in the background hands its children a SIGINT that is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def test_an_interrupted_run_keeps_its_rows(prior: Path) -> None:
     Path("list.txt").write_bytes(b"\xff\nred\n")
     words = ["list.txt", "-o", "out", "--prior", str(prior), "--coarse.num-steps", "100000"]
     with subprocess.Popen(
-        [*PROGRAM, *words],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=ONE_THREAD,
-        preexec_fn=heed_interrupts,
+        [*PROGRAM, *words], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ONE_THREAD
     ) as run:
         assert run.stderr is not None
         for line in run.stderr:
