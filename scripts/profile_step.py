@@ -72,7 +72,7 @@ def profile(run: CoarseRun, repeats: int) -> dict[str, Timing]:
 def main(
     prior: str = "props",
     prompt: str = "a red mushroom",
-    steps: tuple[int, ...] = (20, 120, 250),
+    steps: tuple[int, ...] = (40, 160, 300, 600),
     repeats: int = 5,
     threads: int = 2,
 ) -> None:
