@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,10 @@ class Processes:
         """Element-wise sums over all processes, exchanged as one buffer in bfloat16."""
         if self.count == 1:
             return tensors
-        flat = _flatten_dense_tensors([tensor.to(torch.bfloat16) for tensor in tensors])
+        flat = torch.cat([tensor.flatten().to(torch.bfloat16) for tensor in tensors])
         dist.all_reduce(flat)
-        return list(_unflatten_dense_tensors(flat, tensors))
+        parts = flat.split([tensor.numel() for tensor in tensors])
+        return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
 
     def any(self, flag: bool) -> bool:
         """Whether any process says so: all of them must leave a loop in the same turn."""

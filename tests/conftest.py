@@ -1,4 +1,5 @@
 import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,6 +21,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def same_random_numbers_in_any_order() -> None:
     """What a test draws without a generator of its own does not depend on the tests before it."""
     torch.manual_seed(0)  # noqa: TID251 - for the few that draw from the global state
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder: commands write there by default."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

@@ -19,16 +19,9 @@ from dream3d.export.files import write_files
 from dream3d.export.glb import encode_glb
 from dream3d.mesh import Material, Mesh, TexturedMesh
 
+pytestmark = pytest.mark.usefixtures("work")
+
 PROGRAM = [sys.executable, "-m", "dream3d.cli"]
-
-
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Commands write into the working folder by default: give each test its own."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """`dream3d eval` from its words to its files and exit codes, with a tiny prior that was never trained."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,28 +9,21 @@ from typing import Any
 
 import pytest
 from bare_glb import ball
+from one_thread import ONE_THREAD
 from prior_folders import write_tiny_prior
 
 from dream3d.cli import main
 from dream3d.evaluate.validator import find_validator
 
+pytestmark = pytest.mark.usefixtures("work")
+
 PROGRAM = [sys.executable, "-m", "dream3d.cli", "eval"]
-# One thread: two that wait for each other take many times longer on a busy machine.
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 SMALL = ["--coarse.num-steps=4", "--target-faces=200", "--texture-size=64", "--extract.resolution=32"]
 
 
 @pytest.fixture(scope="module")
 def prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_prior(tmp_path_factory.mktemp("priors") / "tiny")
-
-
-@pytest.fixture(autouse=True)
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def results(folder: str = "out") -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`dream3d eval` and what it is given by mistake: a row that says why, or one line and exit code 2."""
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -12,21 +11,14 @@ import numpy as np
 import pytest
 import trimesh
 from bare_glb import ball, glb
+from one_thread import ONE_THREAD
 
 from dream3d.cli import main
 
+pytestmark = pytest.mark.usefixtures("work")
+
 PROGRAM = [sys.executable, "-m", "dream3d.cli", "eval"]
-# One thread: two that wait for each other take many times longer on a busy machine.
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 FIVE_MILLION = 5_000_000
-
-
-@pytest.fixture(autouse=True)
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def refused(capfd: pytest.CaptureFixture[str], *words: str) -> str:

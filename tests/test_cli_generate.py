@@ -4,7 +4,6 @@ What it makes is shapeless; what is tested is all around it: streams, files, exi
 """
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -15,14 +14,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from one_thread import ONE_THREAD
 
 from dream3d.cli import main
 from dream3d.prior.camera_law import CameraLaw
 from scripts.prior_model import make_text_encoder, make_tokenizer, make_unet, save_prior
 
+pytestmark = pytest.mark.usefixtures("work")
+
 PROGRAM = [sys.executable, "-m", "dream3d.cli", "generate"]
-# One thread: two that wait for each other take many times longer on a busy machine.
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 WORDS = {
     "nouns": ["mushroom", "chair"],
     "colors": ["red", "blue"],
@@ -50,15 +50,6 @@ def prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     save_prior(folder / "untrained", unet, encoder, tokenizer, card)
     return folder / "untrained"
-
-
-@pytest.fixture(autouse=True)
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def refused(capfd: pytest.CaptureFixture[str], *words: str) -> str:

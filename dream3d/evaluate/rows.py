@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dream3d.export.files import explain_os_error
+from dream3d.metrics.calibration import CalibrationKind
 
-Kind = Literal["asset", "ground truth", "wrong family", "sphere"]
+Kind = Literal["asset"] | CalibrationKind
 Numbers = dict[str, Any]  # name of a column -> number or bool; a column that is not there is blank
 
 

@@ -15,7 +15,7 @@ from dream3d.evaluate.columns import METRICS_VERSION
 from dream3d.evaluate.measure import Measured, make_judges, measure_asset, measure_file, run_report
 from dream3d.evaluate.memory import PeakMemory
 from dream3d.evaluate.prompts import Line
-from dream3d.evaluate.rows import Journal, Kind, Row, row_key
+from dream3d.evaluate.rows import Journal, Row, row_key
 from dream3d.evaluate.validator import find_validator
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.export.files import write_files
@@ -117,7 +117,7 @@ class Evaluation:
     def _calibration(self, prompt: str) -> Iterator[Row]:
         """Rows that say how good is good and how bad is bad for this prompt."""
         for index, (kind, asset) in enumerate(calibration_assets(prompt).items()):
-            blank = Row(_key(kind=kind, prompt=prompt), _as_kind(kind), prompt)
+            blank = Row(_key(kind=kind, prompt=prompt), kind, prompt)
             name = f"{safe_name(prompt)}-calibration{index}"
 
             def work(asset=asset, blank=blank, name=name) -> Row:
@@ -185,14 +185,6 @@ def safe_name(text: str) -> str:
 
 def _key(**parts: object) -> str:
     return row_key(**parts, version=__version__, metrics=METRICS_VERSION)
-
-
-def _as_kind(kind: str) -> Kind:
-    match kind:
-        case "ground truth" | "wrong family" | "sphere":
-            return kind
-        case _:
-            raise ValueError(kind)
 
 
 def _optional(value: Any, kind: type) -> Any:

@@ -1,5 +1,7 @@
 """Assets whose scores are known beforehand, to read the scores of others by."""
 
+from typing import Literal
+
 import numpy as np
 import trimesh
 
@@ -7,11 +9,13 @@ from dream3d.mesh import Mesh, TexturedMesh
 from dream3d.metrics.ground_truth import untextured
 from dream3d.props import FAMILIES, PropSpec, make_prop, parse_caption, prop_spec
 
+CalibrationKind = Literal["ground truth", "wrong family", "sphere"]
+
 CALIBRATION_SEED = 7  # not that of the instances which assets are compared with
 SPHERE_GRAY = 0.5  # linear
 
 
-def calibration_assets(prompt: str) -> dict[str, TexturedMesh]:
+def calibration_assets(prompt: str) -> dict[CalibrationKind, TexturedMesh]:
     """What to hold an asset of this prompt against, best first; nothing when it names no family.
 
     Returns:
