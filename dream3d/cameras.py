@@ -4,6 +4,7 @@ World: right-handed, +Y up, the object's front faces +Z. Camera: OpenGL style, l
 with +Y up. Azimuth 0 looks at the object's front (camera on +Z), growing towards +X; elevation up.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,35 +23,38 @@ class Rays:
 
 @dataclass(frozen=True)
 class Cameras:
-    """A batch of pinhole cameras that look at the origin."""
+    """A batch of pinhole cameras, each on a sphere around the point that it looks at."""
 
     azimuth_deg: Tensor  # [B]
     elevation_deg: Tensor  # [B]
-    distance: Tensor  # [B], from the origin, in scene units
+    distance: Tensor  # [B], from the target, in scene units
     fov_y_deg: Tensor  # [B], vertical field of view
+    target: Tensor  # [B, 3], the point looked at; the origin in views of the whole object
 
     def __len__(self) -> int:
         return self.azimuth_deg.shape[0]
 
     def __getitem__(self, index: slice | Tensor) -> "Cameras":
-        return Cameras(
-            self.azimuth_deg[index], self.elevation_deg[index], self.distance[index], self.fov_y_deg[index]
-        )
+        return self._each(lambda tensor: tensor[index])
 
     def to(self, device: torch.device | str) -> "Cameras":
         """Move all tensors to `device`."""
+        return self._each(lambda tensor: tensor.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Cameras":
         return Cameras(
-            self.azimuth_deg.to(device),
-            self.elevation_deg.to(device),
-            self.distance.to(device),
-            self.fov_y_deg.to(device),
+            change(self.azimuth_deg),
+            change(self.elevation_deg),
+            change(self.distance),
+            change(self.fov_y_deg),
+            change(self.target),
         )
 
-    def positions(self) -> Tensor:
-        """Camera centres in the world, [B, 3]."""
+    def backward(self) -> Tensor:
+        """Unit vectors from the targets to the cameras, [B, 3]."""
         azimuth = degrees_to_radians(self.azimuth_deg)
         elevation = degrees_to_radians(self.elevation_deg)
-        unit = torch.stack(
+        return torch.stack(
             [
                 torch.cos(elevation) * torch.sin(azimuth),
                 torch.sin(elevation),
@@ -58,7 +62,10 @@ class Cameras:
             ],
             dim=-1,
         )
-        return unit * self.distance[:, None]
+
+    def positions(self) -> Tensor:
+        """Camera centres in the world, [B, 3]."""
+        return self.target + self.backward() * self.distance[:, None]
 
     def c2w(self) -> Tensor:
         """Camera-to-world matrices, [B, 4, 4].
@@ -67,7 +74,7 @@ class Cameras:
         """
         azimuth = degrees_to_radians(self.azimuth_deg)
         positions = self.positions()
-        backward = normalize(positions)
+        backward = self.backward()
         right = torch.stack([torch.cos(azimuth), torch.zeros_like(azimuth), -torch.sin(azimuth)], dim=-1)
         up = torch.linalg.cross(backward, right, dim=-1)
         matrices = torch.zeros(len(self), 4, 4, device=positions.device)
@@ -111,4 +118,16 @@ def orbit(
         torch.full_like(azimuth, elevation_deg),
         torch.full_like(azimuth, distance),
         torch.full_like(azimuth, fov_y_deg),
+        azimuth.new_zeros(len(azimuth), 3),
+    )
+
+
+def join_cameras(batches: Sequence[Cameras]) -> Cameras:
+    """Several batches as one."""
+    return Cameras(
+        torch.cat([cameras.azimuth_deg for cameras in batches]),
+        torch.cat([cameras.elevation_deg for cameras in batches]),
+        torch.cat([cameras.distance for cameras in batches]),
+        torch.cat([cameras.fov_y_deg for cameras in batches]),
+        torch.cat([cameras.target for cameras in batches]),
     )

@@ -14,8 +14,13 @@ import tyro
 from dream3d.errors import InputError
 from dream3d.inputs import check_prompt
 
-Shading = Literal["albedo", "shaded", "textureless"]
-"""How a view is lit: what the renderer draws and what the prior was taught to tell apart."""
+Shading = Literal["albedo", "shaded", "textureless", "normals"]
+"""How a view is drawn, and what the prior was taught to tell apart: unlit, lit, lit clay, or a normal map."""
+
+
+ViewConditioning = Literal["words", "camera", "joint"]
+"""How a prior learns where the views stand: from words in the prompt, as DreamFusion does; from the cameras
+themselves; or from the cameras while all views of a group are denoised together, as MVDream does."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,8 @@ class GuidanceConfig:
     """How far guidance is shrunk where it would increase the spread of the image, 0 (not) to 1."""
     clamp: bool = True
     """Keep the guided image in [-1, 1]; right for priors whose latents are pixels."""
+    views: ViewConditioning = "joint"
+    """How the prior is told where the views stand."""
     hold: float = 0.25
     """Share of the steps spent at the starting noise levels, where the prior decides the layout."""
     t_max_start: float = 0.99
@@ -170,6 +177,8 @@ class CoarseConfig:
     """Factor by which the density scale grows over the middle half of the run: fog becomes surface."""
     half_size_until: float = 0.25
     """Share of the steps rendered at half the prior's resolution."""
+    double_size_from: float = 1.0
+    """Share of the steps after which views are rendered at twice the prior's resolution, if it takes that."""
     step_size: float = 2.0 / 96.0
     """Distance between samples along a ray in scene units."""
     shaded_share: float = 0.3

@@ -5,6 +5,7 @@ distillation will show the prior later: the same cameras, the same shading law, 
 box-filtered edges.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +13,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from dream3d.cameras import Cameras
+from dream3d.cameras import Cameras, join_cameras
 from dream3d.config import Shading
+from dream3d.math import srgb_to_linear
 from dream3d.prior.camera_law import CameraLaw
 from dream3d.prior.conditioning import SHADINGS
+from dream3d.prior.view_words import VIEW_WORDS, view_words
 from dream3d.props import COLORS, FAMILIES, MATERIALS, PATTERNS, SIZES, Prop, sample_prop
 from dream3d.props.finish import MATERIAL_SPELLINGS, PATTERN_SPELLINGS
 from dream3d.props.palette import SPELLINGS
@@ -27,21 +30,20 @@ from dream3d.props.words import (
     RELATION_SPELLINGS,
     SIZE_SPELLINGS,
 )
-from dream3d.render.shading import TEXTURELESS_ALBEDO, light_directions, light_factor
+from dream3d.render.shading import TEXTURELESS_ALBEDO, light_directions, light_factor, normal_colors
 from dream3d.render.surface import SurfacePoints, render_surface
 
 SUPERSAMPLING = 3  # Samples per pixel side.
-SHADING_SHARES = (0.5, 0.35, 0.15)  # In the order of SHADINGS.
-# What the released prior was trained on, kept until it is trained anew: dream3d.props has 127 families and,
-# since that training, materials, patterns, optional parts and relations. A new training takes them all.
-TRAINED_FAMILIES: tuple[str, ...] = (
-    *("mushroom", "pine tree", "tree", "cactus", "flower", "donut", "ice cream", "cupcake", "apple"),
-    *("pumpkin", "carrot", "chair", "stool", "table", "bed", "sofa", "lamp", "crate", "barrel", "chest"),
-    *("lantern", "mug", "teapot", "bottle", "potion", "house", "tower", "snowman", "car", "rocket"),
-    *("shield", "crown", "duck", "penguin", "fish", "robot"),
-)
+SHADING_SHARES = (0.45, 0.3, 0.12, 0.13)  # In the order of SHADINGS.
 FULL_TURN_WEIGHT = 2.0  # Asymmetric families are drawn more often: pose is the hardest part.
-TEXT_DROP = 0.1  # Share of captions replaced by "", for classifier-free guidance.
+TEXT_DROP = 0.1  # Share of groups told "" as their text, for classifier-free guidance.
+CAMERA_DROP = 0.1  # Share of groups that are not told their cameras, drawn apart from the text's.
+VIEW_WORDS_SHARE = 0.7  # Of these, the share told in words where the camera stands.
+CLOSE_UP_SHARE = 0.2
+SINGLE_SHARE = 0.25  # Of batches without joint attention, so that the network can do without.
+JOINT_VIEWS, SINGLE_VIEWS = 4, 2  # Views drawn of each prop, with and without it.
+IMAGE_SIZES: tuple[int, ...] = (32, 64, 128)  # Pixels per side: one network learns all.
+BASE_SIZE = 64  # Pixels per side of the images that a batch size counts.
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Batch:
     captions: list[str]
     cameras: Cameras
     shading: list[Shading]
+    is_camera_told: Tensor  # [B] bool
+    num_views: int  # consecutive images that attend to each other
 
 
 def render_views(prop: Prop, cameras: Cameras, shading: list[Shading], size: int) -> Tensor:
@@ -61,57 +65,93 @@ def render_views(prop: Prop, cameras: Cameras, shading: list[Shading], size: int
         [B, size, size, 4], premultiplied sRGB color and coverage in [0, 1].
     """
     lights = light_directions(cameras.positions())  # [B, 3]
-    is_lit = torch.tensor([name != "albedo" for name in shading])
+    c2w = cameras.c2w()
+    is_lit = torch.tensor([name in ("shaded", "textureless") for name in shading])
     is_textureless = torch.tensor([name == "textureless" for name in shading])
+    is_normals = torch.tensor([name == "normals" for name in shading])
 
     def shade(points: SurfacePoints) -> Tensor:
-        factor = light_factor(points.normals, lights[points.view])
-        factor = torch.where(is_lit[points.view], factor, 1.0)
+        view = points.view
+        factor = torch.where(is_lit[view], light_factor(points.normals, lights[view]), 1.0)
         color = prop.surface_color(points.base_color, points.triangle, points.positions, points.normals)
-        albedo = torch.where(is_textureless[points.view][:, None], TEXTURELESS_ALBEDO, color)
-        return albedo * factor[:, None]
+        albedo = torch.where(is_textureless[view][:, None], TEXTURELESS_ALBEDO, color)
+        as_colors = srgb_to_linear(normal_colors(points.normals, c2w[view]))  # encoded again by the renderer
+        return torch.where(is_normals[view][:, None], as_colors, albedo * factor[:, None])
 
     render = render_surface(prop.mesh, cameras, size, size, shade, supersample=SUPERSAMPLING)
     return torch.cat([render.color_srgb, render.opacity[..., None]], dim=-1)
 
 
 class PropViews(Dataset[Batch]):
-    """Item i is the i-th batch of this seed."""
+    """Item i is the i-th batch of this seed: of one image size, with or without joint attention."""
 
-    def __init__(self, seed: int, batch_size: int, views_per_prop: int, image_size: int, law: CameraLaw):
+    def __init__(
+        self,
+        seed: int,
+        batch_size: int,
+        law: CameraLaw,
+        size_shares: Mapping[int, float],
+        batches_per_step: int = 1,
+    ):
+        """Prepare drawing.
+
+        Args:
+            seed: What to draw.
+            batch_size: Images of `BASE_SIZE` in a batch; of others as many as have the same pixels.
+            law: Of the cameras.
+            size_shares: Image size -> share of the batches.
+            batches_per_step: Consecutive batches that are of one kind: those of the processes that train
+                together, which would wait for each other.
+        """
         self.seed = seed
         self.batch_size = batch_size
-        self.views_per_prop = views_per_prop
-        self.image_size = image_size
         self.law = law
-        weights = np.array(
-            [1.0 if FAMILIES[name].symmetric else FULL_TURN_WEIGHT for name in TRAINED_FAMILIES]
-        )
-        self.shares = weights / weights.sum()
+        self.size_shares = size_shares
+        self.batches_per_step = batches_per_step
+        weights = np.array([1.0 if family.symmetric else FULL_TURN_WEIGHT for family in FAMILIES.values()])
+        self.family_shares = weights / weights.sum()
 
     def __len__(self) -> int:
         return 2**31
 
     def __getitem__(self, index: int) -> Batch:
         torch.set_num_threads(1)
+        kind = np.random.default_rng((self.seed, index // self.batches_per_step, 1))
+        size = int(kind.choice(list(self.size_shares), p=list(self.size_shares.values())))
+        is_joint = kind.random() >= SINGLE_SHARE
         rng = np.random.default_rng((self.seed, index))
+        views = JOINT_VIEWS if is_joint else SINGLE_VIEWS
+        num_props = max(1, self.batch_size * BASE_SIZE**2 // (views * size**2))
+        groups = [self._views_of_a_prop(rng, views, size, is_joint) for _ in range(num_props)]
+        cameras = [group.cameras for group in groups]
+        return Batch(
+            torch.cat([group.images for group in groups]),
+            [text for group in groups for text in group.captions],
+            join_cameras(cameras),
+            [name for group in groups for name in group.shading],
+            torch.cat([group.is_camera_told for group in groups]),
+            JOINT_VIEWS if is_joint else 1,
+        )
+
+    def _views_of_a_prop(self, rng: np.random.Generator, views: int, size: int, is_joint: bool) -> Batch:
+        """Views of one prop: around it and drawn alike with joint attention, else independent."""
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-        images, captions = [], []
-        cameras = self.law.sample(self.batch_size, generator, views_per_group=1)
-        shading = [SHADINGS[i] for i in rng.choice(len(SHADINGS), self.batch_size, p=SHADING_SHARES)]
-        for start in range(0, self.batch_size, self.views_per_prop):
-            views = slice(start, start + self.views_per_prop)
-            family = TRAINED_FAMILIES[rng.choice(len(TRAINED_FAMILIES), p=self.shares)]
-            prop = sample_prop(rng, family, families=TRAINED_FAMILIES)
-            images.append(render_views(prop, cameras[views], shading[views], self.image_size))
-            captions += [prop.caption] * self.views_per_prop
-        kept = [text if rng.random() >= TEXT_DROP else "" for text in captions]
-        return Batch(torch.cat(images), kept, cameras, shading)
+        groups = 1 if is_joint else views
+        cameras = self.law.sample(groups, generator, views // groups, CLOSE_UP_SHARE)
+        drawn = rng.choice(len(SHADINGS), groups, p=SHADING_SHARES)
+        shading: list[Shading] = [SHADINGS[i] for i in np.repeat(drawn, views // groups)]
+        prop = sample_prop(rng, list(FAMILIES)[rng.choice(len(FAMILIES), p=self.family_shares)])
+        has_text, is_told = rng.random() >= TEXT_DROP, rng.random() >= CAMERA_DROP
+        captions = [prop.caption if has_text else ""] * views
+        if not is_told and has_text and rng.random() < VIEW_WORDS_SHARE:
+            captions = [f"{prop.caption}, {words}" for words in view_words(cameras)]
+        images = render_views(prop, cameras, shading, size)
+        return Batch(images, captions, cameras, shading, torch.full((views,), is_told), 1)
 
 
 def known_words() -> dict[str, list[str]]:
-    """The words of the trained families' captions, by what they say (dream3d.prior.text.Vocabulary)."""
-    families = [FAMILIES[name] for name in TRAINED_FAMILIES]
+    """The words of all captions, by what they say (dream3d.prior.text.Vocabulary)."""
+    families = FAMILIES.values()
     return {
         "nouns": sorted({noun for family in families for noun in family.nouns}),
         "colors": [*COLORS, *SPELLINGS],
@@ -120,5 +160,6 @@ def known_words() -> dict[str, list[str]]:
         "materials": [*MATERIALS, *MATERIAL_SPELLINGS, *MATERIAL_NOUNS.values()],
         "patterns": [*PATTERNS, *PATTERN_SPELLINGS, *PATTERN_NOUNS],
         "relations": [*RELATION_SPELLINGS, *INVERSE_RELATIONS],
+        "views": list(VIEW_WORDS),
         "function_words": sorted(FUNCTION_WORDS),
     }

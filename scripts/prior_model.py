@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from diffusers.models.attention_processor import AttnProcessor
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
@@ -13,6 +12,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from dream3d.prior.conditioning import RAY_CHANNELS, VIEW_FEATURES
 from dream3d.prior.folder import CARD
+from dream3d.prior.joint_attention import JointViewAttention
 from dream3d.prior.text import MAX_TOKENS
 
 LATENT_CHANNELS = 16  # RGBA x 2 x 2
@@ -42,7 +42,7 @@ def make_unet(channels: tuple[int, int, int] = (64, 128, 256)) -> UNet2DConditio
         class_embed_type="projection",
         projection_class_embeddings_input_dim=TEXT_WIDTH + VIEW_FEATURES,
     )
-    unet.set_attn_processor(AttnProcessor())
+    unet.set_attn_processor(JointViewAttention())
     return unet
 
 
@@ -85,13 +85,13 @@ def load_tokenizer(folder: Path) -> CLIPTokenizer:
 
 
 def make_text_encoder(tokenizer: Any) -> CLIPTextModel:
-    """A two-layer CLIP text model over the small vocabulary."""
+    """A small CLIP text model over the small vocabulary."""
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=TEXT_WIDTH,
         projection_dim=TEXT_WIDTH,
         intermediate_size=4 * TEXT_WIDTH,
-        num_hidden_layers=2,
+        num_hidden_layers=4,
         num_attention_heads=4,
         max_position_embeddings=MAX_TOKENS,
         bos_token_id=tokenizer.bos_token_id,

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from muon import apply_update, look_ahead, orthogonalize
-from prior_data import TRAINED_FAMILIES, Batch, known_words
+from prior_data import BASE_SIZE, IMAGE_SIZES, JOINT_VIEWS, Batch, known_words
 from prior_model import (
     load_tokenizer,
     make_scheduler,
@@ -21,11 +21,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import CLIPTextModel
 
-from dream3d.prior import schedule
+from dream3d.prior import codec, schedule
 from dream3d.prior.camera_law import CameraLaw
 from dream3d.prior.conditioning import ray_map, view_vector
 from dream3d.prior.text import MAX_TOKENS
-from dream3d.props import vocabulary
+from dream3d.prior.view_words import VIEW_WORDS
+from dream3d.props import FAMILIES, vocabulary
 
 LEARNING_RATE = 4e-4  # AdamW: vectors, embeddings, first and last convolution
 MUON_LEARNING_RATE = 1e-3  # all other matrices and convolutions
@@ -48,7 +49,7 @@ class Trainer:
         self.work = work
         # A resumed run keeps its tokens even where the families' words have changed since.
         self.tokenizer = (
-            load_tokenizer(work / "tokenizer") if resume else make_tokenizer(vocabulary(), work / "tokenizer")
+            load_tokenizer(work / "tokenizer") if resume else make_tokenizer(all_words(), work / "tokenizer")
         )
         torch.manual_seed(0)  # noqa: TID251 - diffusers and transformers initialise from the global state
         self.encoder: Any = make_text_encoder(self.tokenizer)
@@ -74,11 +75,11 @@ class Trainer:
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Weighted v-prediction loss of one batch (prior/schedule.py)."""
         images = batch.images.to(self.device)
-        clean = torch.nn.functional.pixel_unshuffle(images.permute(0, 3, 1, 2) * 2 - 1, 2)
-        u = torch.rand(len(clean), generator=generator)
-        timesteps = (
-            (u**TIMESTEP_EXPONENT * len(self.alphas_cumprod)).long().clamp_max(len(self.alphas_cumprod) - 1)
-        )
+        clean = codec.images_to_latents(images)
+        # Views that attend to each other share their noise level, as they do in distillation.
+        u = torch.rand(len(clean) // batch.num_views, generator=generator).repeat_interleave(batch.num_views)
+        num_timesteps = len(self.alphas_cumprod)
+        timesteps = (u**TIMESTEP_EXPONENT * num_timesteps).long().clamp_max(num_timesteps - 1)
         timesteps = timesteps.to(self.device)
         noise = torch.randn(clean.shape, generator=generator).to(self.device)
         noisy = schedule.add_noise(clean, noise, self.alphas_cumprod, timesteps)
@@ -88,15 +89,17 @@ class Trainer:
             batch.captions, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt"
         )["input_ids"].to(self.device)
         text = self.encoder(input_ids=ids)
-        sample = torch.cat([noisy, ray_map(cameras, noisy.shape[-1])], dim=1).to(torch.bfloat16)
-        labels = torch.cat([text.pooler_output, view_vector(cameras, batch.shading)], dim=1).to(
-            torch.bfloat16
-        )
+        is_told = batch.is_camera_told.to(self.device)
+        rays = ray_map(cameras, noisy.shape[-1], is_told)
+        view = view_vector(cameras, batch.shading, is_told)
+        sample = torch.cat([noisy, rays], dim=1).to(torch.bfloat16)
+        labels = torch.cat([text.pooler_output, view], dim=1).to(torch.bfloat16)
         output = self.unet(
             sample.contiguous(memory_format=torch.channels_last),
             timesteps,
             text.last_hidden_state.to(torch.bfloat16),
             class_labels=labels,
+            cross_attention_kwargs={"num_views": batch.num_views},
         ).sample
         weight = schedule.x0_loss_weight(self.alphas_cumprod, timesteps)
         return (weight * (output.float() - target) ** 2).mean()
@@ -214,12 +217,14 @@ class Trainer:
         """The card that travels with the weights (dream3d.json)."""
         return {
             "name": "props",
-            "image_size": 64,
+            "image_size": BASE_SIZE,
+            "image_sizes": list(IMAGE_SIZES),
             "image_channels": 4,
+            "joint_views": JOINT_VIEWS,
             "camera_law": asdict(CameraLaw()),
             "vocabulary": known_words(),
             "facts": {
-                "families": list(TRAINED_FAMILIES),
+                "families": list(FAMILIES),
                 "parameters": sum(w.numel() for w in self.weights),
                 "images_seen": facts["images_seen"],
                 "training_hours": round(facts["seconds"] / 3600, 2),
@@ -227,6 +232,11 @@ class Trainer:
                 "licence": "Apache-2.0",
             },
         }
+
+
+def all_words() -> tuple[str, ...]:
+    """Single words of captions and of views, sorted."""
+    return tuple(sorted({*vocabulary(), *(word for text in VIEW_WORDS for word in text.split())}))
 
 
 def gradient_of(weight: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import torch
-from prior_data import Batch, PropViews
+from prior_data import BASE_SIZE, IMAGE_SIZES, Batch, PropViews
 from prior_trainer import Trainer
 from processes import Processes
 from torch.utils.data import DataLoader
@@ -38,8 +38,14 @@ def main() -> None:
     parser.add_argument(
         "--anneal", action="store_true", help="lower the learning rate to zero over this call"
     )
-    parser.add_argument("--batch", type=int, default=24, help="images per step and process")
-    parser.add_argument("--views", type=int, default=2, help="views rendered of each prop")
+    parser.add_argument("--batch", type=int, default=24, help="images of 64 px per step and process")
+    parser.add_argument(
+        "--size-shares",
+        type=float,
+        nargs=len(IMAGE_SIZES),
+        default=(0.25, 0.65, 0.1),
+        help=f"shares of batches at {IMAGE_SIZES} px; small images cost less and teach what things are",
+    )
     parser.add_argument("--workers", type=int, default=1, help="rendering processes")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of the network")
@@ -57,11 +63,12 @@ def train(args: argparse.Namespace) -> None:
     seconds_before = trainer.load() if args.resume else 0.0
     if args.start_from:
         trainer.start_from(args.start_from)
-    held_out_views = PropViews(HELD_OUT_SEED, 32, 1, 64, CameraLaw())
+    held_out_views = PropViews(HELD_OUT_SEED, 32, CameraLaw(), {BASE_SIZE: 1.0})
     held_out = [held_out_views[i] for i in range(4)]
     torch.set_num_threads(args.threads)
     start = last_save = last_log = time.monotonic()
     losses: list[float] = []
+    images_before = trainer.images_seen
     for batch in batches(args, trainer.step, processes):
         now = time.monotonic()
         progress = (now - start) / (60 * args.minutes)
@@ -69,9 +76,9 @@ def train(args: argparse.Namespace) -> None:
             break
         losses.append(trainer.train_step(batch, 1.0 - progress if args.anneal else 1.0))
         if processes.is_first and now - last_log > 30:
-            rate = len(losses) * args.batch * processes.count / (now - last_log)
+            rate = (trainer.images_seen - images_before) / (now - last_log)
             line = {"step": trainer.step, "loss": sum(losses) / len(losses), "images_per_second": rate}
-            losses, last_log = [], now
+            losses, images_before, last_log = [], trainer.images_seen, now
             if now - last_save > 60 * args.save_every:
                 line["held_out_loss"] = trainer.held_out_loss(held_out)
                 trainer.save(seconds_before + now - start)
@@ -84,8 +91,9 @@ def train(args: argparse.Namespace) -> None:
 
 def batches(args: argparse.Namespace, step: int, processes: Processes) -> DataLoader[Batch]:
     """This process's batches from a step on: every count-th of one endless series."""
+    size_shares = dict(zip(IMAGE_SIZES, args.size_shares, strict=True))
     return DataLoader(
-        PropViews(0, args.batch, args.views, 64, CameraLaw()),
+        PropViews(0, args.batch, CameraLaw(), size_shares, processes.count),
         batch_size=None,
         sampler=range(step * processes.count + processes.rank, 2**31, processes.count),
         num_workers=args.workers,

@@ -39,7 +39,7 @@ def judge(result: CoarseResult, parts: tuple[Part, ...], size: int) -> Quality:
     """Compare with the object from views that no training camera has: elevations 5, 25 and 45 degrees."""
     elevation = torch.tensor([5.0, 25.0, 45.0, 5.0, 25.0, 45.0])
     azimuth = torch.tensor([13.0, 77.0, 141.0, 205.0, 269.0, 333.0])
-    cameras = Cameras(azimuth, elevation, torch.full((6,), 3.0), torch.full((6,), 40.0))
+    cameras = Cameras(azimuth, elevation, torch.full((6,), 3.0), torch.full((6,), 40.0), torch.zeros(6, 3))
     truth, normals = picture(parts, cameras, size, "albedo")
     with torch.no_grad():
         render = render_volume(

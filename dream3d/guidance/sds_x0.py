@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.config import GuidanceConfig, Shading
+from dream3d.config import GuidanceConfig, Shading, ViewConditioning
 from dream3d.prior import TextEmbedding
 
 _MIN_OPACITY = 0.02  # Colors of fainter pixels are not amplified further.
@@ -43,6 +43,7 @@ class DenoisingPrior(Protocol):
         embedding: TextEmbedding,
         cameras: Cameras,
         shading: list[Shading],
+        views: ViewConditioning,
     ) -> tuple[Tensor, Tensor]:
         """Clean latents [B, c, h, w] believed with and without the text, from `noisy` at `timesteps` [B]."""
         ...
@@ -79,7 +80,7 @@ def sds_x0(
         cameras: B cameras, those of the images.
         shading: How the images are lit.
         timestep: Noise level, the same for all views, so that the views agree on what is decided now.
-        config: Guidance scale and rescaling.
+        config: Guidance scale, rescaling, and how the views are told.
         generator: Source of the noise (CPU, so that a seed means the same on every device).
 
     Returns:
@@ -93,7 +94,9 @@ def sds_x0(
     alpha_bar = prior.alphas_cumprod[timestep].to(clean)
     noisy = alpha_bar.sqrt() * clean + (1.0 - alpha_bar).sqrt() * noise
     timesteps = torch.full((len(cameras),), timestep, dtype=torch.int64, device=clean.device)
-    x0_text, x0_uncond = prior.predict_x0(noisy, timesteps, embedding, cameras, [shading] * len(cameras))
+    x0_text, x0_uncond = prior.predict_x0(
+        noisy, timesteps, embedding, cameras, [shading] * len(cameras), config.views
+    )
     scale = guidance_scale(timestep / (len(prior.alphas_cumprod) - 1), config)
     target = guided_x0(x0_text, x0_uncond, scale, config).to(clean)
     with torch.enable_grad():

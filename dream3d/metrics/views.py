@@ -33,7 +33,8 @@ def comparison_cameras() -> Cameras:
     """24 views: 12 azimuths at an elevation of 10 degrees, 12 between them at 35 degrees."""
     azimuth = torch.arange(24) * 30.0 + torch.tensor([0.0] * 12 + [15.0] * 12)
     elevation = torch.tensor([10.0] * 12 + [35.0] * 12)
-    return Cameras(azimuth % 360, elevation, torch.full((24,), DISTANCE), torch.full((24,), FOV_Y_DEG))
+    distance, fov = torch.full((24,), DISTANCE), torch.full((24,), FOV_Y_DEG)
+    return Cameras(azimuth % 360, elevation, distance, fov, torch.zeros(24, 3))
 
 
 def in_frame(asset: TexturedMesh) -> TexturedMesh:

@@ -30,7 +30,12 @@ class RenderablePrior(DenoisingPrior, Protocol):
 
     @property
     def image_size(self) -> int:
-        """Side of its square images in pixels."""
+        """Side of the square images it denoises best, in pixels."""
+        ...
+
+    @property
+    def image_sizes(self) -> tuple[int, ...]:
+        """Sides of all square images that it denoises."""
         ...
 
     @property
@@ -153,7 +158,7 @@ class CoarseRun:
         render = self.render(cameras, shading)
         images = self.prior_images(render)
         guidance = self.ask_prior(images, cameras, shading)
-        penalty = self.regularize(render)
+        penalty = self.regularize(render) * images.shape[1] ** 2
         self.descend((images * guidance.gradient).sum() + penalty)
         return scene_coverage(render.opacity, cameras), guidance.loss + float(penalty.detach())
 
@@ -182,14 +187,14 @@ class CoarseRun:
         )
 
     def prior_images(self, render: Render) -> Tensor:
-        """The render as the prior takes it, [B, H, W, C] at the prior's size."""
+        """The render as the prior takes it, [B, H, W, C] at a size that it knows."""
         if self.prior.image_channels == 4:
             images = torch.cat([render.color_srgb, render.opacity[..., None]], dim=-1)
         else:
             background = random_solid_background(len(render.opacity), self.generator, self.device)
             images = over_background(render.color_srgb, render.opacity, background)
         size = self.prior.image_size
-        if images.shape[1] == size:
+        if images.shape[1] in self.prior.image_sizes:
             return images
         channels_first = images.permute(0, 3, 1, 2)
         larger = torch.nn.functional.interpolate(channels_first, (size, size), mode="bilinear")
@@ -220,7 +225,7 @@ class CoarseRun:
         return "textureless" if draw < 0.5 * self.config.shaded_share else "shaded"
 
     def regularize(self, render: Render) -> Tensor:
-        """All regularizers, weighted, on the scale of the guidance loss (a sum over an image's pixels)."""
+        """All regularizers, weighted, per pixel; the guidance loss is a sum over an image's pixels."""
         config = self.config
         certainty = schedules.regularizer_factor(self.step, config.num_steps)
         penalty = config.depth_spread_weight * regularizers.depth_spread(render)
@@ -230,4 +235,4 @@ class CoarseRun:
             penalty = penalty + config.roughness_weight * regularizers.normal_roughness(
                 render.normals, render.opacity
             )
-        return penalty * self.prior.image_size**2
+        return penalty

@@ -18,8 +18,13 @@ def timestep_bounds(step: int, num_steps: int, num_timesteps: int, config: Guida
 
 
 def render_size(step: int, image_size: int, config: CoarseConfig) -> int:
-    """Side of the rendered images in pixels: half the prior's at first, where nothing sharp exists yet."""
-    return image_size // 2 if step < config.half_size_until * config.num_steps else image_size
+    """Side of the rendered images in pixels.
+
+    Half the prior's at first, where nothing sharp exists yet; twice at last, if that is wanted.
+    """
+    if step < config.half_size_until * config.num_steps:
+        return image_size // 2
+    return image_size if step < config.double_size_from * config.num_steps else 2 * image_size
 
 
 def learning_rate_factor(step: int, num_steps: int) -> float:

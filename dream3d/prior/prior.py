@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.config import Shading
+from dream3d.config import Shading, ViewConditioning
 from dream3d.errors import InputError
 from dream3d.prior import codec, schedule, text
 from dream3d.prior.camera_law import CameraLaw
 from dream3d.prior.conditioning import ray_map, view_vector
 from dream3d.prior.folder import CARD, find_prior, read_json, weights_sha256
 from dream3d.prior.text import TextEmbedding, Vocabulary
+from dream3d.prior.view_words import VIEW_WORDS, view_words
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class PriorCard:
 
     name: str
     image_size: int  # pixels per side
+    image_sizes: tuple[int, ...]  # all that it denoises, that one among them
     image_channels: int  # 4: premultiplied RGBA
+    joint_views: int  # views, evenly around an object, that it can denoise together; 1: each for itself
     camera_law: CameraLaw
     vocabulary: Vocabulary
     facts: dict[str, Any]  # parameters, images seen, licence, measured scores ... for people
@@ -79,8 +82,18 @@ class Prior:
 
     @property
     def image_size(self) -> int:
-        """Side of the square images it denoises, in pixels."""
+        """Side of the square images it denoises best, in pixels."""
         return self.card.image_size
+
+    @property
+    def image_sizes(self) -> tuple[int, ...]:
+        """Sides of all square images that it denoises."""
+        return self.card.image_sizes
+
+    @property
+    def joint_views(self) -> int:
+        """Views, evenly around an object, that it can denoise together; 1 where it was not taught to."""
+        return self.card.joint_views
 
     @property
     def image_channels(self) -> int:
@@ -100,8 +113,9 @@ class Prior:
                 f"'dream3d priors {self.name}' lists what it knows"
             )
         cleaned = [text.keep_known(item, self.card.vocabulary) for item in (prompt, negative_prompt)]
-        tokens, pooled = text.encode(self.tokenizer, self.text_encoder, cleaned)
-        return TextEmbedding(prompt, tokens, pooled)
+        from_views = [f"{cleaned[0]}, {words}" for words in VIEW_WORDS]
+        tokens, pooled = text.encode(self.tokenizer, self.text_encoder, cleaned + from_views)
+        return TextEmbedding(prompt, tokens[:2], pooled[:2], tokens[2:], pooled[2:])
 
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:
         """Words of the prompt that the prior never saw, each with its nearest known words."""
@@ -127,37 +141,52 @@ class Prior:
         embedding: TextEmbedding,
         cameras: Cameras,
         shading: list[Shading],
+        views: ViewConditioning = "camera",
     ) -> tuple[Tensor, Tensor]:
         """Predict the clean latents with and without the text, in one batched forward.
 
-        Camera and shading are given to both branches, so that guidance moves meaning and not pose.
+        Camera and shading are given to both branches, so that guidance moves meaning and not pose; view words
+        belong to the text.
 
         Args:
             noisy: [B, c, h, w], x_t.
             timesteps: [B], int64.
             embedding: From `embed`.
-            cameras: B cameras.
+            cameras: B cameras; with "joint" views in groups of `joint_views` around one object.
             shading: B shading names.
+            views: How the network learns where the views stand.
 
         Returns:
             Two tensors [B, c, h, w], float32: x_0 given the text, x_0 given the negative prompt.
         """
-        batch = noisy.shape[0]
-        view = view_vector(cameras, shading)
-        rays = ray_map(cameras, noisy.shape[-1])
-        labels = torch.cat([embedding.pooled.repeat_interleave(batch, 0), view.repeat(2, 1)], dim=1)
+        is_told = torch.full((len(noisy),), views != "words", device=noisy.device)
+        tokens, pooled = _rows(embedding, cameras, views)
+        view = view_vector(cameras, shading, is_told)
+        rays = ray_map(cameras, noisy.shape[-1], is_told)
+        labels = torch.cat([pooled, view.repeat(2, 1)], dim=1)
         sample = torch.cat([noisy, rays], dim=1).repeat(2, 1, 1, 1)
         output = self.unet(
             sample.to(self.dtype).contiguous(memory_format=torch.channels_last),
             timesteps.repeat(2),
-            embedding.tokens.repeat_interleave(batch, 0).to(self.dtype),
+            tokens.to(self.dtype),
             class_labels=labels.to(self.dtype),
+            cross_attention_kwargs={"num_views": self.joint_views if views == "joint" else 1},
         ).sample
         v_text, v_uncond = output.float().chunk(2)
         return (
             schedule.x0_from_velocity(noisy, v_text, self.alphas_cumprod, timesteps),
             schedule.x0_from_velocity(noisy, v_uncond, self.alphas_cumprod, timesteps),
         )
+
+
+def _rows(embedding: TextEmbedding, cameras: Cameras, views: ViewConditioning) -> tuple[Tensor, Tensor]:
+    """Tokens [2 B, L, D] and pooled text [2 B, D]: all prompts, then as many negative prompts."""
+    count = len(cameras)
+    if views != "words":
+        return embedding.tokens.repeat_interleave(count, 0), embedding.pooled.repeat_interleave(count, 0)
+    index = [VIEW_WORDS.index(words) for words in view_words(cameras)]
+    tokens = torch.cat([embedding.view_tokens[index], embedding.tokens[1:].expand(count, -1, -1)])
+    return tokens, torch.cat([embedding.view_pooled[index], embedding.pooled[1:].expand(count, -1)])
 
 
 def read_card(folder: Path) -> PriorCard:
@@ -173,7 +202,9 @@ def read_card(folder: Path) -> PriorCard:
         return PriorCard(
             name=str(data["name"]),
             image_size=int(data["image_size"]),
+            image_sizes=tuple(map(int, data.get("image_sizes", [data["image_size"]]))),
             image_channels=int(data["image_channels"]),
+            joint_views=int(data.get("joint_views", 1)),
             camera_law=CameraLaw(**law),
             vocabulary=Vocabulary(**words),
             facts=dict(data.get("facts", {})),
@@ -191,14 +222,15 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
 
 def _load_components(folder: Path) -> tuple[Any, Any, Any, Any]:
     """The four components, from safetensors and JSON only."""
-    from diffusers.models.attention_processor import AttnProcessor
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
     from transformers import CLIPTextModel, CLIPTokenizer
 
+    from dream3d.prior.joint_attention import JointViewAttention
+
     options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
     unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", low_cpu_mem_usage=False, **options)
-    unet.set_attn_processor(AttnProcessor())  # The plain one is faster than SDPA at 8x8 on a CPU.
+    unet.set_attn_processor(JointViewAttention())
     encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", **options)
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
     scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.config import Shading
+from dream3d.config import Shading, ViewConditioning
 from dream3d.prior import schedule
 from dream3d.prior.prior import Prior
 from dream3d.prior.text import TextEmbedding
@@ -21,6 +21,8 @@ def sample_images(
     generator: torch.Generator,
     num_steps: int = 20,
     guidance_scale: float = 3.0,
+    views: ViewConditioning = "camera",
+    size: int | None = None,
 ) -> Tensor:
     """Draw images by DDIM (Song et al. 2021, arXiv 2010.02502, eta 0), from zero signal down.
 
@@ -32,12 +34,14 @@ def sample_images(
         generator: Source of the initial noise, on the CPU.
         num_steps: Denoising steps.
         guidance_scale: s in x0_uncond + s (x0_text - x0_uncond); the result is kept in the range of images.
+        views: How the prior is told where the views stand; "joint" wants groups of four around the object.
+        size: Side of the images in pixels; the prior's own when None.
 
     Returns:
         [B, H, W, C] in [0, 1].
     """
     batch = len(cameras)
-    size = prior.image_size
+    size = size or prior.image_size
     shape = prior.encode(torch.zeros(batch, size, size, prior.image_channels)).shape
     noisy = torch.randn(shape, generator=generator).to(prior.device)
     last = len(prior.alphas_cumprod) - 1
@@ -45,7 +49,7 @@ def sample_images(
     x0 = noisy
     for current, following in pairwise(grid):
         timesteps = torch.full((batch,), current, device=prior.device)
-        x0_text, x0_uncond = prior.predict_x0(noisy, timesteps, embedding, cameras, shading)
+        x0_text, x0_uncond = prior.predict_x0(noisy, timesteps, embedding, cameras, shading, views)
         x0 = (x0_uncond + guidance_scale * (x0_text - x0_uncond)).clamp(-1, 1)
         noise = schedule.noise_from_x0(noisy, x0, prior.alphas_cumprod, timesteps)
         noisy = schedule.add_noise(x0, noise, prior.alphas_cumprod, torch.full_like(timesteps, following))

@@ -17,6 +17,8 @@ class TextEmbedding:
     prompt: str
     tokens: Tensor  # [2, L, D]: row 0 the prompt, row 1 the negative prompt ("" unless given)
     pooled: Tensor  # [2, D]
+    view_tokens: Tensor  # [4, L, D]: the prompt with each of VIEW_WORDS after it
+    view_pooled: Tensor  # [4, D]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Vocabulary:
     materials: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
     relations: tuple[str, ...] = ()  # "next to": may hold several words
+    views: tuple[str, ...] = ()  # "front view": where the camera stands, for a prior that is not told
 
     def content_words(self) -> frozenset[str]:
         """Single words that change the picture."""
@@ -40,7 +43,8 @@ class Vocabulary:
 
     def known(self) -> frozenset[str]:
         """All single words the prior has seen."""
-        return self.content_words() | frozenset(self.function_words)
+        views = {word for phrase in self.views for word in split_words(phrase)}
+        return self.content_words() | views | frozenset(self.function_words)
 
 
 def split_words(text: str) -> list[str]:

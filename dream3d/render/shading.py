@@ -6,6 +6,7 @@ sRGB encoding multiply by the encoded factor instead, which is the same for a pu
 
 from torch import Tensor
 
+from dream3d.cameras import Cameras
 from dream3d.config import Shading
 from dream3d.math import normalize
 
@@ -42,23 +43,43 @@ def light_factor(normals: Tensor, lights: Tensor) -> Tensor:
     return AMBIENT + DIFFUSE * lambert
 
 
-def shade_srgb(color_srgb: Tensor, opacity: Tensor, factor: Tensor, shading: Shading) -> Tensor:
-    """Apply the light to premultiplied sRGB-encoded albedo.
+def normal_colors(normals: Tensor, c2w: Tensor) -> Tensor:
+    """Unit normals in the camera's frame as colors: 0.5 + 0.5 n, so that what faces the camera is bluish.
+
+    The frame is the camera's and not the world's, so that a side looks alike from wherever it is seen.
 
     Args:
-        color_srgb: [..., 3] albedo times opacity.
-        opacity: [...].
-        factor: [...] from `light_factor`; not read for "albedo".
-        shading: "albedo" leaves the colors, "shaded" lights them, "textureless" lights a gray of 0.8 instead.
+        normals: [..., 3], unit, world.
+        c2w: [..., 4, 4] or [4, 4], camera to world, broadcast against the normals.
 
     Returns:
-        [..., 3], premultiplied.
+        [..., 3] in [0, 1], stored as they are: normal maps have no sRGB curve.
     """
-    match shading:
-        case "albedo":
-            return color_srgb
-        case "shaded":
-            return color_srgb * (factor**ENCODING_EXPONENT)[..., None]
-        case "textureless":
-            gray = (factor * TEXTURELESS_ALBEDO) ** ENCODING_EXPONENT
-            return (opacity * gray)[..., None].expand_as(color_srgb)
+    return 0.5 + 0.5 * (c2w[..., :3, :3].mT @ normals[..., None])[..., 0]
+
+
+def shade_srgb(
+    color_srgb: Tensor, opacity: Tensor, normals: Tensor, cameras: Cameras, shading: Shading
+) -> Tensor:
+    """Draw premultiplied sRGB-encoded albedo as a prior asks for it.
+
+    Args:
+        color_srgb: [B, P, 3] albedo times opacity.
+        opacity: [B, P].
+        normals: [B, P, 3] unit, world; not read for "albedo".
+        cameras: B cameras.
+        shading: "albedo" leaves the colors, "shaded" lights them, "textureless" lights a gray of 0.8
+            instead, "normals" shows normals in place of colors.
+
+    Returns:
+        [B, P, 3], premultiplied.
+    """
+    if shading == "albedo":
+        return color_srgb
+    if shading == "normals":
+        return opacity[..., None] * normal_colors(normals, cameras.c2w()[:, None])
+    factor = light_factor(normals, light_directions(cameras.positions())[:, None])  # [B, P]
+    if shading == "shaded":
+        return color_srgb * (factor**ENCODING_EXPONENT)[..., None]
+    gray = (factor * TEXTURELESS_ALBEDO) ** ENCODING_EXPONENT
+    return (opacity * gray)[..., None].expand_as(color_srgb)

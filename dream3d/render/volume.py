@@ -14,7 +14,7 @@ from dream3d.config import Shading
 from dream3d.math import normalize
 from dream3d.ops.composite import composite
 from dream3d.ops.ray_march import RaySamples, ray_march
-from dream3d.render.shading import light_directions, light_factor, shade_srgb
+from dream3d.render.shading import shade_srgb
 from dream3d.scene.occupancy import OccupancyGrid
 from dream3d.scene.radiance_field import RadianceField
 
@@ -71,15 +71,13 @@ def render_volume(
     middle = float(cameras.distance.mean())
     albedo, opacity, depth, depth_variance = _integrate(field, samples, points, middle)
     normals = torch.zeros_like(origins)
-    factor = torch.ones_like(opacity)
     if with_normals or shading != "albedo":
         normals = _surface_normals(field, origins, directions, opacity.detach(), depth.detach())
-        lights = light_directions(cameras.positions()).repeat_interleave(height * width, dim=0)  # [R, 3]
-        factor = light_factor(normals, lights)
-    color = shade_srgb(albedo, opacity, factor, shading)
+    flat = (len(cameras), height * width)
+    color = shade_srgb(albedo.view(*flat, 3), opacity.view(flat), normals.view(*flat, 3), cameras, shading)
     image = (len(cameras), height, width)
     return Render(
-        color.view(*image, 3),
+        color.reshape(*image, 3),
         opacity.view(image),
         depth.view(image),
         depth_variance.view(image),
