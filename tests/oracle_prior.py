@@ -95,6 +95,7 @@ class OraclePrior:
     parts: tuple[Part, ...]
     image_size: int = 64
     image_channels: int = 4
+    image_sizes: tuple[int, ...] = ()
     roughness: float = 0.0
     alphas_cumprod: Tensor = field(default_factory=lambda: cosine_schedule(1000))
     calls: int = 0
@@ -108,10 +109,6 @@ class OraclePrior:
 
     def sample_cameras(self, num_groups: int, generator: torch.Generator) -> Cameras:
         return CameraLaw().sample(num_groups, generator)
-
-    @property
-    def image_sizes(self) -> tuple[int, ...]:
-        return (self.image_size,)
 
     def predict_x0(self, noisy, timesteps, embedding, cameras, shading, views):  # noqa: ARG002 (a prior's interface)
         self.calls += 1

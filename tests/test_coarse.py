@@ -173,3 +173,19 @@ def test_cameras_come_from_the_prior():
 
     run(WatchedPrior(MUSHROOM, image_size=16), TINY)
     assert asked == [1] * 6
+
+
+@pytest.mark.parametrize(
+    ("known", "asked"), [((), [16] * 6), ((16,), [16] * 6), ((8, 16, 32), [8, 8, 16, 16, 32, 32])]
+)
+def test_the_prior_is_asked_at_the_sizes_it_knows(known, asked):
+    seen = []
+
+    class WatchedPrior(OraclePrior):
+        def predict_x0(self, noisy, *others):
+            seen.append(noisy.shape[-1])
+            return super().predict_x0(noisy, *others)
+
+    config = replace(TINY, num_steps=6, half_size_until=1 / 3, double_size_from=2 / 3)
+    run(WatchedPrior(MUSHROOM, image_size=16, image_sizes=known), config)
+    assert seen == asked
