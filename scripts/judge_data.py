@@ -35,7 +35,7 @@ from dream3d.render.surface import SurfacePoints, render_surface
 IMAGE_SIZE = 64
 SUPERSAMPLING = 3
 JUDGE_SEED = 4_000_000  # the prior draws from (0, index), the metrics from 99 and 7
-GROUP_SIZE = 4  # a prop and its one-attribute changes
+GROUP_SIZE = 2  # a prop and one that differs from it in one attribute
 MAX_QUESTIONS = 10  # parts of two props
 UNLIT_RATE = 0.45  # assets are looked at unlit
 SEEN_PIXELS, HIDDEN_PIXELS = 5.0, 1.0  # a part counts as seen from, and as hidden up to
@@ -129,7 +129,7 @@ class JudgeViews(Dataset[Batch]):
 
 
 def sample_group(rng: np.random.Generator) -> list[Spec]:
-    """A random spec and others that differ from it in one attribute, all kinds of change equally often."""
+    """A random spec and one that differs from it in one attribute, all kinds of change equally often."""
     family = FAMILY_NAMES[int(rng.integers(len(FAMILY_NAMES)))]
     spec = sample_spec(rng, family, allow_held_out=True)
     # Captions mostly leave parts natural; here any look must be expected, or it is guessed from the family.

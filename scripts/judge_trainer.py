@@ -16,7 +16,7 @@ from dream3d.metrics.judge_network import JudgeNetwork, JudgeShape, PartLogits, 
 from dream3d.props import FAMILIES, vocabulary
 
 LEARNING_RATE = 1e-3  # AdamW: vectors, embeddings, the stem
-MUON_LEARNING_RATE = 1.5e-3  # all other matrices and convolutions
+MUON_LEARNING_RATE = 2e-3  # all other matrices and convolutions
 WEIGHT_DECAY = 0.02
 WARM_UP_STEPS = 100
 EMA_DECAY = 0.995

@@ -18,7 +18,7 @@ from judge_trainer import Trainer
 from torch.utils.data import DataLoader
 
 LOG_SECONDS = 30
-HELD_OUT_SEED, HELD_OUT_BATCHES = 1, 8
+HELD_OUT_SEED, HELD_OUT_BATCHES = 1, 10
 
 
 def main() -> None:
@@ -27,8 +27,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--anneal", action="store_true", help="let the rate fall to zero over this run")
-    parser.add_argument("--groups", type=int, default=8, help="of four props each, per step")
-    parser.add_argument("--views", type=int, default=2, help="of each prop")
+    parser.add_argument("--groups", type=int, default=32, help="of two props each, per step")
+    parser.add_argument("--views", type=int, default=1, help="of each prop")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--measure-every", type=float, default=4.0, help="minutes")

@@ -80,3 +80,23 @@ def turn_of(spec: Spec) -> int:
         return FULL_TURN
     turns = [FAMILIES[prop.family].turn for prop in props_of(spec)]
     return max(turns) if any(turns) else ROUND
+
+
+def said_kinds(answers: PartAnswers) -> frozenset[Kind]:
+    """What a caption must say about a part; the rest is natural."""
+    family, finish = FAMILIES[answers.family], answers.finish
+    is_there_by_default = answers.part not in family.extra
+    said: set[Kind] = set()
+    if (finish is not None) != is_there_by_default:
+        said.add("presence")
+    if finish is None:
+        return frozenset(said)
+    if finish.color is not None and (finish.material or finish.color != family.part(answers.part).color):
+        said.add("color")
+    if finish.material:
+        said.add("material")
+    if finish.pattern:
+        said.add("pattern")
+    if finish.second:
+        said.add("second color")
+    return frozenset(said)
