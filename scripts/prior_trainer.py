@@ -34,6 +34,7 @@ WEIGHT_DECAY = 0.01
 WARM_UP_STEPS = 150
 # Per step of 48 images. Averages of weights ten times as far apart make grainy samples.
 EMA_DECAY = 0.998
+MOMENTS = ("exp_avg", "exp_avg_sq")  # as torch.optim.AdamW calls them
 TIMESTEP_EXPONENT = 0.45  # t = T u^0.45 with u uniform: biased towards high noise, where pose is decided.
 
 
@@ -160,7 +161,7 @@ class Trainer:
         tensors |= {f"momentum.{i}": m for i, m in enumerate(self.momenta) if m is not None}
         for index, master in enumerate(self.rest):
             moments = self.optimizer.state[master]
-            tensors |= {f"{key}.{index}": moments[key] for key in ("exp_avg", "exp_avg_sq")}
+            tensors |= {f"{key}.{index}": moments[key] for key in MOMENTS}
         facts = {"step": self.step, "seconds": seconds, "images_seen": self.images_seen}
         staging = self.work / "state.staging.safetensors"
         save_file(
@@ -186,10 +187,9 @@ class Trainer:
             if momentum is not None:
                 momentum.copy_(tensors[f"momentum.{index}"])
         for index, master in enumerate(self.rest):
-            self.optimizer.state[master] = {
-                "step": torch.tensor(float(self.step)),
-                "exp_avg": tensors[f"exp_avg.{index}"].to(self.device),
-                "exp_avg_sq": tensors[f"exp_avg_sq.{index}"].to(self.device),
+            # The fused optimizer walks raw memory: moments need the memory format of their weights.
+            self.optimizer.state[master] = {"step": torch.tensor(float(self.step))} | {
+                key: torch.empty_like(master).copy_(tensors[f"{key}.{index}"]) for key in MOMENTS
             }
         self.use_averages(False)
         return facts["seconds"]

@@ -109,26 +109,31 @@ class OraclePrior:
     def sample_cameras(self, num_groups: int, generator: torch.Generator) -> Cameras:
         return CameraLaw().sample(num_groups, generator)
 
-    def predict_x0(self, noisy, timesteps, embedding, cameras, shading):  # noqa: ARG002 (the interface of a prior)
+    @property
+    def image_sizes(self) -> tuple[int, ...]:
+        return (self.image_size,)
+
+    def predict_x0(self, noisy, timesteps, embedding, cameras, shading, views):  # noqa: ARG002 (a prior's interface)
         self.calls += 1
         timestep = int(timesteps[0])
-        answer = self.encode(self._flawed_picture(cameras, shading[0], timestep))
+        answer = self.encode(self._flawed_picture(cameras, shading[0], timestep, noisy.shape[-1]))
         # Without the text it knows less, but what a low-noise image shows it sees either way.
         blurred = functional.avg_pool2d(answer, 5, 1, 2, count_include_pad=False)
         return answer, torch.lerp(answer, blurred, float(1.0 - self.alphas_cumprod[timestep]))
 
-    def _flawed_picture(self, cameras: Cameras, shading: str, timestep: int) -> Tensor:
+    def _flawed_picture(self, cameras: Cameras, shading: str, timestep: int, size: int) -> Tensor:
         flaw = self.roughness * float((1.0 - self.alphas_cumprod[timestep]).sqrt())
         if flaw == 0.0:
-            return picture(self.parts, cameras, self.image_size, shading)[0]
-        turn, size = (torch.randn(len(cameras), generator=self._noise) for _ in range(2))
+            return picture(self.parts, cameras, size, shading)[0]
+        turn, nearness = (torch.randn(len(cameras), generator=self._noise) for _ in range(2))
         seen = Cameras(
             cameras.azimuth_deg + 10.0 * flaw * turn,
             cameras.elevation_deg,
-            cameras.distance * (1.0 + 0.05 * flaw * size),
+            cameras.distance * (1.0 + 0.05 * flaw * nearness),
             cameras.fov_y_deg,
+            cameras.target,
         )
-        image = picture(self.parts, seen, self.image_size, shading)[0].permute(0, 3, 1, 2)
+        image = picture(self.parts, seen, size, shading)[0].permute(0, 3, 1, 2)
         width = 1 + 2 * round(4.0 * flaw * flaw)
         image = functional.avg_pool2d(image, width, 1, width // 2, count_include_pad=False)
         blotches = torch.randn(len(cameras), 4, 8, 8, generator=self._noise) * 0.12 * flaw

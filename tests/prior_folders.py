@@ -33,7 +33,9 @@ def write_tiny_prior(folder: Path) -> Path:
     card = {
         "name": "tiny",
         "image_size": 64,
+        "image_sizes": [32, 64, 128],
         "image_channels": 4,
+        "joint_views": 4,
         "camera_law": asdict(CameraLaw()),
         "vocabulary": VOCABULARY,
         "facts": {"parameters": sum(p.numel() for p in unet.parameters())},

@@ -9,47 +9,22 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
 from one_thread import ONE_THREAD
+from prior_folders import VOCABULARY, write_tiny_prior
 
 from dream3d.cli import main
-from dream3d.prior.camera_law import CameraLaw
-from scripts.prior_model import make_text_encoder, make_tokenizer, make_unet, save_prior
 
 pytestmark = pytest.mark.usefixtures("work")
 
 PROGRAM = [sys.executable, "-m", "dream3d.cli", "generate"]
-WORDS = {
-    "nouns": ["mushroom", "chair"],
-    "colors": ["red", "blue"],
-    "parts": [],
-    "sizes": [],
-    "function_words": ["a", "with"],
-}
-
-
 @pytest.fixture(scope="module")
 def prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a whole prior whose weights are random."""
-    folder = tmp_path_factory.mktemp("priors")
-    words = tuple(word for words in WORDS.values() for word in words)
-    tokenizer = make_tokenizer(words, folder / "tokenizer")
-    with torch.random.fork_rng():
-        encoder, unet = make_text_encoder(tokenizer), make_unet((16, 16, 32))
-    card = {
-        "name": "untrained",
-        "image_size": 64,
-        "image_channels": 4,
-        "camera_law": asdict(CameraLaw()),
-        "vocabulary": WORDS,
-        "facts": {"trained": "no"},
-    }
-    save_prior(folder / "untrained", unet, encoder, tokenizer, card)
-    return folder / "untrained"
+    return write_tiny_prior(tmp_path_factory.mktemp("priors") / "untrained")
 
 
 def refused(capfd: pytest.CaptureFixture[str], *words: str) -> str:
@@ -177,7 +152,7 @@ def test_a_damaged_prior_is_refused(
 def test_priors_tells_what_a_prior_knows(capsys: pytest.CaptureFixture[str], prior: Path) -> None:
     assert main(["priors", str(prior), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["nouns"] == ["mushroom", "chair"]
+    assert facts["nouns"] == VOCABULARY["nouns"]
     assert facts["image_size"] == 64
     assert main(["priors", str(prior)]) == 0
     assert re.search(r"^colors +red, blue$", capsys.readouterr().out, flags=re.M)

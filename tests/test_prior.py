@@ -13,6 +13,7 @@ from dream3d.prior import CameraLaw, Prior, codec, schedule
 from dream3d.prior.conditioning import RAY_CHANNELS, SHADINGS, VIEW_FEATURES, ray_map, view_vector
 from dream3d.prior.sampling import sample_images
 from dream3d.prior.text import Vocabulary, keep_known, split_words, unknown_words
+from dream3d.prior.view_words import view_words
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +104,17 @@ class TestConditioning:
     def test_view_vector_tells_every_azimuth_and_shading_apart(self):
         azimuths = [15.0 * k for k in range(24)]
         vectors = torch.cat([view_vector(orbit(azimuths, 20.0, 3.0, 40.0), [s] * 24) for s in SHADINGS])
-        assert vectors.shape == (72, VIEW_FEATURES)
-        distances = torch.cdist(vectors, vectors) + 10 * torch.eye(72)
+        assert vectors.shape == (96, VIEW_FEATURES)
+        distances = torch.cdist(vectors, vectors) + 10 * torch.eye(96)
         assert distances.min() > 0.2
+
+    def test_an_untold_camera_leaves_only_the_shading(self):
+        cameras, is_told = orbit([10.0, 200.0], 20.0, 3.0, 40.0), torch.tensor([True, False])
+        vector, rays = view_vector(cameras, ["normals"] * 2, is_told), ray_map(cameras, 4, is_told)
+        assert torch.equal(vector[0], view_vector(cameras, ["normals"] * 2)[0])
+        assert torch.equal(vector[1], torch.eye(VIEW_FEATURES)[VIEW_FEATURES - 1])
+        assert torch.equal(rays[0], ray_map(cameras, 4)[0])
+        assert not rays[1].any()
 
     def test_channel_count_is_what_the_network_expects(self, prior):
         assert ray_map(orbit([0.0], 0.0, 3.0, 40.0), 4).shape[1] == RAY_CHANNELS
@@ -139,6 +148,37 @@ class TestCameraLaw:
         cameras = CameraLaw().sample(500, generator)
         tangent = torch.asin(1.0 / cameras.distance)
         assert (tangent <= cameras.fov_y_deg * math.pi / 360 + 1e-6).all()
+
+    def test_close_ups_are_cut_out_of_views_of_the_whole(self, generator):
+        law = CameraLaw()
+        cameras = law.sample(4000, generator, views_per_group=2, close_up_share=0.5)
+        is_close = cameras.fov_y_deg < law.fov_y_deg[0]
+        assert 0.4 < is_close.float().mean() < 0.55  # a few magnify too little to tell
+        assert not cameras.target[cameras.fov_y_deg == cameras.fov_y_deg.max()].any()
+        half = cameras.distance * torch.tan(
+            cameras.fov_y_deg * math.pi / 360
+        )  # of what is seen, at the target
+        whole = cameras.distance * math.tan(law.fov_y_deg[1] * math.pi / 360)
+        assert (cameras.target.norm(dim=1) + half <= whole + 1e-5).all()
+        shared = cameras.target.reshape(-1, 2, 3)
+        assert torch.equal(shared[:, 0], shared[:, 1])
+
+    def test_a_close_up_of_the_centre_is_the_middle_of_a_larger_picture(self):
+        whole = orbit([30.0], 20.0, 3.0, 40.0)
+        fov = 2 * math.degrees(math.atan(math.tan(math.radians(20.0)) / 2))
+        close = orbit([30.0], 20.0, 3.0, fov)
+        assert torch.allclose(
+            close.rays(8, 8).directions, whole.rays(16, 16).directions[:, 4:12, 4:12], atol=1e-6
+        )
+
+
+def test_view_words_cut_the_turn_in_quarters():
+    azimuths = [0.0, 44.0, 46.0, 134.0, 136.0, 224.0, 226.0, 314.0, 316.0, 720.0]
+    words = view_words(orbit(azimuths, 20.0, 3.0, 40.0))
+    assert [text.split()[0] for text in words] == [
+        *("front", "front", "side", "side", "back", "back", "side", "side", "front", "front")
+    ]
+    assert view_words(orbit([0.0, 90.0], 45.0, 3.0, 40.0)) == ["overhead view"] * 2
 
 
 class TestText:
@@ -204,6 +244,40 @@ class TestPrediction:
         )
         noise_scale = (1 - prior.alphas_cumprod[0]).sqrt()
         assert (text - clean).abs().max() < 8 * noise_scale + 1e-3
+
+    def test_words_tell_the_quarter_and_nothing_else_of_the_camera(self, prior, generator):
+        noisy = torch.randn(1, 16, 16, 16, generator=generator).expand(3, -1, -1, -1)
+        cameras = orbit([0.0, 20.0, 180.0], 20.0, 3.0, 40.0)
+        timesteps, embedding = torch.tensor([600] * 3), prior.embed("a red mushroom")
+        text, uncond = prior.predict_x0(noisy, timesteps, embedding, cameras, ["albedo"] * 3, "words")
+        assert torch.equal(text[0], text[1])
+        assert (text[0] - text[2]).abs().max() > 1e-4
+        assert torch.equal(uncond[0], uncond[2])
+
+    def test_joint_views_see_each_other_and_turn_together(self, prior, generator):
+        noisy = torch.randn(8, 16, 16, 16, generator=generator)
+        cameras = CameraLaw().sample(2, generator)
+        timesteps, embedding = torch.tensor([600] * 8), prior.embed("a red mushroom")
+
+        def ask(images, cameras, views):
+            return prior.predict_x0(images, timesteps, embedding, cameras, ["albedo"] * 8, views)[0]
+
+        changed = noisy.clone()
+        changed[1] = -changed[1]
+        for views, reached in (("camera", [1]), ("joint", [0, 1, 2, 3])):
+            difference = (ask(noisy, cameras, views) - ask(changed, cameras, views)).abs().amax((1, 2, 3))
+            assert (difference > 1e-3).nonzero()[:, 0].tolist() == reached
+        turned = torch.tensor([1, 2, 3, 0, 4, 5, 6, 7])
+        assert torch.allclose(
+            ask(noisy, cameras, "joint")[turned], ask(noisy[turned], cameras[turned], "joint"), atol=2e-2
+        )
+
+    @pytest.mark.parametrize("size", [32, 64, 128])
+    def test_every_size_is_denoised(self, prior, generator, size):
+        drawn = sample_images(
+            prior, prior.embed("a house"), orbit([0.0], 0.0, 3.0, 40.0), ["albedo"], generator, 2, size=size
+        )
+        assert drawn.shape == (1, size, size, 4)
 
     def test_loading_twice_predicts_the_same(self, folder, prior, generator):
         again = Prior.from_pretrained(str(folder))

@@ -34,7 +34,7 @@ class GaussianPrior:
         gain = spread**2 * alpha_bar.sqrt() / (alpha_bar * spread**2 + 1.0 - alpha_bar)
         return mean + gain * (noisy - alpha_bar.sqrt() * mean)
 
-    def predict_x0(self, noisy, timesteps, embedding, cameras, shading):  # noqa: ARG002 (the interface of a prior)
+    def predict_x0(self, noisy, timesteps, embedding, cameras, shading, views):  # noqa: ARG002 (the interface of a prior)
         timestep = int(timesteps[0])
         return self.denoise(noisy, timestep, self.mean, self.spread), self.denoise(noisy, timestep, 0.0, 1.0)
 
@@ -53,7 +53,7 @@ def test_gradient_is_the_guided_gaussian_residual_through_the_encoder(timestep, 
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0)).double()
     alpha_bar = prior.alphas_cumprod[timestep]
     noisy = alpha_bar.sqrt() * latents + (1 - alpha_bar).sqrt() * noise
-    text, uncond = prior.predict_x0(noisy, [timestep], None, None, None)
+    text, uncond = prior.predict_x0(noisy, [timestep], None, None, None, "camera")
     residual = latents - (uncond + scale * (text - uncond))
     config = GuidanceConfig(scale=scale, scale_at_noise=scale, rescale=0.0, clamp=False)
     result = ask(prior, images, timestep, config)
