@@ -13,18 +13,17 @@ judge's own error.
 
 import argparse
 import hashlib
-import io
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from PIL import Image
 from prior_report import HALVES, markdown, summarize, update_card
 from prior_samples import Asked, Samples, SampleSettings, read_asked
 from prior_scores import ScoreBook, half_of, score
 from prior_sheets import family_sheet, prompt_sheet
+from sheets import encode_jpeg
 
 from dream3d.errors import InputError
 from dream3d.export.files import write_files
@@ -33,8 +32,6 @@ from dream3d.metrics.judge import Judge
 from dream3d.metrics.judge_folder import WEIGHTS, find_judge
 from dream3d.prior import Prior
 from dream3d.props import FAMILIES
-
-QUALITY = 85
 
 
 def options() -> argparse.Namespace:
@@ -101,13 +98,6 @@ def report(
     print(table, *files, sep="\n")
     if args.card:
         update_card(args.card, results)
-
-
-def encode_jpeg(picture: Image.Image) -> bytes:
-    """A picture as a file."""
-    stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=QUALITY)
-    return stream.getvalue()
 
 
 def main() -> int:

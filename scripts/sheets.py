@@ -1,5 +1,6 @@
 """Contact sheets: pictures in a grid, each with lines of text under it."""
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,3 +53,10 @@ def strip(images: Tensor) -> Image.Image:
     """Premultiplied sRGB views [B, H, W, 4] in [0, 1] side by side over light gray."""
     rgb = (images[..., :3] + GRAY * (1 - images[..., 3:])).clamp(0, 1)
     return Image.fromarray(np.concatenate(list((rgb * 255).round().byte().cpu().numpy()), axis=1))
+
+
+def encode_jpeg(picture: Image.Image, quality: int = 85) -> bytes:
+    """A picture as a file."""
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=quality)
+    return stream.getvalue()

@@ -12,7 +12,14 @@ from dream3d import __version__
 from dream3d.config import Config
 from dream3d.errors import DiskError, InputError, RunError
 from dream3d.evaluate.columns import METRICS_VERSION
-from dream3d.evaluate.measure import Measured, make_judges, measure_asset, measure_file, run_report
+from dream3d.evaluate.measure import (
+    Judge,
+    Measured,
+    make_judges,
+    measure_asset,
+    measure_file,
+    run_report,
+)
 from dream3d.evaluate.memory import PeakMemory
 from dream3d.evaluate.prompts import Line
 from dream3d.evaluate.rows import Journal, Row, row_key
@@ -29,23 +36,40 @@ from dream3d.prior.folder import find_prior, weights_sha256
 class Evaluation:
     """A folder of results and all that making its rows needs. What is already there is kept."""
 
-    def __init__(self, folder: Path, config: Config | None = None, on_event: OnEvent = ignore) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Config | None = None,
+        on_event: OnEvent = ignore,
+        judges: Sequence[Judge] | None = None,
+        prior: Prior | None = None,
+    ) -> None:
+        """Open the folder.
+
+        Args:
+            folder: Where results are, or will be.
+            config: Settings of what is generated.
+            on_event: Told of the progress.
+            judges: From `make_judges`, where several evaluations share them.
+            prior: That of the settings, where it is loaded already.
+        """
         self.folder = folder
         self.config = config or Config()
         self.on_event = on_event
-        self.judges = make_judges()
+        self.judges = make_judges() if judges is None else judges
         self.journal = Journal(folder / "rows.jsonl")
-        self._prior: Prior | None = None
+        self._prior = prior
         self._is_validated = find_validator() is not None
         for name in ("assets", "pictures"):
             (folder / name).mkdir(exist_ok=True)
 
-    def prompts(self, lines: Sequence[Line], num_seeds: int) -> Iterator[Row]:
+    def prompts(self, lines: Sequence[Line], num_seeds: int, has_calibration: bool = True) -> Iterator[Row]:
         """Rows of every prompt and seed, each prompt followed by its calibration.
 
         Args:
             lines: From `read_prompts`; those with an error become rows with that error.
             num_seeds: Seeds for each, from the settings' own upwards.
+            has_calibration: Leave it out where another folder has it.
 
         Raises:
             InputError: The prior is unknown or damaged.
@@ -62,7 +86,8 @@ class Evaluation:
                 done += 1
                 row = self._generated(line.text, replace(self.config, seed=seed), digest)
                 yield self._told(row, done, total)
-            yield from self._calibration(line.text)
+            if has_calibration:
+                yield from self._calibration(line.text)
 
     def files(self, paths: Sequence[Path], prompts: Mapping[str, str]) -> Iterator[Row]:
         """Rows of files that exist, then the calibration of every prompt among them.
