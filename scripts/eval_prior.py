@@ -34,7 +34,7 @@ from dream3d.prior import Prior
 from dream3d.props import FAMILIES
 
 
-def options() -> argparse.Namespace:
+def options(words: Sequence[str] | None) -> argparse.Namespace:
     """Read the options."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -51,7 +51,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--card", type=Path, help="prior folder whose card takes the scores")
     parser.add_argument("--sheet", type=Path, help="paint families into this file")
     parser.add_argument("--families", nargs="*", help="of the sheet; all unless named")
-    args = parser.parse_args()
+    args = parser.parse_args(words)
     if not (args.out or args.sheet):
         parser.error("name a folder with -o, or a picture with --sheet")
     return args
@@ -100,9 +100,9 @@ def report(
         update_card(args.card, results)
 
 
-def main() -> int:
-    """Do what the options say."""
-    args = options()
+def main(words: Sequence[str] | None = None) -> None:
+    """Do what the options say; those of the command line when None."""
+    args = options(words)
     prior = Prior.from_pretrained(args.prior)
     settings = SampleSettings(prior.sha256, args.views, args.steps, args.scale)
     if args.sheet:
@@ -120,11 +120,10 @@ def main() -> int:
         measure(prior, judge, judge_name, part, samples, book)
         if args.shard is None:
             report(args, judge_name, asked, samples, book)
-    return 0
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        main()
     except InputError as error:
         sys.exit(f"eval_prior: {error}")

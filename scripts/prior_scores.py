@@ -152,6 +152,7 @@ class ScoreBook:
 
     def append(self, entry: Score) -> None:
         """Keep a score."""
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write("\n" + json.dumps(asdict(entry)))  # a line that was cut off stays alone
+        # In one piece, so that lines of several processes do not mix; one that was cut off stays alone.
+        with self.path.open("ab", buffering=0) as stream:
+            stream.write(f"\n{json.dumps(asdict(entry))}".encode())
         self.scores[entry.prompt, entry.source, entry.judge] = entry

@@ -8,10 +8,13 @@ from prior_folders import write_tiny_prior  # puts scripts/ on the path, where t
 
 from dream3d.errors import InputError
 from dream3d.metrics.judge import Answer
+from dream3d.metrics.judge_folder import Lexicon, save_judge
+from dream3d.metrics.judge_network import JudgeNetwork, JudgeShape
 from dream3d.metrics.questions import Kind
 from dream3d.prior import Prior
 from dream3d.prior.prior import read_card
-from dream3d.props import parse_caption
+from dream3d.props import FAMILIES, parse_caption, vocabulary
+from scripts.eval_prior import main
 from scripts.prior_report import markdown, summarize, update_card, worst
 from scripts.prior_samples import Asked, Samples, SampleSettings, read_asked
 from scripts.prior_scores import Said, Score, ScoreBook, half_of, nearest_azimuth_errors, said
@@ -160,6 +163,37 @@ class TestReport:
         assert card["facts"].pop("scores")["seen"]["prior"]["exact_match"] == 0.5
         assert card == before
         assert read_card(folder).facts["scores"]["held_out"]["prior"]["attributes"]["family"] == 0.0
+
+
+def write_random_judge(folder: Path) -> Path:
+    """A judge that was never trained."""
+    lexicon = Lexicon(vocabulary(), tuple(FAMILIES))
+    shape = JudgeShape(len(lexicon.words), len(lexicon.families))
+    with torch.random.fork_rng():
+        torch.random.default_generator.manual_seed(5)
+        save_judge(folder, shape, lexicon, JudgeNetwork(shape).state_dict(), {})
+    return folder
+
+
+def test_two_processes_find_what_one_finds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prior, judge = write_tiny_prior(tmp_path / "tiny"), write_random_judge(tmp_path / "judge")
+    prompts = tmp_path / "list.txt"
+    prompts.write_text("a red mushroom\na purple mushroom  # held out\n")
+    common = ["--prior", str(prior), "--judge", str(judge), "--prompts", str(prompts), "--steps", "2"]
+    main(["-o", str(tmp_path / "one"), *common])
+    for shard in ("1/2", "0/2"):
+        main(["-o", str(tmp_path / "two"), *common, "--shard", shard])
+        assert not (tmp_path / "two" / "results.json").exists()
+    scores = (tmp_path / "two" / "scores.jsonl").read_text()
+    capsys.readouterr()
+    main(["-o", str(tmp_path / "two"), *common, "--card", str(prior)])
+    assert (tmp_path / "two" / "scores.jsonl").read_text() == scores  # nothing was measured again
+    assert len(scores.split("\n")) == 1 + 2 * 2  # each prompt's samples and its truth
+    names = ["results.json", "table.md", "sheet_seen.jpg", "sheet_held_out.jpg"]
+    assert all((tmp_path / "one" / n).read_bytes() == (tmp_path / "two" / n).read_bytes() for n in names)
+    assert "| prompts | 1 | 1 | 1 | 1 |" in capsys.readouterr().out
+    results = json.loads((tmp_path / "two" / "results.json").read_text())
+    assert read_card(prior).facts["scores"]["judge"] == results["judge"]
 
 
 class TestScoreBook:
