@@ -76,8 +76,9 @@ class Ablate:
     def run(self) -> None:
         """Generate and measure what is not there yet; then the page."""
         chosen = [ablation for ablation in ABLATIONS if not self.only or ablation.name in self.only]
-        if not chosen:
-            raise InputError(f"--only: there are {', '.join(ablation.name for ablation in ABLATIONS)}")
+        names = [ablation.name for ablation in ABLATIONS]
+        if not set(self.only) <= set(names):
+            raise InputError(f"--only takes {', '.join(names)}")
         lines = read_prompts([self.prompts], self.limit).lines
         shard = parse_shard(self.shard) if self.shard else Shard(0, 1)
         results = self._results(chosen, shard.of(lines))

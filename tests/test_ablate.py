@@ -1,12 +1,16 @@
 import math
+from pathlib import Path
 
 import pytest
+from prior_folders import write_tiny_prior  # puts scripts/ on the path, where they find each other
 
 from dream3d.cli_eval import Eval
 from dream3d.config import Config
+from dream3d.errors import InputError
 from dream3d.evaluate.columns import COLUMNS
-from dream3d.evaluate.rows import Row
+from dream3d.evaluate.rows import Journal, Row
 from dream3d.overlays import parse
+from scripts.ablate import Ablate
 from scripts.ablation_table import difference, prompt_means, variant_table
 from scripts.ablations import ABLATIONS, Ablation, Variant
 
@@ -89,3 +93,37 @@ class TestEveryAblation:
 def test_an_unknown_setting_is_an_error() -> None:
     with pytest.raises(TypeError):
         Variant("x", {"no_such_setting": 1}).applied(Config())
+
+
+@pytest.mark.slow
+def test_the_page_is_made_of_rows_that_processes_share(work: Path, tmp_path: Path) -> None:
+    prior = write_tiny_prior(tmp_path / "tiny")
+    (work / "list.txt").write_text("a red mushroom\na blue house\n")
+    small = ["--coarse.num-steps=4", "--target-faces=200", "--texture-size=64", "--extract.resolution=32"]
+    words = ["--prompts", "list.txt", "--seeds", "1", "--only", "views", "--prior", str(prior), *small]
+    for shard in ("0/2", "1/2"):
+        parse(Ablate, [*words, "--shard", shard], "ablate").run()
+        assert not Path("docs").exists()
+    folders = {path.name: path for path in Path("out/ablations").iterdir()}
+    assert set(folders) == {"default", "views-words", "views-camera"}
+    kinds = {
+        name: [r.kind for r in Journal(path / "rows.jsonl").rows.values()] for name, path in folders.items()
+    }
+    assert kinds["views-words"] == kinds["views-camera"] == ["asset"] * 2
+    assert kinds["default"].count("ground truth") == 2
+    stamps = {path: path.stat().st_mtime_ns for path in Path("out/ablations").rglob("*.*")}
+    parse(Ablate, words, "ablate").run()
+    assert {path: path.stat().st_mtime_ns for path in Path("out/ablations").rglob("*.*")} == stamps
+    page = Path("docs/ablations.md").read_text()
+    assert [line.split("|")[1:4] for line in page.splitlines() if line.startswith("|")][2:] == [
+        [" words ", " 2 ", " 0 "],
+        [" camera ", " 2 ", " 0 "],
+        [" joint (reference) ", " 2 ", " 0 "],
+    ]
+    assert "](../assets/ablations/views.jpg)" in page
+    assert Path("assets/ablations/views.jpg").is_file()
+
+
+def test_an_ablation_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(InputError, match="views, scale, timesteps, shading"):
+        parse(Ablate, ["--only", "views", "--only", "weather"], "ablate").run()
