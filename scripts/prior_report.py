@@ -50,6 +50,7 @@ def _cell(scores: Sequence[Score], half: Half) -> Cell:
         attributes["all"].append(each.is_right)
     cell: Cell = {
         "prompts": len(own),
+        "unsaid_right": _mean([score.unsaid_right for score in own]),
         "exact_match": _mean([right for score in own for right in score.is_exact]),
         "attributes": {name: _mean(values) for name, values in sorted(attributes.items())},
         "num_attributes": {name: len(values) for name, values in sorted(attributes.items())},
@@ -106,6 +107,7 @@ def markdown(summary: Mapping[Half, Mapping[Source, Cell]], scores: Sequence[Sco
     names = sorted({name for cell in cells for name in cell["attributes"]} - {"all"})
     for name in ["all", *names]:
         add(f"attribute: {name}", lambda cell, name=name: _share_of(cell, name))
+    add("natural where nothing is said", lambda cell: _percent(cell.get("unsaid_right")))
     for name, title in RETRIEVAL.items():
         add(title, lambda cell, name=name: _percent(cell.get(name)))
     for name, title in AZIMUTH.items():

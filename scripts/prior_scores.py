@@ -47,6 +47,7 @@ class Score:
     judge: str  # checksum: which judge said it
     half: Half
     said: list[Said]
+    unsaid_right: float  # share of what the prompt leaves unsaid that looks natural
     is_exact: list[bool]  # one for the group, or one for each of four single views
     retrieval: dict[str, float]  # see dream3d.metrics.learned.retrieval
     azimuth_error_deg: list[float]  # by the judge, one per view; none for things that have no front
@@ -74,6 +75,7 @@ def score(judge: Judge, name: str, asked: Asked, images: Tensor, source: Source,
         name,
         half_of(asked.spec),
         [said(answer, asked.spec) for match in matches for answer in match if answer.is_said],
+        float(np.mean([a.is_right for match in matches for a in match if not a.is_said])),
         [is_exact(match) for match in matches],
         {key: float(np.mean([numbers[key] for numbers in found])) for key in found[0]},
         azimuth_errors(judge, images, asked.azimuth_deg) if is_asymmetric else [],

@@ -102,7 +102,7 @@ def test_the_nearest_render_tells_the_azimuth() -> None:
 def score(prompt: str, source: str, said: list[Said], azimuth: list[float]) -> Score:
     is_exact = all(each.is_right for each in said)
     half = half_of(asked(prompt).spec)
-    return Score(prompt, source, "judge", half, said, [is_exact], NUMBERS, azimuth, [])  # pyright: ignore
+    return Score(prompt, source, "judge", half, said, 0.75, [is_exact], NUMBERS, azimuth, [])  # pyright: ignore
 
 
 def scores() -> list[Score]:
@@ -125,6 +125,7 @@ class TestReport:
         summary = summarize(scores())
         seen, held_out = summary["seen"]["prior"], summary["held out"]["prior"]
         assert (seen["prompts"], held_out["prompts"]) == (2, 1)
+        assert seen["unsaid_right"] == 0.75
         assert (seen["exact_match"], held_out["exact_match"]) == (0.5, 0.0)
         # Of the prompt that is held out, one attribute is a trained one.
         assert seen["attributes"] == {"all": 0.5, "color": 0.0, "family": 1.0}
