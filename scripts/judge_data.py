@@ -6,7 +6,7 @@ Seeds, shading and degradations are not those of the prior's data; combinations 
 """
 
 import math
-from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from dream3d.cameras import Cameras
 from dream3d.math import normalize
-from dream3d.metrics.changes import one_attribute_changes
+from dream3d.metrics.changes import CHANGE_KINDS, ChangeKind, one_attribute_changes
 from dream3d.metrics.questions import (
     COLOR_ANSWERS,
     MATERIAL_ANSWERS,
@@ -33,7 +33,7 @@ from dream3d.props import FAMILIES, Prop, PropSpec, Spec, make_prop, sample_spec
 from dream3d.render.surface import SurfacePoints, render_surface
 
 IMAGE_SIZE = 64
-SUPERSAMPLING = 3
+SUPERSAMPLING = 2
 JUDGE_SEED = 4_000_000  # the prior draws from (0, index), the metrics from 99 and 7
 GROUP_SIZE = 2  # a prop and one that differs from it in one attribute
 MAX_QUESTIONS = 10  # parts of two props
@@ -134,24 +134,16 @@ def sample_group(rng: np.random.Generator) -> list[Spec]:
     spec = sample_spec(rng, family, allow_held_out=True)
     # Captions mostly leave parts natural; here any look must be expected, or it is guessed from the family.
     for _ in range(int(rng.choice(4, p=(0.3, 0.3, 0.2, 0.2)))):
-        changes = _by_kind(spec)
-        kind = ("color", "color", "material", "pattern", "swap")[int(rng.integers(5))]
-        spec = _choice(changes.get(kind, changes["color"]), rng)
-    changes = _by_kind(spec)
-    kinds = list(changes)
-    chosen = rng.choice(len(kinds), GROUP_SIZE - 1, replace=len(kinds) < GROUP_SIZE - 1)
-    return [spec, *(_choice(changes[kinds[kind]], rng) for kind in chosen)]
+        spec = changed(spec, rng, ("color", "color", "material", "pattern", "swap"))
+    return [spec, *(changed(spec, rng, CHANGE_KINDS) for _ in range(GROUP_SIZE - 1))]
 
 
-def _by_kind(spec: Spec) -> dict[str, list[Spec]]:
-    changes: dict[str, list[Spec]] = defaultdict(list)
-    for change in one_attribute_changes(spec):
-        changes[change.kind].append(change.spec)
-    return changes
-
-
-def _choice(specs: list[Spec], rng: np.random.Generator) -> Spec:
-    return specs[int(rng.integers(len(specs)))]
+def changed(spec: Spec, rng: np.random.Generator, kinds: Sequence[ChangeKind]) -> Spec:
+    """The spec with a random change of a random kind among those that it can have."""
+    while True:
+        found = one_attribute_changes(spec, (kinds[int(rng.integers(len(kinds)))],))
+        if found:
+            return found[int(rng.integers(len(found)))].spec
 
 
 def sample_cameras(count: int, rng: np.random.Generator) -> Cameras:

@@ -5,11 +5,11 @@ tell from the one it replaces, white marble for marble, is none. Sizes are left 
 of fixed radius, in which fat and short things look the same.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from dream3d.props.palette import SRGB
 from dream3d.props.sample import MIN_CONTRAST
 
 ChangeKind = Literal["family", "color", "material", "pattern", "second color", "presence", "swap", "relation"]
+CHANGE_KINDS: tuple[ChangeKind, ...] = get_args(ChangeKind)
 MIN_DIFFERENCE = 110  # of a material's own color and a color word, summed over the sRGB channels
 NUM_RANDOM, RANDOM_SEED = 100, 31
 
@@ -43,17 +44,24 @@ class Change:
     spec: Spec
 
 
-def one_attribute_changes(spec: Spec) -> list[Change]:
-    """Every spec that differs from `spec` in one attribute and can be told from it, in a fixed order."""
+def one_attribute_changes(spec: Spec, kinds: Collection[ChangeKind] = CHANGE_KINDS) -> list[Change]:
+    """Every spec that differs from `spec` in one attribute and can be told from it, in a fixed order.
+
+    Args:
+        spec: What is changed.
+        kinds: Which attributes.
+    """
     if isinstance(spec, PropSpec):
-        return [*_changes(spec, frozenset())]
+        return [Change(kind, changed) for kind, changed in _changes(spec, kinds)]
     names = spec.first.family, spec.second.family
-    found = [Change(c.kind, replace(spec, first=c.spec)) for c in _changes(spec.first, frozenset(names))]
-    found += [Change(c.kind, replace(spec, second=c.spec)) for c in _changes(spec.second, frozenset(names))]
-    found += [Change("relation", replace(spec, relation=name)) for name in RELATIONS if name != spec.relation]
-    found.append(Change("relation", SceneSpec(spec.second, spec.relation, spec.first)))
+    found = [Change(kind, replace(spec, first=prop)) for kind, prop in _changes(spec.first, kinds, names)]
+    found += [Change(kind, replace(spec, second=prop)) for kind, prop in _changes(spec.second, kinds, names)]
+    if "relation" in kinds:
+        others = [replace(spec, relation=name) for name in RELATIONS if name != spec.relation]
+        found += [Change("relation", other) for other in others]
+        found.append(Change("relation", SceneSpec(spec.second, spec.relation, spec.first)))
     one, other = spec.first, spec.second
-    if not looks_alike(one.main, other.main):
+    if "swap" in kinds and not looks_alike(one.main, other.main):
         swapped = replace(spec, first=_painted(one, other.main), second=_painted(other, one.main))
         found.append(Change("swap", swapped))
     return [change for change in found if _can_stand(change.spec)]
@@ -95,35 +103,29 @@ def are_close(one: Finish, other: Finish) -> bool:
     return bool(np.abs(colors[0] - colors[1]).sum() < MIN_DIFFERENCE)
 
 
-def _changes(spec: PropSpec, taken: frozenset[str]) -> Iterator["_PropChange"]:
+def _changes(
+    spec: PropSpec, kinds: Collection[ChangeKind], taken: Collection[str] = ()
+) -> Iterator[tuple[ChangeKind, PropSpec]]:
     """The changes of one prop whose family must not become one of those that are taken."""
     family = FAMILIES[spec.family]
-    for name in FAMILIES:
+    for name in FAMILIES if "family" in kinds else ():
         if name != spec.family and name not in taken:
             looks = {**_natural_looks(name), _main(name): spec.main}
-            yield _PropChange("family", PropSpec(name, looks, spec.size))
+            yield "family", PropSpec(name, looks, spec.size)
     for part, look in spec.finishes.items():
         for kind, other in _look_changes(look, family.part(part).color):
-            if not looks_alike(look, other):
-                yield _PropChange(kind, replace(spec, finishes={**spec.finishes, part: other}))
-    for one, other in combinations(spec.finishes, 2):
+            if kind in kinds and not looks_alike(look, other):
+                yield kind, replace(spec, finishes={**spec.finishes, part: other})
+    for one, other in combinations(spec.finishes, 2) if "swap" in kinds else ():
         looks = spec.finishes[one], spec.finishes[other]
         if not looks_alike(*looks):
             swapped = {**spec.finishes, one: looks[1], other: looks[0]}
-            yield _PropChange("swap", replace(spec, finishes=swapped))
-    for part in family.optional + family.extra:
+            yield "swap", replace(spec, finishes=swapped)
+    for part in family.optional + family.extra if "presence" in kinds else ():
         finishes = dict(spec.finishes)
         if finishes.pop(part, None) is None:
             finishes[part] = Finish(family.part(part).color)
-        yield _PropChange("presence", replace(spec, finishes=finishes))
-
-
-@dataclass(frozen=True)
-class _PropChange:
-    """A change of a single prop."""
-
-    kind: ChangeKind
-    spec: PropSpec
+        yield "presence", replace(spec, finishes=finishes)
 
 
 def _look_changes(look: Finish, natural: str) -> Iterator[tuple[ChangeKind, Finish]]:
