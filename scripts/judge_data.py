@@ -1,8 +1,8 @@
-"""Training data of the learned judge: renders of procedural props, made on the fly, with all that is true of them.
+"""Training data of the learned judge: renders of props, made on the fly, with all that is true of them.
 
-Batch number i of a seed is always the same batch. Props come in groups: a random one and others that differ from
+Batch number i of a seed is always the same batch. Props come in pairs: a random one and one that differs from
 it in one attribute, each with its own pictures, so that nothing but the picture tells which caption is right.
-Seeds, shading and degradations are not those of the prior's data; combinations held out from it are shown here.
+Seeds, shading and degradations are not the prior's; combinations held out from its training are shown here.
 """
 
 import math
@@ -47,7 +47,7 @@ PART_INDEX = {pair: index for index, pair in enumerate(FAMILY_PARTS)}
 
 @dataclass(frozen=True)
 class Batch:
-    """B pictures of G props, and the truth. Labels are indices into the answers of dream3d.metrics.questions."""
+    """B pictures of G props, and the truth: indices into the answers of dream3d.metrics.questions."""
 
     images: Tensor  # [B, 64, 64, 4], premultiplied sRGB in [0, 1]
     captions: list[str]  # G
@@ -86,7 +86,9 @@ class Light:
         is_lit = torch.from_numpy(rng.random(count) >= UNLIT_RATE)
         sky = uniform(0.35, 0.75)
         gloss = uniform(0.0, 0.25)
-        return Light(sky, sky * uniform(0.4, 1.0), uniform(0.2, 0.6), sun, gloss, 2 ** uniform(3.0, 6.0), is_lit)
+        return Light(
+            sky, sky * uniform(0.4, 1.0), uniform(0.2, 0.6), sun, gloss, 2 ** uniform(3.0, 6.0), is_lit
+        )
 
     def shaded(self, albedo: Tensor, points: SurfacePoints, eyes: Tensor) -> Tensor:
         """Linear colors [P, 3] of points of this albedo [P, 3], seen from eyes [V, 3]."""
@@ -105,7 +107,12 @@ class JudgeViews(Dataset[Batch]):
     """Item i is the i-th batch of this seed."""
 
     def __init__(self, seed: int, num_groups: int, views_per_prop: int, degraded: bool = True):
-        self.seed, self.num_groups, self.views_per_prop, self.degraded = seed, num_groups, views_per_prop, degraded
+        self.seed, self.num_groups, self.views_per_prop, self.degraded = (
+            seed,
+            num_groups,
+            views_per_prop,
+            degraded,
+        )
 
     def __len__(self) -> int:
         return 2**31
@@ -172,7 +179,7 @@ def render(prop: Prop, cameras: Cameras, rng: np.random.Generator) -> tuple[Tens
 
 
 def degrade(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """What generated pictures and baked textures look like: warped, blurred, pale or garish, noisy. [B, H, W, 4]."""
+    """What generated pictures look like: warped, blurred, pale or garish, noisy. [B, H, W, 4]."""
     count = len(images)
 
     def amount(rate: float, low: float, high: float) -> Tensor:
@@ -203,11 +210,15 @@ def warped(x: Tensor, strength: Tensor, rng: np.random.Generator) -> Tensor:
     shift = torch.from_numpy(rng.uniform(-0.08, 0.08, (count, 2))).float()
     theta = torch.zeros(count, 2, 3)
     theta[:, 0, 0], theta[:, 1, 1], theta[:, :, 2] = scale, scale, shift
-    return F.grid_sample(x, F.affine_grid(theta, list(x.shape), align_corners=False) + flow, align_corners=False)
+    return F.grid_sample(
+        x, F.affine_grid(theta, list(x.shape), align_corners=False) + flow, align_corners=False
+    )
 
 
-def label(props: list[Prop], images: Tensor, azimuth_deg: Tensor, pixels: Tensor, views_per_prop: int) -> Batch:
-    """The truth about the pictures of the props, `views_per_prop` each; pixels [B, MAX_QUESTIONS] of the parts."""
+def label(
+    props: list[Prop], images: Tensor, azimuth_deg: Tensor, pixels: Tensor, views_per_prop: int
+) -> Batch:
+    """The truth about pictures of props, `views_per_prop` each, whose parts cover pixels [B, questions]."""
     specs = [prop.spec for prop in props]
     answers = [list(part_answers(spec)) for spec in specs]
     part = torch.zeros(len(specs), MAX_QUESTIONS, dtype=torch.long)
@@ -242,7 +253,7 @@ def label(props: list[Prop], images: Tensor, azimuth_deg: Tensor, pixels: Tensor
 
 
 def azimuth_target(azimuth_deg: Tensor, turn_deg: Tensor, num_bins: int) -> Tensor:
-    """What an azimuth head should say: a narrow bell at the azimuth and at every turn that looks the same. [B, bins]."""
+    """A narrow bell at the azimuth and at every turn that looks the same: [B, bins]."""
     centers = torch.arange(num_bins) * (360.0 / num_bins)
     offset = torch.deg2rad(centers - azimuth_deg[:, None])
     turns = torch.where(turn_deg > 0, 360 / turn_deg.clamp_min(1), 0.0)[:, None]  # 1, 2, 4; 0: no azimuth

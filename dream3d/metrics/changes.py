@@ -1,8 +1,8 @@
 """Prompts that say almost the same: what a judge must tell from the prompt itself.
 
-A change differs from the spec in one attribute (or exchanges two) and in how it looks: a finish that nobody can
-tell from the one it replaces, white marble for marble, is none. Sizes are left out: assets are judged in a frame
-of fixed radius, in which fat and short things look the same.
+A change differs from the spec in one attribute (or exchanges two) and in how it looks: a finish that nobody
+can tell from the one it replaces, white marble for marble, is none. Sizes are left out: assets are judged in
+a frame of fixed radius, in which fat and short things look the same.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -87,7 +87,7 @@ def changed_captions(spec: Spec) -> list[str]:
 
 
 def looks_alike(one: Finish, other: Finish) -> bool:
-    """Whether two finishes cannot be told apart: equal, or with a color word close to a material's own color."""
+    """Whether two finishes cannot be told apart: a color word is close to a material's own color."""
     if (one.material, one.pattern) != (other.material, other.pattern):
         return False
     if one.pattern is not None and second_color(one) != second_color(other):
@@ -130,10 +130,14 @@ def _changes(
 
 def _look_changes(look: Finish, natural: str) -> Iterator[tuple[ChangeKind, Finish]]:
     """Finishes that differ from `look` in one role; a natural color gives way to a material's own."""
+
+    def second_with(color: str | None) -> str | None:
+        return look.second if look.second != color else None
+
     second = look.second
     for color in (*COLORS, *([None] if look.material else [])):
         if color != look.color:
-            yield "color", replace(look, color=color, second=second if second != color else None)
+            yield "color", replace(look, color=color, second=second_with(color))
     for material in (None, *MATERIALS):
         if material != look.material:
             color = look.color
@@ -141,7 +145,10 @@ def _look_changes(look: Finish, natural: str) -> Iterator[tuple[ChangeKind, Fini
                 color = color or natural
             elif color == natural:
                 color = None
-            yield "material", replace(look, color=color, material=material, second=second if second != color else None)
+            yield (
+                "material",
+                replace(look, color=color, material=material, second=second_with(color)),
+            )
     for pattern in (None, *PATTERNS):
         if pattern != look.pattern:
             yield "pattern", replace(look, pattern=pattern, second=second if pattern else None)
@@ -169,5 +176,6 @@ def _main(family: str) -> str:
 
 def _can_stand(spec: Spec) -> bool:
     """Whether the second of two props carries things, where it has to."""
-    is_pile = isinstance(spec, SceneSpec) and spec.relation == "on"
-    return not is_pile or FAMILIES[spec.second.family].stand is not None
+    if isinstance(spec, PropSpec) or spec.relation != "on":
+        return True
+    return FAMILIES[spec.second.family].stand is not None
