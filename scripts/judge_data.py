@@ -1,12 +1,12 @@
-"""Training data of the learned judge: renders of procedural props, made on the fly, with all that is true of them.
+"""Training data of the learned judge: renders of props, made on the fly, with all that is true of them.
 
-Batch number i of a seed is always the same batch. Props come in groups: a random one and others that differ from
+Batch number i of a seed is always the same batch. Props come in pairs: a random one and one that differs from
 it in one attribute, each with its own pictures, so that nothing but the picture tells which caption is right.
-Seeds, shading and degradations are not those of the prior's data; combinations held out from it are shown here.
+Seeds, shading and degradations are not the prior's; combinations held out from its training are shown here.
 """
 
 import math
-from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from dream3d.cameras import Cameras
 from dream3d.math import normalize
-from dream3d.metrics.changes import one_attribute_changes
+from dream3d.metrics.changes import CHANGE_KINDS, ChangeKind, one_attribute_changes
 from dream3d.metrics.questions import (
     COLOR_ANSWERS,
     MATERIAL_ANSWERS,
@@ -33,7 +33,7 @@ from dream3d.props import FAMILIES, Prop, PropSpec, Spec, make_prop, sample_spec
 from dream3d.render.surface import SurfacePoints, render_surface
 
 IMAGE_SIZE = 64
-SUPERSAMPLING = 3
+SUPERSAMPLING = 2
 JUDGE_SEED = 4_000_000  # the prior draws from (0, index), the metrics from 99 and 7
 GROUP_SIZE = 2  # a prop and one that differs from it in one attribute
 MAX_QUESTIONS = 10  # parts of two props
@@ -47,7 +47,7 @@ PART_INDEX = {pair: index for index, pair in enumerate(FAMILY_PARTS)}
 
 @dataclass(frozen=True)
 class Batch:
-    """B pictures of G props, and the truth. Labels are indices into the answers of dream3d.metrics.questions."""
+    """B pictures of G props, and the truth: indices into the answers of dream3d.metrics.questions."""
 
     images: Tensor  # [B, 64, 64, 4], premultiplied sRGB in [0, 1]
     captions: list[str]  # G
@@ -86,7 +86,9 @@ class Light:
         is_lit = torch.from_numpy(rng.random(count) >= UNLIT_RATE)
         sky = uniform(0.35, 0.75)
         gloss = uniform(0.0, 0.25)
-        return Light(sky, sky * uniform(0.4, 1.0), uniform(0.2, 0.6), sun, gloss, 2 ** uniform(3.0, 6.0), is_lit)
+        return Light(
+            sky, sky * uniform(0.4, 1.0), uniform(0.2, 0.6), sun, gloss, 2 ** uniform(3.0, 6.0), is_lit
+        )
 
     def shaded(self, albedo: Tensor, points: SurfacePoints, eyes: Tensor) -> Tensor:
         """Linear colors [P, 3] of points of this albedo [P, 3], seen from eyes [V, 3]."""
@@ -105,7 +107,12 @@ class JudgeViews(Dataset[Batch]):
     """Item i is the i-th batch of this seed."""
 
     def __init__(self, seed: int, num_groups: int, views_per_prop: int, degraded: bool = True):
-        self.seed, self.num_groups, self.views_per_prop, self.degraded = seed, num_groups, views_per_prop, degraded
+        self.seed, self.num_groups, self.views_per_prop, self.degraded = (
+            seed,
+            num_groups,
+            views_per_prop,
+            degraded,
+        )
 
     def __len__(self) -> int:
         return 2**31
@@ -134,24 +141,16 @@ def sample_group(rng: np.random.Generator) -> list[Spec]:
     spec = sample_spec(rng, family, allow_held_out=True)
     # Captions mostly leave parts natural; here any look must be expected, or it is guessed from the family.
     for _ in range(int(rng.choice(4, p=(0.3, 0.3, 0.2, 0.2)))):
-        changes = _by_kind(spec)
-        kind = ("color", "color", "material", "pattern", "swap")[int(rng.integers(5))]
-        spec = _choice(changes.get(kind, changes["color"]), rng)
-    changes = _by_kind(spec)
-    kinds = list(changes)
-    chosen = rng.choice(len(kinds), GROUP_SIZE - 1, replace=len(kinds) < GROUP_SIZE - 1)
-    return [spec, *(_choice(changes[kinds[kind]], rng) for kind in chosen)]
+        spec = changed(spec, rng, ("color", "color", "material", "pattern", "swap"))
+    return [spec, *(changed(spec, rng, CHANGE_KINDS) for _ in range(GROUP_SIZE - 1))]
 
 
-def _by_kind(spec: Spec) -> dict[str, list[Spec]]:
-    changes: dict[str, list[Spec]] = defaultdict(list)
-    for change in one_attribute_changes(spec):
-        changes[change.kind].append(change.spec)
-    return changes
-
-
-def _choice(specs: list[Spec], rng: np.random.Generator) -> Spec:
-    return specs[int(rng.integers(len(specs)))]
+def changed(spec: Spec, rng: np.random.Generator, kinds: Sequence[ChangeKind]) -> Spec:
+    """The spec with a random change of a random kind among those that it can have."""
+    while True:
+        found = one_attribute_changes(spec, (kinds[int(rng.integers(len(kinds)))],))
+        if found:
+            return found[int(rng.integers(len(found)))].spec
 
 
 def sample_cameras(count: int, rng: np.random.Generator) -> Cameras:
@@ -180,7 +179,7 @@ def render(prop: Prop, cameras: Cameras, rng: np.random.Generator) -> tuple[Tens
 
 
 def degrade(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """What generated pictures and baked textures look like: warped, blurred, pale or garish, noisy. [B, H, W, 4]."""
+    """What generated pictures look like: warped, blurred, pale or garish, noisy. [B, H, W, 4]."""
     count = len(images)
 
     def amount(rate: float, low: float, high: float) -> Tensor:
@@ -211,11 +210,15 @@ def warped(x: Tensor, strength: Tensor, rng: np.random.Generator) -> Tensor:
     shift = torch.from_numpy(rng.uniform(-0.08, 0.08, (count, 2))).float()
     theta = torch.zeros(count, 2, 3)
     theta[:, 0, 0], theta[:, 1, 1], theta[:, :, 2] = scale, scale, shift
-    return F.grid_sample(x, F.affine_grid(theta, list(x.shape), align_corners=False) + flow, align_corners=False)
+    return F.grid_sample(
+        x, F.affine_grid(theta, list(x.shape), align_corners=False) + flow, align_corners=False
+    )
 
 
-def label(props: list[Prop], images: Tensor, azimuth_deg: Tensor, pixels: Tensor, views_per_prop: int) -> Batch:
-    """The truth about the pictures of the props, `views_per_prop` each; pixels [B, MAX_QUESTIONS] of the parts."""
+def label(
+    props: list[Prop], images: Tensor, azimuth_deg: Tensor, pixels: Tensor, views_per_prop: int
+) -> Batch:
+    """The truth about pictures of props, `views_per_prop` each, whose parts cover pixels [B, questions]."""
     specs = [prop.spec for prop in props]
     answers = [list(part_answers(spec)) for spec in specs]
     part = torch.zeros(len(specs), MAX_QUESTIONS, dtype=torch.long)
@@ -250,7 +253,7 @@ def label(props: list[Prop], images: Tensor, azimuth_deg: Tensor, pixels: Tensor
 
 
 def azimuth_target(azimuth_deg: Tensor, turn_deg: Tensor, num_bins: int) -> Tensor:
-    """What an azimuth head should say: a narrow bell at the azimuth and at every turn that looks the same. [B, bins]."""
+    """A narrow bell at the azimuth and at every turn that looks the same: [B, bins]."""
     centers = torch.arange(num_bins) * (360.0 / num_bins)
     offset = torch.deg2rad(centers - azimuth_deg[:, None])
     turns = torch.where(turn_deg > 0, 360 / turn_deg.clamp_min(1), 0.0)[:, None]  # 1, 2, 4; 0: no azimuth

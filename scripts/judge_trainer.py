@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from judge_data import FAMILY_PARTS, GROUP_SIZE, IGNORED, Batch, azimuth_target
@@ -21,7 +22,15 @@ WEIGHT_DECAY = 0.02
 WARM_UP_STEPS = 100
 EMA_DECAY = 0.995
 LABEL_WEIGHTS = {"color": 1.0, "second": 0.3, "material": 0.7, "pattern": 0.5}
-WEIGHTS = {"first": 1.0, "other": 0.5, "relation": 0.5, "azimuth": 1.0, "visible": 0.5, "captions": 1.0, "images": 0.5}
+WEIGHTS = {
+    "first": 1.0,
+    "other": 0.5,
+    "relation": 0.5,
+    "azimuth": 1.0,
+    "visible": 0.5,
+    "captions": 1.0,
+    "images": 0.5,
+}
 NAMED = tuple(LABEL_WEIGHTS)  # in the order of Batch.looks
 
 
@@ -33,7 +42,8 @@ class Trainer:
         self.lexicon = Lexicon(vocabulary(), list(FAMILIES))
         self.shape = JudgeShape(len(self.lexicon.words), len(self.lexicon.families))
         torch.manual_seed(0)  # noqa: TID251 - torch initialises layers from the global state
-        self.network = JudgeNetwork(self.shape).to(torch.bfloat16, memory_format=torch.channels_last)
+        self.network: Any = JudgeNetwork(self.shape)
+        self.network.to(torch.bfloat16, memory_format=torch.channels_last)
         self.names = [name for name, _ in self.network.named_parameters()]
         self.weights = list(self.network.parameters())
         self.masters = [w.detach().float().clone().requires_grad_(True) for w in self.weights]
@@ -133,7 +143,9 @@ class Trainer:
         tensors |= {f"average.{i}": a for i, a in enumerate(self.averages)}
         tensors |= {f"momentum.{i}": m for i, m in enumerate(self.momenta) if m is not None}
         for index, master in enumerate(self.rest):
-            tensors |= {f"{key}.{index}": self.optimizer.state[master][key] for key in ("exp_avg", "exp_avg_sq")}
+            tensors |= {
+                f"{key}.{index}": self.optimizer.state[master][key] for key in ("exp_avg", "exp_avg_sq")
+            }
         facts = {"step": self.step, "images_seen": self.images_seen, "seconds": seconds}
         staging = self.work / "state.staging.safetensors"
         save_file(
@@ -174,7 +186,9 @@ class Trainer:
         }
 
 
-def accuracies(batch: Batch, features: PictureFeatures, answers: PartLogits, scores: Tensor) -> dict[str, float]:
+def accuracies(
+    batch: Batch, features: PictureFeatures, answers: PartLogits, scores: Tensor
+) -> dict[str, float]:
     """Share of right answers to each kind of question; the azimuth's median error in degrees."""
     scene = features.scene
     is_known = batch.visible >= 0

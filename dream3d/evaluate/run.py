@@ -8,8 +8,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from dream3d import __version__
-from dream3d.config import Config
+from dream3d.config import Config, Shading
 from dream3d.errors import DiskError, InputError, RunError
 from dream3d.evaluate.columns import METRICS_VERSION
 from dream3d.evaluate.measure import (
@@ -18,6 +20,7 @@ from dream3d.evaluate.measure import (
     make_judges,
     measure_asset,
     measure_file,
+    measure_pictures,
     run_report,
 )
 from dream3d.evaluate.memory import PeakMemory
@@ -29,8 +32,11 @@ from dream3d.export.files import write_files
 from dream3d.export.glb import slug
 from dream3d.generate import choose_device, generate
 from dream3d.metrics.calibration import calibration_assets
+from dream3d.metrics.learned import judge_cameras
 from dream3d.prior import Prior
 from dream3d.prior.folder import find_prior, weights_sha256
+from dream3d.prior.sampling import sample_images
+from dream3d.props import parse_caption
 
 
 class Evaluation:
@@ -88,6 +94,8 @@ class Evaluation:
                 yield self._told(row, done, total)
             if has_calibration:
                 yield from self._calibration(line.text)
+                if parse_caption(line.text) is not None:
+                    yield self._prior_samples(line.text, digest)
 
     def files(self, paths: Sequence[Path], prompts: Mapping[str, str]) -> Iterator[Row]:
         """Rows of files that exist, then the calibration of every prompt among them.
@@ -127,11 +135,33 @@ class Evaluation:
         return self._once(blank, work)
 
     def _generate(self, prompt: str, config: Config, glb: Path) -> None:
-        if self._prior is None:
-            self._prior = Prior.from_pretrained(config.prior, choose_device(config.device))
+        prior = self._loaded_prior()
         peak = PeakMemory()
-        asset = generate(prompt, config, self.on_event, self._prior)
+        asset = generate(prompt, config, self.on_event, prior)
         replace(asset, metrics={**asset.metrics, "peak_memory_mb": peak.megabytes()}).save(glb)
+
+    def _loaded_prior(self) -> Prior:
+        if self._prior is None:
+            self._prior = Prior.from_pretrained(self.config.prior, choose_device(self.config.device))
+        return self._prior
+
+    def _prior_samples(self, prompt: str, prior_sha256: str) -> Row:
+        """What the prior draws of the prompt from the judge's own cameras: the ceiling of 3D."""
+        key = _key(kind="prior samples", prompt=prompt, prior=prior_sha256, seed=self.config.seed)
+        blank = Row(key, "prior samples", prompt, self.config.seed)
+
+        def work() -> Row:
+            prior, cameras = self._loaded_prior(), judge_cameras()
+            generator = torch.Generator().manual_seed(self.config.seed)
+            shading: list[Shading] = ["albedo"] * len(cameras)
+            images = sample_images(
+                prior, prior.embed(prompt), cameras.to(prior.device), shading, generator
+            ).cpu()
+            return self._with(
+                blank, measure_pictures(images, prompt, self.judges), f"{safe_name(prompt)}-prior"
+            )
+
+        return self._once(blank, work)
 
     def _file(self, path: Path, prompt: str | None) -> Row:
         key = self._file_key(file=str(path), sha256=_digest(path), prompt=prompt)

@@ -1,8 +1,8 @@
 """A frozen, learned judge of pictures: does it show what the words say, part by part, and from which side?
 
 It was trained on renders of the procedural props with seeds, shading and an architecture of its own
-(`scripts/train_judge.py`), also on the combinations that the prior has never seen. Its card, beside the weights,
-says how often it is right.
+(`scripts/train_judge.py`), also on the combinations that the prior has never seen. Its card, beside the
+weights, says how often it is right.
 """
 
 from collections.abc import Iterator, Sequence
@@ -109,15 +109,15 @@ class Judge:
     def attribute_match(self, images: Tensor, spec: Spec) -> list[Answer]:
         """Ask for everything that `spec` says about a thing, and for what it leaves natural.
 
-        Log-probabilities are averaged over the pictures; those of a part's look are weighted by how surely each
-        picture shows the part. Of a single picture, `Answer.seen` tells whether the part can be judged at all.
+        Log-probabilities are averaged over the pictures; those of a part's look are weighted by how surely
+        each picture shows the part. Of a single picture, `Answer.seen` tells whether it can be judged at all.
 
         Args:
             images: [N, 64, 64, 4], N views of one thing, premultiplied sRGB in [0, 1].
             spec: What it should be, from `parse_caption`. Sizes are not judged.
 
         Returns:
-            One answer per question: families, relation, and the presence, color, material and pattern of parts.
+            One answer per question: families, relation, presence, color, material and pattern of parts.
         """
         parts = list(part_answers(spec))
         nouns = self._lexicon.ids([part.family for part in parts])

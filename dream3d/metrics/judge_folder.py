@@ -13,7 +13,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dream3d.errors import InputError
-from dream3d.metrics.judge_network import BEGIN, MAX_WORDS, NUM_RESERVED, PADDING, UNKNOWN, JudgeNetwork, JudgeShape
+from dream3d.metrics.judge_network import (
+    BEGIN,
+    MAX_WORDS,
+    NUM_RESERVED,
+    PADDING,
+    UNKNOWN,
+    JudgeNetwork,
+    JudgeShape,
+)
 
 CARD, WEIGHTS = "card.json", "judge.safetensors"
 SCHEMA = "dream3d-judge/1"

@@ -1,9 +1,9 @@
 """The network behind the learned judge: pictures, captions and questions in, scores and answers out.
 
-A residual network of full 3x3 convolutions reads the picture; questions about it are vectors that attend to its
-features (cross-attention, no question sees another one); a small transformer reads the caption. Pictures and
-captions meet word by word: each word counts by the place of the picture that fits it best (late interaction as in
-FILIP, Yao et al. 2021, arXiv 2111.07783), so that "red" is looked for where its part is.
+A residual network of full 3x3 convolutions reads the picture; questions about it are vectors that attend to
+its features (cross-attention, no question sees another one); a small transformer reads the caption. Pictures
+and captions meet word by word: each word counts by the place of the picture that fits it best (late
+interaction as in FILIP, Yao et al. 2021, arXiv 2111.07783), so that "red" is looked for where its part is.
 """
 
 from dataclasses import dataclass
@@ -99,9 +99,10 @@ class _Attention(nn.Module):
         self.norm, self.norm_dense = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query, self.key_value = nn.Linear(width, width), nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
-        self.dense = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.dense[2].weight)
+        last = nn.Linear(2 * width, width)
+        self.dense = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), last)
+        for weight in (self.out.weight, last.weight):
+            nn.init.zeros_(weight)
 
     def forward(self, x: Tensor, tokens: Tensor | None, bias: Tensor | None = None) -> Tensor:
         """Queries [N, Q, C] and tokens [N, L, C] (None: the queries themselves) -> [N, Q, C]."""
@@ -142,7 +143,9 @@ class JudgeNetwork(nn.Module):
         self.asked = nn.Parameter(torch.randn(1, 3 + shape.num_summaries, width))
         self.words = nn.Embedding(NUM_RESERVED + shape.num_words, width, padding_idx=PADDING)
         self.from_noun, self.from_part = nn.Linear(width, width), nn.Linear(width, width)
-        self.questions = nn.ModuleList(_Attention(width, shape.num_heads) for _ in range(shape.question_layers))
+        self.questions = nn.ModuleList(
+            _Attention(width, shape.num_heads) for _ in range(shape.question_layers)
+        )
         self.norm_answers = nn.LayerNorm(width)
         self.answer_first = nn.Linear(width, shape.num_families)
         self.answer_second = nn.Linear(width, shape.num_families + 1)

@@ -17,7 +17,9 @@ from dream3d.props.family import FULL_TURN
 
 NUM_VIEWS = 12
 ELEVATION_DEG = 15.0
-FRONT_DEG = 60.0  # a picture within this of azimuth 0 shows the front; one within this of 180 is taken from behind
+FRONT_DEG = (
+    60.0  # a picture within this of azimuth 0 shows the front; one within this of 180 is taken from behind
+)
 JANUS_THRESHOLD = 0.5  # of `front_behind`; calibrated by scripts/eval_judge.py
 
 
@@ -35,19 +37,18 @@ class LearnedJudge:
     def __call__(self, asset: TexturedMesh, prompt: str | None, views: Views) -> dict[str, float]:
         """Numbers of an asset that is in the frame; nothing for a prompt that names no family."""
         del views  # those have hard edges and two elevations
-        spec = parse_caption(prompt) if prompt else None
-        if prompt is None or spec is None:
+        if prompt is None or parse_caption(prompt) is None:
             return {}
-        return self.judge_pictures(portraits(asset, judge_cameras()), prompt, spec)
+        return self.judge_pictures(portraits(asset, judge_cameras()), prompt)
 
-    def judge_pictures(self, images: Tensor, prompt: str, spec: Spec) -> dict[str, float]:
-        """Numbers of pictures [12, 64, 64, 4] from `judge_cameras`, premultiplied sRGB.
+    def judge_pictures(self, images: Tensor, prompt: str) -> dict[str, float]:
+        """Numbers of pictures [12, 64, 64, 4] in the order of `judge_cameras`, premultiplied sRGB.
 
-        Args:
-            images: What is seen, in the order of the cameras.
-            prompt: What was asked for.
-            spec: The same as `parse_caption` reads it.
+        Nothing for a prompt that names no family.
         """
+        spec = parse_caption(prompt)
+        if spec is None:
+            return {}
         numbers = retrieval(self._judge, images, prompt, spec)
         numbers |= attribute_numbers(self._judge.attribute_match(images, spec))
         if turn_of(spec) == FULL_TURN:
@@ -88,7 +89,7 @@ def attribute_numbers(answers: Sequence[Answer]) -> dict[str, float]:
 
 
 def pose_numbers(log_probs: Tensor) -> dict[str, float]:
-    """Whether the predicted azimuths [12, bins] walk around once with the cameras; for asymmetric things only.
+    """Whether the predicted azimuths [12, bins] walk around once with the cameras.
 
     `front_behind` is the probability, averaged over the five views from behind (120 to 240 degrees), that
     the picture was taken from the front (within 60 degrees of it): a face on both sides has it near 1.

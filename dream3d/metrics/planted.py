@@ -1,4 +1,4 @@
-"""Failures of text-to-3D made on purpose, to see whether judges notice: each takes a sound mesh and spoils it.
+"""Failures of text-to-3D made on purpose, to see whether judges notice: each spoils a sound mesh.
 
 Wrong looks need no code of their own: they are one-attribute changes of the spec.
 """
@@ -9,6 +9,7 @@ import numpy as np
 import trimesh
 
 from dream3d.mesh import Mesh
+
 
 def two_faced(mesh: Mesh) -> Mesh:
     """The front half (z > 0) and its mirror image behind: a Janus head.
@@ -37,7 +38,9 @@ def with_floaters(mesh: Mesh, rng: np.random.Generator, count: int = 3) -> Mesh:
         vertices = np.asarray(ball.vertices) + 1.05 * direction / np.linalg.norm(direction)
         paint = np.broadcast_to(colors[int(rng.integers(len(colors)))], vertices.shape).astype(np.float32)
         normals = np.asarray(ball.vertex_normals, np.float32)
-        parts.append(Mesh(vertices.astype(np.float32), np.asarray(ball.faces, np.int32), normals, colors=paint))
+        parts.append(
+            Mesh(vertices.astype(np.float32), np.asarray(ball.faces, np.int32), normals, colors=paint)
+        )
     return _joined(parts)
 
 

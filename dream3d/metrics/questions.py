@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dream3d.props import COLORS, FAMILIES, MATERIALS, PATTERNS, RELATIONS, Finish, PropSpec, Spec
-from dream3d.props.finish import second_color
 from dream3d.props.family import FULL_TURN, ROUND
+from dream3d.props.finish import second_color
 
 Kind = Literal["family", "relation", "presence", "color", "second color", "material", "pattern"]
 
