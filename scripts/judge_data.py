@@ -159,7 +159,9 @@ def sample_cameras(count: int, rng: np.random.Generator) -> Cameras:
     def uniform(low: float, high: float) -> Tensor:
         return torch.from_numpy(rng.uniform(low, high, count)).float()
 
-    return Cameras(uniform(0, 360), uniform(-10, 45), uniform(2.8, 3.4), uniform(37, 43))
+    return Cameras(
+        uniform(0, 360), uniform(-10, 45), uniform(2.8, 3.4), uniform(37, 43), torch.zeros(count, 3)
+    )
 
 
 def render(prop: Prop, cameras: Cameras, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

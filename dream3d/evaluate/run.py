@@ -36,7 +36,6 @@ from dream3d.metrics.learned import judge_cameras
 from dream3d.prior import Prior
 from dream3d.prior.folder import find_prior, weights_sha256
 from dream3d.prior.sampling import sample_images
-from dream3d.props import parse_caption
 
 
 class Evaluation:
@@ -93,8 +92,9 @@ class Evaluation:
                 row = self._generated(line.text, replace(self.config, seed=seed), digest)
                 yield self._told(row, done, total)
             if has_calibration:
-                yield from self._calibration(line.text)
-                if parse_caption(line.text) is not None:
+                calibration = list(self._calibration(line.text))
+                yield from calibration
+                if calibration:  # else nothing can be said about the prompt
                     yield self._prior_samples(line.text, digest)
 
     def files(self, paths: Sequence[Path], prompts: Mapping[str, str]) -> Iterator[Row]:
