@@ -13,10 +13,12 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn.functional import group_norm, silu
 
 from dream3d.cameras import orbit
 from dream3d.ops.composite import composite, composite_reference
 from dream3d.ops.field_mlp import field_mlp, field_mlp_reference
+from dream3d.ops.group_norm_silu import group_norm_silu
 from dream3d.ops.hash_grid import hash_grid, hash_grid_levels, hash_grid_reference
 from dream3d.ops.rasterize import interpolate, interpolate_reference, rasterize, rasterize_reference
 from dream3d.ops.ray_march import RaySamples, ray_march, ray_march_reference
@@ -28,6 +30,7 @@ def main() -> None:
         "rasterize": bench_rasterize,
         "hash_grid": bench_hash_grid,
         "field_mlp": bench_field_mlp,
+        "group_norm_silu": bench_group_norm_silu,
         "ray_march": bench_ray_march,
     }
     parser = argparse.ArgumentParser(description=__doc__)
@@ -94,6 +97,27 @@ def bench_field_mlp(device: torch.device) -> None:
             partial(field_mlp_reference, points, table, levels, w1, b1, w2, b2),
             leaves,
             torch.randn(len(points), 4, device=device),
+        )
+
+
+def bench_group_norm_silu(device: torch.device) -> None:
+    """12 images in bfloat16, as the levels of the built-in prior have them; the twin is what torch offers."""
+    for channels, size in ((64, 32), (128, 16), (256, 8)):
+        shape = (12, channels, size, size)
+        layout = {"device": device, "dtype": torch.bfloat16, "memory_format": torch.channels_last}
+        images = torch.randn(shape).to(**layout).requires_grad_()
+        gain, bias = torch.randn(2, 12, channels, device=device)
+
+        def by_torch(x: Tensor = images, g: Tensor = gain, b: Tensor = bias) -> Tensor:
+            scaled = group_norm(x, 16) * g[:, :, None, None].bfloat16() + b[:, :, None, None].bfloat16()
+            return silu(scaled)
+
+        _forward_and_backward(
+            f"group norm + SiLU, 12 x {channels} x {size}^2",
+            partial(group_norm_silu, images, gain, bias, 16, 1e-5),
+            by_torch,
+            [images],
+            torch.randn(shape).to(**layout),
         )
 
 

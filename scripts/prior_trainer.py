@@ -24,6 +24,7 @@ from transformers import CLIPTextModel
 from dream3d.prior import codec, schedule
 from dream3d.prior.camera_law import CameraLaw
 from dream3d.prior.conditioning import ray_map, view_vector
+from dream3d.prior.fused_blocks import fuse_blocks
 from dream3d.prior.text import MAX_TOKENS
 from dream3d.prior.view_words import VIEW_WORDS
 from dream3d.props import FAMILIES, vocabulary
@@ -57,6 +58,8 @@ class Trainer:
         self.unet: Any = make_unet()
         self.encoder.to(device)
         self.unet.to(device, torch.bfloat16, memory_format=torch.channels_last)
+        if device.type == "cpu":
+            fuse_blocks(self.unet)
         self.alphas_cumprod = make_scheduler().alphas_cumprod.to(device)
         self.weights = [*self.unet.parameters(), *self.encoder.parameters()]
         self.masters = [w.detach().float().clone().requires_grad_(True) for w in self.weights]

@@ -21,6 +21,8 @@ from dream3d.cli import main
 pytestmark = pytest.mark.usefixtures("work")
 
 PROGRAM = [sys.executable, "-m", "dream3d.cli", "generate"]
+
+
 @pytest.fixture(scope="module")
 def prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a whole prior whose weights are random."""

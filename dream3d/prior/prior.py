@@ -10,6 +10,7 @@ from torch import Tensor
 from dream3d.cameras import Cameras
 from dream3d.config import Shading, ViewConditioning
 from dream3d.errors import InputError
+from dream3d.ops._library import resolve_backend
 from dream3d.prior import codec, schedule, text
 from dream3d.prior.camera_law import CameraLaw
 from dream3d.prior.conditioning import ray_map, view_vector
@@ -62,7 +63,7 @@ class Prior:
         target = torch.device(device)
         dtype = fastest_dtype(target)
         try:
-            unet, encoder, tokenizer, scheduler = _load_components(folder)
+            unet, encoder, tokenizer, scheduler = _load_components(folder, target)
         except Exception as error:  # The loaders raise dozens of types; all mean a damaged folder.
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(f"the prior in {folder} cannot be loaded: {reason}") from error
@@ -220,17 +221,20 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16
 
 
-def _load_components(folder: Path) -> tuple[Any, Any, Any, Any]:
+def _load_components(folder: Path, device: torch.device) -> tuple[Any, Any, Any, Any]:
     """The four components, from safetensors and JSON only."""
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
     from transformers import CLIPTextModel, CLIPTokenizer
 
+    from dream3d.prior.fused_blocks import fuse_blocks
     from dream3d.prior.joint_attention import JointViewAttention
 
     options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
     unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", low_cpu_mem_usage=False, **options)
     unet.set_attn_processor(JointViewAttention())
+    if resolve_backend("auto", device) == "cpu":
+        fuse_blocks(unet)
     encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", **options)
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
     scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)

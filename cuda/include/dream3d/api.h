@@ -243,4 +243,46 @@ struct D3dCompositeBackwardParams {
 D3D_API int32_t d3d_composite_backward(const D3dCompositeBackwardParams* params, size_t params_size,
                                        const D3dLaunch* launch);
 
+// ---- group_norm_silu (CPU library only)
+// -----------------------------------------------------------------------------------------------------
+
+// Images are [B, P, C] (P pixels, channels last), float or bfloat16. A group is C / G consecutive channels.
+struct D3dGroupNormSiluParams {
+  const void* input;     // [B, P, C]
+  const float* gain;     // [B, C]
+  const float* bias;     // [B, C]
+  void* output;          // [B, P, C] out
+  float* mean;           // [B, G] out
+  float* inverse_std;    // [B, G] out
+  int64_t num_images;    // B
+  int64_t num_pixels;    // P >= 1
+  int32_t num_channels;  // C, a multiple of 16
+  int32_t num_groups;    // G, divides C
+  int32_t is_bfloat16;   // of input and output
+  float epsilon;         // added to the variance
+};
+
+D3D_API int32_t d3d_group_norm_silu(const D3dGroupNormSiluParams* params, size_t params_size,
+                                    const D3dLaunch* launch);
+
+struct D3dGroupNormSiluBackwardParams {
+  const void* input;         // [B, P, C]
+  const float* gain;         // [B, C]
+  const float* bias;         // [B, C]
+  const float* mean;         // [B, G] of the forward call
+  const float* inverse_std;  // [B, G] of the forward call
+  const void* grad_output;   // [B, P, C]
+  void* grad_input;          // [B, P, C] out
+  float* grad_gain;          // [B, C] out
+  float* grad_bias;          // [B, C] out
+  int64_t num_images;        // B
+  int64_t num_pixels;        // P >= 1
+  int32_t num_channels;      // C, a multiple of 16
+  int32_t num_groups;        // G, divides C
+  int32_t is_bfloat16;       // of input, grad_output and grad_input
+};
+
+D3D_API int32_t d3d_group_norm_silu_backward(const D3dGroupNormSiluBackwardParams* params, size_t params_size,
+                                             const D3dLaunch* launch);
+
 }  // extern "C"

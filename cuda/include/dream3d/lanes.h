@@ -54,6 +54,7 @@ struct Lanes;
     typedef float Float __attribute__((vector_size(4 * W)));                                       \
     typedef int32_t Int __attribute__((vector_size(4 * W)));                                       \
     typedef uint32_t Uint __attribute__((vector_size(4 * W)));                                     \
+    typedef uint16_t Uint16 __attribute__((vector_size(2 * W)));                                   \
     static inline Float select(const Int& mask, const Float& yes, const Float& no) {               \
       return mask ? yes : no;                                                                      \
     }                                                                                              \
