@@ -4,7 +4,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +14,7 @@ from dream3d.config import Config
 from dream3d.errors import InputError, RunError
 from dream3d.evaluate.prompts import PromptList, read_prompt_map, read_prompts
 from dream3d.events import OnEvent, ignore
-from dream3d.inputs import make_folder
+from dream3d.inputs import Shard, make_folder, parse_shard
 from dream3d.overlays import Overlays, Settings, Switch
 from dream3d.progress import ProgressLine
 
@@ -42,6 +42,9 @@ class Eval:
     """Seeds for each prompt, from --seed upwards."""
     limit: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Only the first N prompts or files."""
+    shard: Annotated[str | None, tyro.conf.arg(metavar="I/N")] = None
+    """Only every N-th prompt or file from the I-th on (0 is the first), and no report: N processes share the
+    work in one DIR, and then the same command without --shard puts the report together."""
     prompts: Annotated[Path | None, tyro.conf.arg(metavar="FILE.txt")] = None
     """What files should show, where they do not say it themselves: lines of `name.glb  prompt`."""
     config: Annotated[Overlays, tyro.conf.arg(metavar="NAME|FILE", help_behavior_hint="(repeatable)")] = ()
@@ -61,12 +64,15 @@ class Eval:
             raise InputError(f"--seeds: {self.seeds} seeds from {self.settings.seed} go beyond {2**32 - 1}")
         if not self.inputs:
             raise InputError("nothing to measure: name a list of prompts, or .glb files")
+        shard = parse_shard(self.shard) if self.shard else None
         are_files = any(path.suffix.lower() == ".glb" for path in self.inputs)
         prompts = None if are_files else read_prompts(self.inputs, self.limit)
         prompt_map = read_prompt_map(self.prompts) if self.prompts else {}
         make_folder(self.output)
         progress = None if self.quiet or self.json else ProgressLine()
         try:
+            if shard is not None:
+                return self._share(shard, prompts, prompt_map, progress or ignore)
             return self._evaluate(prompts, prompt_map, progress or ignore)
         finally:
             if progress:
@@ -75,22 +81,14 @@ class Eval:
     def _evaluate(self, prompts: PromptList | None, prompt_map: dict[str, str], on_event: OnEvent) -> int:
         # Heavy: torch and diffusers. Only now is there work to do.
         from dream3d.evaluate.report import make_report, write_report
-        from dream3d.evaluate.run import Evaluation
 
-        evaluation = Evaluation(self.output, self.settings, on_event)
         rows: list[Row] = []
         files = list(dict.fromkeys(self.inputs))
         duplicates = len(self.inputs) - len(files) if prompts is None else prompts.num_duplicates
         notes = [f"{duplicates} duplicates merged"] if duplicates else []
 
-        def made() -> Iterator["Row"]:
-            if prompts is None:
-                yield from evaluation.files(files[: self.limit], prompt_map)
-            else:
-                yield from evaluation.prompts(prompts.lines, self.seeds)
-
         try:
-            for row in made():
+            for row in self._rows(files[: self.limit], prompts, prompt_map, on_event):
                 rows.append(row)  # one by one: those before an interruption count
         except BaseException as stop:
             stop.add_note(f"{len(rows)} rows are in {self.output}; the same command goes on from there")
@@ -108,6 +106,29 @@ class Eval:
             print(report.table)
             print("\n".join(map(str, paths)))
         return self._verdict(rows)
+
+    def _share(
+        self, shard: Shard, prompts: PromptList | None, prompt_map: dict[str, str], on_event: OnEvent
+    ) -> int:
+        """Make the rows of a shard; they stay in the folder."""
+        files = shard.of(list(dict.fromkeys(self.inputs))[: self.limit])
+        part = None if prompts is None else replace(prompts, lines=shard.of(prompts.lines))
+        rows = list(self._rows(files, part, prompt_map, on_event))
+        if not (self.quiet or self.json):
+            print(f"{len(rows)} rows are in {self.output}; without --shard the report is put together")
+        return self._verdict(rows)
+
+    def _rows(
+        self, files: list[Path], prompts: PromptList | None, prompt_map: dict[str, str], on_event: OnEvent
+    ) -> "Iterator[Row]":
+        """The rows of files, or of prompts where there are any, each when it is made."""
+        # Heavy: torch and diffusers. Only now is there work to do.
+        from dream3d.evaluate.run import Evaluation
+
+        evaluation = Evaluation(self.output, self.settings, on_event)
+        if prompts is None:
+            return evaluation.files(files, prompt_map)
+        return evaluation.prompts(prompts.lines, self.seeds)
 
     def _verdict(self, rows: "list[Row]") -> int:
         """The exit code, and one line about failures."""

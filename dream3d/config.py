@@ -183,6 +183,8 @@ class CoarseConfig:
     """Distance between samples along a ray in scene units."""
     shaded_share: float = 0.3
     """Share of the steps, after the first fifth, that are lit instead of showing plain albedo."""
+    textureless_share: float = 0.5
+    """Share of the lit steps that show clay: shape without color."""
     depth_spread_weight: float = 2.0
     """Weight of the variance of depth along rays."""
     entropy_weight: float = 0.1

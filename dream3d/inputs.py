@@ -4,13 +4,42 @@ import os
 import re
 import tempfile
 import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from dream3d.errors import InputError
 
 MAX_PROMPT_LENGTH = 300
 # File systems take 255; some are left for the endings of the files that go beside it.
 MAX_NAME_BYTES = 240
+
+Item = TypeVar("Item")  # Python 3.11 has no type parameter syntax
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The part of some work that one of several processes does."""
+
+    index: int  # from 0
+    count: int
+
+    def of(self, items: Sequence[Item]) -> list[Item]:
+        """Every count-th item from the index on; all shards together have each item once."""
+        return list(items[self.index :: self.count])
+
+
+def parse_shard(text: str) -> Shard:
+    """Read "I/N".
+
+    Raises:
+        InputError: It is something else, or I is not from 0 to N - 1.
+    """
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if match is None or int(match[1]) >= int(match[2]):
+        raise InputError(f"--shard must be I/N with I from 0 to N - 1, such as 0/2, not {text!r}")
+    return Shard(int(match[1]), int(match[2]))
 
 
 def check_prompt(prompt: str, name: str = "prompt") -> str:

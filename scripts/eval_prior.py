@@ -1,115 +1,129 @@
-"""Look at a prior in 2D, before any 3D: a sheet of samples, and whether it obeys the camera.
+"""Measure a prior in 2D, before any 3D: does it draw what is said, and from the side that is asked for?
 
-    python scripts/eval_prior.py --prior props --sheet sheet.png    # a row per family: azimuths, then colors
-    python scripts/eval_prior.py --prior props --azimuths 16        # camera obedience, asymmetric families
+    python scripts/eval_prior.py -o out/prior                  # results.json, table.md and two sheets
+    python scripts/eval_prior.py -o out/prior --shard 0/2      # half of the work, for one of two processes;
+                                                               # then once without, to put the report together
+    python scripts/eval_prior.py -o out/prior --card assets/priors/props    # and the scores into its card
+    python scripts/eval_prior.py --sheet assets/gallery/prior_2d.jpg        # only look: every family
 
-Camera obedience: sample a family at a known azimuth, find the azimuth of the best-matching ground-truth
-render (lowest squared error over RGBA, several instances), report the circular error. Chance is 90 degrees.
+Each prompt is sampled as one group of four views 90 degrees apart. Samples and scores that are in the folder
+are kept: a stopped run goes on. Real renders of the same prompts are judged alike; what they miss is the
+judge's own error.
 """
 
 import argparse
+import hashlib
 import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image
-from prior_data import TRAINED_FAMILIES, render_views
-from torch import Tensor
+from prior_report import HALVES, markdown, summarize, update_card
+from prior_samples import Asked, Samples, SampleSettings, read_asked
+from prior_scores import ScoreBook, half_of, score
+from prior_sheets import family_sheet, prompt_sheet
+from sheets import encode_jpeg
 
-from dream3d.cameras import Cameras, orbit
-from dream3d.config import Shading
+from dream3d.errors import InputError
+from dream3d.export.files import write_files
+from dream3d.inputs import Shard, parse_shard
+from dream3d.metrics.judge import Judge
+from dream3d.metrics.judge_folder import WEIGHTS, find_judge
 from dream3d.prior import Prior
-from dream3d.prior.sampling import sample_images
-from dream3d.props import COLORS, FAMILIES, make_prop, prop_spec
-
-ELEVATION_DEG, DISTANCE, FOV_Y_DEG = 20.0, 3.05, 40.0
-NUM_INSTANCES = 6
-AZIMUTH_GRID = 36
+from dream3d.props import FAMILIES
 
 
-def views(azimuths: list[float]) -> Cameras:
-    """Test cameras in the middle of the prior's law."""
-    return orbit(azimuths, ELEVATION_DEG, DISTANCE, FOV_Y_DEG)
-
-
-def ground_truth(family: str, cameras: Cameras, count: int) -> Tensor:
-    """Default-coloured instances of a family from every camera, [count, B, H, W, 4]."""
-    rng = np.random.default_rng(12345)
-    spec = prop_spec(family)
-    shading: list[Shading] = ["albedo"] * len(cameras)
-    return torch.stack([render_views(make_prop(spec, rng), cameras, shading, 64) for _ in range(count)])
-
-
-def azimuth_errors(prior: Prior, family: str, num_azimuths: int, scale: float) -> list[float]:
-    """Circular azimuth error of each sample, degrees."""
-    asked = [360.0 * (k + 0.5) / num_azimuths for k in range(num_azimuths)]
-    cameras = views(asked)
-    generator = torch.Generator().manual_seed(0)
-    samples = sample_images(
-        prior, prior.embed(f"a {family}"), cameras, ["albedo"] * num_azimuths, generator, 15, scale
-    )
-    grid = [360.0 * k / AZIMUTH_GRID for k in range(AZIMUTH_GRID)]
-    truth = ground_truth(family, views(grid), NUM_INSTANCES)
-    errors = []
-    for azimuth, sample in zip(asked, samples, strict=True):
-        distance = ((truth - sample) ** 2).mean((2, 3, 4)).min(0).values
-        best = grid[int(distance.argmin())]
-        errors.append(abs((best - azimuth + 180.0) % 360.0 - 180.0))
-    return errors
-
-
-def over_gray(images: Tensor) -> np.ndarray:
-    """Premultiplied [N, H, W, 4] over light gray as bytes [N, H, W, 3]."""
-    rgb = images[..., :3] + 0.85 * (1 - images[..., 3:])
-    return (rgb.clamp(0, 1) * 255).round().byte().numpy()
-
-
-def sheet(prior: Prior, families: list[str], path: Path, scale: float) -> None:
-    """Rows are families: eight azimuths in the default colours, then eight colours from 30 degrees."""
-    rows = []
-    colors = list(COLORS)
-    for index, family in enumerate(families):
-        generator = torch.Generator().manual_seed(index)
-        turn = views([45.0 * k for k in range(8)])
-        around = sample_images(prior, prior.embed(f"a {family}"), turn, ["albedo"] * 8, generator, 15, scale)
-        tinted = []
-        for k in range(8):
-            color = colors[(index + 2 * k) % len(colors)]
-            text = prior.embed(f"a {color} {family}")
-            tinted.append(sample_images(prior, text, views([30.0]), ["shaded"], generator, 15, scale))
-        rows.append(np.concatenate(over_gray(torch.cat([around, *tinted])), axis=1))
-    picture = Image.fromarray(np.concatenate(rows, axis=0))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path)
-
-
-def main() -> None:
-    """Read the options and measure."""
+def options(words: Sequence[str] | None) -> argparse.Namespace:
+    """Read the options."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("-o", "--out", type=Path, help="folder of samples, scores and report")
+    parser.add_argument("--prompts", type=Path, default=Path("assets/prompts/prior400.txt"))
+    parser.add_argument("--limit", type=int, help="only the first prompts")
+    parser.add_argument("--shard", type=parse_shard, metavar="I/N", help="every N-th prompt, no report")
     parser.add_argument("--prior", default="props")
-    parser.add_argument("--sheet", type=Path)
-    parser.add_argument(
-        "--azimuths", type=int, default=0, help="views per family; 0 leaves camera obedience out"
-    )
-    parser.add_argument("--families", nargs="*", help="all asymmetric ones unless named")
+    parser.add_argument("--judge", default="props")
+    parser.add_argument("--views", choices=("joint", "camera", "words"), default="joint")
+    parser.add_argument("--steps", type=int, default=16, help="of DDIM")
     parser.add_argument("--scale", type=float, default=3.0, help="guidance scale")
-    args = parser.parse_args()
+    parser.add_argument("--card", type=Path, help="prior folder whose card takes the scores")
+    parser.add_argument("--sheet", type=Path, help="paint families into this file")
+    parser.add_argument("--families", nargs="*", help="of the sheet; all unless named")
+    args = parser.parse_args(words)
+    if not (args.out or args.sheet):
+        parser.error("name a folder with -o, or a picture with --sheet")
+    return args
+
+
+def measure(
+    prior: Prior, judge: Judge, judge_name: str, asked: Sequence[Asked], samples: Samples, book: ScoreBook
+) -> None:
+    """Draw and score what is not there yet."""
+    is_group = samples.settings.views == "joint"
+    for done, item in enumerate(samples.draw(prior, asked), start=1):
+        if (item.prompt, "prior", judge_name) not in book.scores:
+            book.append(score(judge, judge_name, item, samples.load(item), "prior", is_group))
+        if (item.prompt, "truth", judge_name) not in book.scores:
+            book.append(score(judge, judge_name, item, item.truth(), "truth", is_group))
+        print(f"\r{done}/{len(asked)} {item.prompt[:60]:60s}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+
+
+def report(
+    args: argparse.Namespace, judge_name: str, asked: Sequence[Asked], samples: Samples, book: ScoreBook
+) -> None:
+    """Write results.json, table.md and the sheets; and the card, if one is named."""
+    scores = [book.scores[item.prompt, source, judge_name] for item in asked for source in ("prior", "truth")]
+    summary = summarize(scores)
+    results = {
+        "prompts": f"{len(asked)} of {args.prompts.name}",
+        "samples": asdict(samples.settings),
+        "judge": judge_name,
+        "summary": summary,
+    }
+    table = markdown(summary, scores)
+    files = {
+        args.out / "results.json": (json.dumps(results, indent=1) + "\n").encode(),
+        args.out / "table.md": table.encode(),
+    }
+    by_prompt = {entry.prompt: entry for entry in scores if entry.source == "prior"}
+    for half in HALVES:
+        chosen = [item for item in asked if half_of(item.spec) == half]
+        if chosen:
+            picture = prompt_sheet(chosen, samples, by_prompt)
+            files[args.out / f"sheet_{half.replace(' ', '_')}.jpg"] = encode_jpeg(picture)
+    write_files(files)
+    print(table, *files, sep="\n")
+    if args.card:
+        update_card(args.card, results)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Do what the options say; those of the command line when None."""
+    args = options(words)
     prior = Prior.from_pretrained(args.prior)
+    settings = SampleSettings(prior.sha256, args.views, args.steps, args.scale)
     if args.sheet:
-        sheet(prior, args.families or list(TRAINED_FAMILIES), args.sheet, args.scale)
-    if args.azimuths:
-        chosen = args.families or [name for name in TRAINED_FAMILIES if not FAMILIES[name].symmetric]
-        errors = {family: azimuth_errors(prior, family, args.azimuths, args.scale) for family in chosen}
-        for family, values in errors.items():
-            print(
-                f"{family:14s} median {np.median(values):6.1f}  over 45: {np.mean(np.array(values) > 45):.2f}"
-            )
-        pooled = [value for values in errors.values() for value in values]
-        print(json.dumps({"median_azimuth_error_deg": float(np.median(pooled)), "samples": len(pooled)}))
+        picture = family_sheet(prior, args.families or list(FAMILIES), settings)
+        write_files({args.sheet: encode_jpeg(picture)})
+        print(args.sheet)
+    if args.out:
+        weights = find_judge(args.judge) / WEIGHTS
+        judge_name = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+        judge = Judge.from_pretrained(args.judge)
+        asked = read_asked(args.prompts, args.limit)
+        samples = Samples(args.out / "samples", settings)
+        book = ScoreBook(args.out / "scores.jsonl")
+        part = (args.shard or Shard(0, 1)).of(asked)
+        measure(prior, judge, judge_name, part, samples, book)
+        if args.shard is None:
+            report(args, judge_name, asked, samples, book)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"eval_prior: {error}")

@@ -1,40 +1,69 @@
-"""Run `dream3d eval` over a list of prompts and paint its pictures as one contact sheet.
+"""Run `dream3d eval` over a list of prompts and paint its pictures, with their numbers, as one contact sheet.
 
     python scripts/make_gallery.py                    # 24 prompts x 2 seeds, what `make gallery` runs
-    python scripts/make_gallery.py --seeds 1 --out out/draft --sheet out/draft.jpg --config draft
+    python scripts/make_gallery.py --prompts LIST.txt --seeds 1 --out DIR --sheet FILE.jpg
+    python scripts/make_gallery.py ... --shard 0/2    # half of the work, for one of two processes; then once
+                                                      # without, to paint
 
 Options that are not its own go to `dream3d eval`; a stopped run goes on where it was. Failures stay on the
-sheet. Whether an asset is recognisable is judged by looking at it.
+sheet. Also prints the means of prompts that training shows and of those that it does not.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from PIL import Image, ImageDraw
+from half_table import half_of, half_table
+from PIL import Image
+from sheets import BLACK, RED, Tile, contact_sheet, encode_jpeg
 
 from dream3d.cli import main as dream3d
+from dream3d.evaluate.columns import COLUMNS, show
+from dream3d.evaluate.rows import Row
+from dream3d.export.files import write_files
 
-STRIP_WIDTH, STRIP_HEIGHT, TITLE_HEIGHT, COLUMNS = 1024, 128, 14, 2
-QUALITY = 88
+STRIP_WIDTH, STRIP_HEIGHT, COLUMNS_OF_SHEET = 1024, 128, 2
+SHOWN = (
+    "exact_match",
+    "r_precision",
+    "hard_r_precision",
+    "azimuth_error_deg",
+    "janus",
+    "silhouette_iou",
+    "color_error",
+    "chamfer_relative",
+    "floaters",
+    "watertight",
+    "validator_findings",
+    "faces",
+    "seconds",
+)
 
 
-def paint_sheet(rows: list[dict[str, Any]], folder: Path) -> Image.Image:
-    """A titled strip of views per asset, in columns read downwards; errors stand where nothing was made."""
-    num_lines = -(-len(rows) // COLUMNS)
-    row_height = TITLE_HEIGHT + STRIP_HEIGHT
-    sheet = Image.new("RGB", (COLUMNS * STRIP_WIDTH, num_lines * row_height), "white")
-    draw = ImageDraw.Draw(sheet)
-    for index, row in enumerate(rows):
-        left, top = index // num_lines * STRIP_WIDTH, index % num_lines * row_height
-        draw.text((left + 4, top + 1), f"{row['prompt']} / seed {row['seed']}", fill="black")
-        if row["picture"]:
-            sheet.paste(Image.open(folder / row["picture"]), (left, top + TITLE_HEIGHT))
-        else:
-            draw.text((left + 4, top + TITLE_HEIGHT + 4), f"failed: {row['error']}"[:160], fill="darkred")
-    return sheet
+def captions(row: Row) -> tuple[tuple[str, str], ...]:
+    """What stands under a picture: what was asked for, and its numbers or what went wrong."""
+    half = half_of(row.prompt)
+    title = f"{row.prompt} / seed {row.seed}" + (f" ({half})" if half else "")
+    if row.error:
+        return (title, BLACK), (f"failed: {row.error}", RED)
+    numbers = [
+        f"{column.title} {show(row.metrics[column.name], column.digits)}"
+        for column in COLUMNS
+        if column.name in SHOWN and column.name in row.metrics
+    ]
+    return (title, BLACK), (", ".join(numbers), BLACK)
+
+
+def paint_sheet(rows: Sequence[Row], folder: Path) -> Image.Image:
+    """A strip of views per asset, or nothing where nothing was made, with captions."""
+    tiles = [
+        Tile(Image.open(folder / row.picture) if row.picture else None, captions(row))
+        for row in rows
+        if row.kind == "asset"
+    ]
+    return contact_sheet(tiles, COLUMNS_OF_SHEET, STRIP_WIDTH, STRIP_HEIGHT)
 
 
 def main() -> int:
@@ -52,10 +81,10 @@ def main() -> int:
     code = dream3d(["eval", str(args.prompts), "-o", str(args.out), "--seeds", str(args.seeds), *rest])
     if not results.is_file():
         return code
-    rows = [row for row in json.loads(results.read_text("utf-8"))["rows"] if row["kind"] == "asset"]
+    rows = [Row(**row) for row in json.loads(results.read_text("utf-8"))["rows"]]
     args.sheet.parent.mkdir(parents=True, exist_ok=True)
-    paint_sheet(rows, args.out).save(args.sheet, quality=QUALITY)
-    print(args.sheet)
+    write_files({args.sheet: encode_jpeg(paint_sheet(rows, args.out))})
+    print(half_table(rows), args.sheet, sep="\n")
     return code
 
 

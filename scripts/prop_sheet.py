@@ -6,12 +6,11 @@ python scripts/prop_sheet.py -o sheet.png --random 32                   # the tr
 """
 
 import argparse
-import math
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
 from prior_data import render_views
+from sheets import BLACK, Tile, contact_sheet, strip
 
 from dream3d.cameras import orbit
 from dream3d.config import Shading
@@ -19,7 +18,6 @@ from dream3d.errors import InputError
 from dream3d.props import FAMILIES, Prop, make_prop, parse_caption, sample_prop
 
 AZIMUTHS_DEG, ELEVATION_DEG, DISTANCE, FOV_Y_DEG = (30.0, 210.0), 20.0, 3.05, 40.0
-TITLE_HEIGHT = 12
 
 
 def prop_of(text: str, seed: int) -> Prop:
@@ -34,24 +32,11 @@ def prop_of(text: str, seed: int) -> Prop:
     return make_prop(spec, np.random.default_rng(seed))
 
 
-def picture(prop: Prop, size: int, shading: Shading) -> Image.Image:
-    """The views of a prop side by side over light gray."""
+def tile(title: str, prop: Prop, size: int, shading: Shading) -> Tile:
+    """The views of a prop side by side."""
     cameras = orbit(list(AZIMUTHS_DEG), ELEVATION_DEG, DISTANCE, FOV_Y_DEG)
     views = render_views(prop, cameras, [shading] * len(AZIMUTHS_DEG), size)  # [B, size, size, 4]
-    rgb = (views[..., :3] + 0.85 * (1 - views[..., 3:])).clamp(0, 1)
-    return Image.fromarray(np.concatenate(list((rgb * 255).byte().numpy()), axis=1))
-
-
-def sheet(rows: list[tuple[str, Image.Image]], columns: int) -> Image.Image:
-    """Titled pictures in a grid."""
-    width, height = rows[0][1].width, rows[0][1].height + TITLE_HEIGHT
-    result = Image.new("RGB", (columns * width, math.ceil(len(rows) / columns) * height), "white")
-    draw = ImageDraw.Draw(result)
-    for index, (title, image) in enumerate(rows):
-        x, y = index % columns * width, index // columns * height
-        result.paste(image, (x, y + TITLE_HEIGHT))
-        draw.text((x + 2, y), title, fill="black")
-    return result
+    return Tile(strip(views), ((title, BLACK),))
 
 
 def main() -> None:
@@ -72,7 +57,8 @@ def main() -> None:
         props = [(prop.caption, prop) for prop in drawn]
     else:
         props = [(text, prop_of(text, args.seed)) for text in args.captions or list(FAMILIES)]
-    sheet([(text, picture(prop, args.size, args.shading)) for text, prop in props], 4).save(args.out)
+    tiles = [tile(text, prop, args.size, args.shading) for text, prop in props]
+    contact_sheet(tiles, 4, len(AZIMUTHS_DEG) * args.size, args.size).save(args.out)
 
 
 if __name__ == "__main__":

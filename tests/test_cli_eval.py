@@ -115,6 +115,21 @@ def test_prompts_of_files_come_from_a_map(capfd: pytest.CaptureFixture[str]) -> 
     assert one["metrics"]["chamfer"] == pytest.approx(sphere["metrics"]["chamfer"], rel=0.05)
 
 
+def test_processes_share_the_work_and_one_puts_it_together(capfd: pytest.CaptureFixture[str]) -> None:
+    names = ["one.glb", "two.glb", "three.glb"]
+    for name in names:
+        Path(name).write_bytes(ball())
+    for shard, count in (("1/2", 1), ("0/2", 2)):
+        assert main(["eval", *names, "-o", "out", "--shard", shard]) == 0
+        assert capfd.readouterr().out.startswith(f"{count} rows are in out;")
+        assert not Path("out/results.json").exists()
+    lines = Path("out/rows.jsonl").read_text()
+    assert main(["eval", *names, "-o", "out", "--quiet"]) == 0
+    assert [row["file"] for row in assets()] == names
+    assert Path("out/rows.jsonl").read_text() == lines
+    assert main(["eval", *names, "-o", "out", "--shard", "2/2"]) == 2
+
+
 def test_a_file_that_changed_is_measured_again() -> None:
     Path("a.glb").write_bytes(b"")
     assert main(["eval", "a.glb", "-o", "out", "--quiet"]) == 2

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dream3d.errors import InputError
-from dream3d.inputs import check_file, check_output, check_prompt, default_output
+from dream3d.inputs import Shard, check_file, check_output, check_prompt, default_output, parse_shard
 
 
 @pytest.mark.parametrize(
@@ -118,3 +118,24 @@ def test_unreadable_files_are_refused(tmp_path: Path) -> None:
         with pytest.raises(InputError) as caught:
             check_file(path, ".glb")
         assert says in str(caught.value)
+
+
+@given(st.integers(1, 9), st.integers(0, 40))
+def test_shards_have_every_item_once_and_are_equally_large(count: int, length: int) -> None:
+    items = list(range(length))
+    parts = [Shard(index, count).of(items) for index in range(count)]
+    assert sorted(item for part in parts for item in part) == items
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_a_shard_is_two_numbers() -> None:
+    assert parse_shard("0/2") == Shard(0, 2)
+    assert parse_shard("11/12") == Shard(11, 12)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "2/2", "0/0", "-1/2", "1/2/3", "1 / 2", "a/b", "0/1e3", "1/9999999"]
+)
+def test_other_shards_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match="--shard must be I/N"):
+        parse_shard(text)

@@ -1,3 +1,4 @@
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -38,6 +39,22 @@ def test_render_size_is_half_and_then_whole():
     assert [schedules.render_size(step, 64, config) for step in (0, 24, 25, 99)] == [32, 32, 64, 64]
     always_whole = CoarseConfig(num_steps=100, half_size_until=0.0)
     assert schedules.render_size(0, 64, always_whole) == 64
+
+
+@pytest.mark.parametrize(
+    ("shaded_share", "textureless_share", "expected"),
+    [
+        (0.0, 0.5, {"albedo": 100}),
+        (0.3, 0.5, {"albedo": 70, "shaded": 15, "textureless": 15}),
+        (0.3, 0.0, {"albedo": 70, "shaded": 30}),
+        (0.4, 1.0, {"albedo": 60, "textureless": 40}),
+    ],
+)
+def test_steps_are_lit_in_the_shares_asked_for(shaded_share, textureless_share, expected):
+    config = CoarseConfig(num_steps=100, shaded_share=shaded_share, textureless_share=textureless_share)
+    draws = [(k + 0.5) / 100 for k in range(100)]
+    assert Counter(schedules.shading(20, draw, config) for draw in draws) == expected
+    assert {schedules.shading(19, draw, config) for draw in draws} == {"albedo"}  # no shape to light yet
 
 
 def test_regularizers_come_late_and_stay():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 # Part of what decides a row: raise it when a number changes its meaning, so that old rows are measured again.
-METRICS_VERSION = 1
+METRICS_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,27 @@ class Column:
 
 
 COLUMNS = (
+    Column("r_precision", "R-prec", 2, "high", "prompt found among 100 random ones; share of 12 views"),
+    Column("r_precision_worst", "R-prec worst", 0, "high", "the same in every one of the views"),
+    Column(
+        "hard_r_precision", "hard R-prec", 2, "high", "prompt found among all one-attribute changes of it"
+    ),
+    Column("hard_r_precision_worst", "hard worst", 0, "high", "the same in every one of the views"),
+    Column("hard_r_precision_together", "hard together", 0, "high", "the same, asked once for all views"),
+    Column("exact_match", "exact", 0, "high", "everything that the prompt says is right (learned judge)"),
+    Column("family_right", "family", 2, "high", "share of objects recognised as what the prompt names"),
+    Column("color_right", "colors", 2, "high", "share of right ones among the colors that are said"),
+    Column("material_right", "materials", 2, "high", "the same of materials"),
+    Column("pattern_right", "patterns", 2, "high", "the same of patterns"),
+    Column("second_color_right", "2nd colors", 2, "high", "the same of a pattern's other color"),
+    Column("presence_right", "parts", 2, "high", "the same of parts that must be there or missing"),
+    Column("relation_right", "relation", 0, "high", "two objects stand as the prompt says"),
+    Column("unsaid_right", "unsaid", 2, "high", "share of natural looks where the prompt says nothing"),
+    Column("janus", "janus", 0, "low", "a front on the back as well; asymmetric families only"),
+    Column("front_behind", "front behind", 2, "low", "probability of a front in the views from behind"),
+    Column(
+        "azimuth_error_deg", "azimuth err", 0, "low", "median error of the azimuth seen in 12 views, degrees"
+    ),
     Column("silhouette_iou", "IoU", 3, "high", "silhouette IoU with the best of 64 instances"),
     Column("color_error", "color err", 3, "low", "mean sRGB difference to it where both are seen"),
     Column("chamfer", "chamfer", 4, "low", "Chamfer-L1 of visible surfaces, nearest instance"),

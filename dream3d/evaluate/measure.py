@@ -16,14 +16,17 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from dream3d.errors import InputError
 from dream3d.evaluate.rows import Numbers
 from dream3d.evaluate.validator import validator_findings
 from dream3d.export.load import Contents, load_glb
 from dream3d.inputs import check_prompt
-from dream3d.mesh import Material, Mesh, TexturedMesh
+from dream3d.mesh import ByteArray, Material, Mesh, TexturedMesh
 from dream3d.metrics.ground_truth import FamilyJudge
+from dream3d.metrics.judge import Judge as PictureJudge
+from dream3d.metrics.learned import LearnedJudge
 from dream3d.metrics.surface import surface_facts
 from dream3d.metrics.views import Views, in_frame, look
 from dream3d.preview import render_turntable, sheet
@@ -37,8 +40,12 @@ Judge = Callable[[TexturedMesh, str | None, Views], Numbers]
 
 
 def make_judges() -> list[Judge]:
-    """Every judge of an asset, ready to use."""
-    return [FamilyJudge()]
+    """Every judge of an asset, ready to use.
+
+    Raises:
+        InputError: The learned judge is missing or damaged.
+    """
+    return [FamilyJudge(), LearnedJudge(PictureJudge.from_pretrained())]
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,24 @@ def measure_asset(asset: TexturedMesh, prompt: str | None, judges: Sequence[Judg
         metrics |= judge(framed, prompt, views)
     metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
     return Measured(metrics, _strip(framed), asset.metadata)
+
+
+def measure_pictures(images: Tensor, prompt: str, judges: Sequence[Judge]) -> Measured:
+    """Judge pictures without an asset by those judges that need none.
+
+    Args:
+        images: [12, 64, 64, 4] from `judge_cameras`, premultiplied sRGB.
+        prompt: What they should show.
+        judges: From `make_judges`.
+    """
+    metrics: Numbers = {}
+    for judge in judges:
+        if isinstance(judge, LearnedJudge):
+            metrics |= judge.judge_pictures(images, prompt)
+    over_white = images[..., :3] + 1.0 - images[..., 3:]
+    shown = [round(k * len(images) / STRIP_VIEWS) for k in range(STRIP_VIEWS)]
+    pictures = (over_white[shown].clamp(0, 1) * 255).round().byte().repeat_interleave(2, 1)
+    return Measured(metrics, _jpeg(pictures.repeat_interleave(2, 2).numpy()), {})
 
 
 def measure_file(path: Path, prompt: str | None, judges: Sequence[Judge]) -> Measured:
@@ -141,7 +166,11 @@ def _file_facts(path: Path, contents: Contents) -> Numbers:
 
 def _strip(asset: TexturedMesh) -> bytes:
     """A JPEG of eight views side by side."""
-    pictures = render_turntable(asset, STRIP_VIEWS, STRIP_SIZE)
+    return _jpeg(render_turntable(asset, STRIP_VIEWS, STRIP_SIZE))
+
+
+def _jpeg(pictures: ByteArray) -> bytes:
+    """Eight pictures [8, H, W, 3] side by side."""
     stream = io.BytesIO()
     Image.fromarray(sheet(pictures, STRIP_VIEWS)).save(stream, "JPEG", quality=JPEG_QUALITY)
     return stream.getvalue()

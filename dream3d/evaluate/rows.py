@@ -10,7 +10,7 @@ from typing import Any, Literal
 from dream3d.export.files import explain_os_error
 from dream3d.metrics.calibration import CalibrationKind
 
-Kind = Literal["asset"] | CalibrationKind
+Kind = Literal["asset", "prior samples"] | CalibrationKind
 Numbers = dict[str, Any]  # name of a column -> number or bool; a column that is not there is blank
 
 

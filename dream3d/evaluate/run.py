@@ -8,11 +8,21 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from dream3d import __version__
-from dream3d.config import Config
+from dream3d.config import Config, Shading
 from dream3d.errors import DiskError, InputError, RunError
 from dream3d.evaluate.columns import METRICS_VERSION
-from dream3d.evaluate.measure import Measured, make_judges, measure_asset, measure_file, run_report
+from dream3d.evaluate.measure import (
+    Judge,
+    Measured,
+    make_judges,
+    measure_asset,
+    measure_file,
+    measure_pictures,
+    run_report,
+)
 from dream3d.evaluate.memory import PeakMemory
 from dream3d.evaluate.prompts import Line
 from dream3d.evaluate.rows import Journal, Row, row_key
@@ -22,30 +32,49 @@ from dream3d.export.files import write_files
 from dream3d.export.glb import slug
 from dream3d.generate import choose_device, generate
 from dream3d.metrics.calibration import calibration_assets
+from dream3d.metrics.learned import judge_cameras
 from dream3d.prior import Prior
 from dream3d.prior.folder import find_prior, weights_sha256
+from dream3d.prior.sampling import sample_images
 
 
 class Evaluation:
     """A folder of results and all that making its rows needs. What is already there is kept."""
 
-    def __init__(self, folder: Path, config: Config | None = None, on_event: OnEvent = ignore) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Config | None = None,
+        on_event: OnEvent = ignore,
+        judges: Sequence[Judge] | None = None,
+        prior: Prior | None = None,
+    ) -> None:
+        """Open the folder.
+
+        Args:
+            folder: Where results are, or will be.
+            config: Settings of what is generated.
+            on_event: Told of the progress.
+            judges: From `make_judges`, where several evaluations share them.
+            prior: That of the settings, where it is loaded already.
+        """
         self.folder = folder
         self.config = config or Config()
         self.on_event = on_event
-        self.judges = make_judges()
+        self.judges = make_judges() if judges is None else judges
         self.journal = Journal(folder / "rows.jsonl")
-        self._prior: Prior | None = None
+        self._prior = prior
         self._is_validated = find_validator() is not None
         for name in ("assets", "pictures"):
             (folder / name).mkdir(exist_ok=True)
 
-    def prompts(self, lines: Sequence[Line], num_seeds: int) -> Iterator[Row]:
+    def prompts(self, lines: Sequence[Line], num_seeds: int, has_calibration: bool = True) -> Iterator[Row]:
         """Rows of every prompt and seed, each prompt followed by its calibration.
 
         Args:
             lines: From `read_prompts`; those with an error become rows with that error.
             num_seeds: Seeds for each, from the settings' own upwards.
+            has_calibration: Leave it out where another folder has it.
 
         Raises:
             InputError: The prior is unknown or damaged.
@@ -62,7 +91,11 @@ class Evaluation:
                 done += 1
                 row = self._generated(line.text, replace(self.config, seed=seed), digest)
                 yield self._told(row, done, total)
-            yield from self._calibration(line.text)
+            if has_calibration:
+                calibration = list(self._calibration(line.text))
+                yield from calibration
+                if calibration:  # else nothing can be said about the prompt
+                    yield self._prior_samples(line.text, digest)
 
     def files(self, paths: Sequence[Path], prompts: Mapping[str, str]) -> Iterator[Row]:
         """Rows of files that exist, then the calibration of every prompt among them.
@@ -102,11 +135,33 @@ class Evaluation:
         return self._once(blank, work)
 
     def _generate(self, prompt: str, config: Config, glb: Path) -> None:
-        if self._prior is None:
-            self._prior = Prior.from_pretrained(config.prior, choose_device(config.device))
+        prior = self._loaded_prior()
         peak = PeakMemory()
-        asset = generate(prompt, config, self.on_event, self._prior)
+        asset = generate(prompt, config, self.on_event, prior)
         replace(asset, metrics={**asset.metrics, "peak_memory_mb": peak.megabytes()}).save(glb)
+
+    def _loaded_prior(self) -> Prior:
+        if self._prior is None:
+            self._prior = Prior.from_pretrained(self.config.prior, choose_device(self.config.device))
+        return self._prior
+
+    def _prior_samples(self, prompt: str, prior_sha256: str) -> Row:
+        """What the prior draws of the prompt from the judge's own cameras: the ceiling of 3D."""
+        key = _key(kind="prior samples", prompt=prompt, prior=prior_sha256, seed=self.config.seed)
+        blank = Row(key, "prior samples", prompt, self.config.seed)
+
+        def work() -> Row:
+            prior, cameras = self._loaded_prior(), judge_cameras()
+            generator = torch.Generator().manual_seed(self.config.seed)
+            shading: list[Shading] = ["albedo"] * len(cameras)
+            images = sample_images(
+                prior, prior.embed(prompt), cameras.to(prior.device), shading, generator
+            ).cpu()
+            return self._with(
+                blank, measure_pictures(images, prompt, self.judges), f"{safe_name(prompt)}-prior"
+            )
+
+        return self._once(blank, work)
 
     def _file(self, path: Path, prompt: str | None) -> Row:
         key = self._file_key(file=str(path), sha256=_digest(path), prompt=prompt)

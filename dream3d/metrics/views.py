@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dream3d.cameras import Cameras
 from dream3d.errors import InputError
-from dream3d.mesh import TexturedMesh, fit_sphere
+from dream3d.mesh import ByteArray, TexturedMesh, fit_sphere
 from dream3d.render.surface import render_surface
 
 IMAGE_SIZE = 64
@@ -59,13 +59,37 @@ def look(asset: TexturedMesh) -> Views:
     return Views(torch.cat(colors), torch.cat(masks), _thin(np.concatenate(points)))
 
 
+def portraits(asset: TexturedMesh, cameras: Cameras, supersample: int = 3) -> Tensor:
+    """What cameras see of an asset that is in the frame, unlit and with soft edges: [B, 64, 64, 4].
+
+    Premultiplied sRGB in [0, 1], as the prior and the learned judge know pictures.
+    """
+    step = max(1, min(len(cameras), VERTICES_AT_ONCE // len(asset.mesh.vertices)))
+    parts = [
+        render_surface(
+            asset.mesh,
+            cameras[start : start + step],
+            IMAGE_SIZE,
+            IMAGE_SIZE,
+            base_color_srgb=_texture(asset),
+            supersample=supersample,
+        )
+        for start in range(0, len(cameras), step)
+    ]
+    return torch.cat([torch.cat([part.color_srgb, part.opacity[..., None]], dim=-1) for part in parts])
+
+
+def _texture(asset: TexturedMesh) -> ByteArray | None:
+    return None if asset.mesh.uvs is None else asset.material.base_color_srgb
+
+
 def _look(asset: TexturedMesh, cameras: Cameras) -> tuple[Tensor, Tensor, NDArray[np.float64]]:
     render = render_surface(
         asset.mesh,
         cameras,
         IMAGE_SIZE,
         IMAGE_SIZE,
-        base_color_srgb=None if asset.mesh.uvs is None else asset.material.base_color_srgb,
+        base_color_srgb=_texture(asset),
         supersample=1,
     )
     mask = render.opacity > 0.5

@@ -154,7 +154,8 @@ class CoarseRun:
         if self.step % self.config.occupancy_interval == 0:
             self.update_occupancy()
         cameras = self.prior.sample_cameras(self.config.num_views // 4, self.generator)
-        shading = self._draw_shading()
+        draw = float(torch.rand((), generator=self.generator))
+        shading = schedules.shading(self.step, draw, self.config)
         render = self.render(cameras, shading)
         images = self.prior_images(render)
         guidance = self.ask_prior(images, cameras, shading)
@@ -217,12 +218,6 @@ class CoarseRun:
             self.config.guidance,
             self.generator,
         )
-
-    def _draw_shading(self) -> Shading:
-        draw = float(torch.rand((), generator=self.generator))
-        if not schedules.is_shaded_phase(self.step, self.config) or draw >= self.config.shaded_share:
-            return "albedo"
-        return "textureless" if draw < 0.5 * self.config.shaded_share else "shaded"
 
     def regularize(self, render: Render) -> Tensor:
         """All regularizers, weighted, per pixel; the guidance loss is a sum over an image's pixels."""

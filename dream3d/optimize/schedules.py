@@ -1,6 +1,6 @@
 """What changes over the coarse stage, as plain functions of the step. Nothing here remembers anything."""
 
-from dream3d.config import CoarseConfig, GuidanceConfig
+from dream3d.config import CoarseConfig, GuidanceConfig, Shading
 from dream3d.math import ramp
 
 
@@ -33,9 +33,14 @@ def learning_rate_factor(step: int, num_steps: int) -> float:
     return warm_up * ramp(step - num_steps // 2, num_steps - num_steps // 2, 1.0, 0.1)
 
 
-def is_shaded_phase(step: int, config: CoarseConfig) -> bool:
-    """Whether lit renders are mixed in: not before there is a shape to light."""
-    return step >= config.num_steps // 5
+def shading(step: int, draw: float, config: CoarseConfig) -> Shading:
+    """How a step's renders are lit, given a uniform random number in [0, 1).
+
+    Nothing is lit in the first fifth: there has to be a shape first.
+    """
+    if step < config.num_steps // 5 or draw >= config.shaded_share:
+        return "albedo"
+    return "textureless" if draw < config.textureless_share * config.shaded_share else "shaded"
 
 
 def regularizer_factor(step: int, num_steps: int) -> float:

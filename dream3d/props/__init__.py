@@ -8,7 +8,7 @@ from dream3d.props.captions import caption
 from dream3d.props.catalogue import FAMILIES
 from dream3d.props.family import Family, Part
 from dream3d.props.finish import MATERIALS, PATTERNS, Finish, Paint, base_color
-from dream3d.props.held_out import held_out_colors, is_held_out
+from dream3d.props.held_out import PAIR_KINDS, PairKind, held_out_colors, held_out_pairs, is_held_out
 from dream3d.props.palette import COLORS
 from dream3d.props.parsing import parse_caption
 from dream3d.props.sample import sample_prop, sample_spec
@@ -19,12 +19,14 @@ __all__ = [
     "COLORS",
     "FAMILIES",
     "MATERIALS",
+    "PAIR_KINDS",
     "PATTERNS",
     "RELATIONS",
     "SIZES",
     "Family",
     "Finish",
     "Paint",
+    "PairKind",
     "Part",
     "Prop",
     "PropSpec",
@@ -33,6 +35,7 @@ __all__ = [
     "base_color",
     "caption",
     "held_out_colors",
+    "held_out_pairs",
     "is_held_out",
     "make_prop",
     "parse_caption",

@@ -106,13 +106,18 @@ def natural_srgb(color: str | None, material: Material | None) -> tuple[int, int
     return MATERIAL_SRGB[material]
 
 
+def second_color(finish: Finish) -> str:
+    """The color word of a pattern's other color: what is said, or else what shows on the first."""
+    luma = float(np.dot(natural_srgb(finish.color, finish.material), (0.299, 0.587, 0.114)))  # ITU-R BT.601
+    return finish.second or ("black" if luma > LIGHT_LUMA else "white")
+
+
 def mix_paint(finish: Finish, rng: np.random.Generator) -> Paint:
     """Choose the exact colors of a finish: each word has a small variation."""
     srgb = natural_srgb(finish.color, finish.material)
     first = second = linear_rgb(srgb, rng)
-    is_light = float(np.dot(srgb, (0.299, 0.587, 0.114))) > LIGHT_LUMA  # ITU-R BT.601
     if finish.pattern is not None:
-        second = linear_color(finish.second or ("black" if is_light else "white"), rng)
+        second = linear_color(second_color(finish), rng)
     return Paint(tuple(first.tolist()), tuple(second.tolist()), finish.material, finish.pattern)
 
 

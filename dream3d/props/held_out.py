@@ -12,6 +12,7 @@ A spec is held out when any of its pairs is. Looks of the other parts, sizes and
 """
 
 from functools import cache
+from typing import Literal, get_args
 from zlib import crc32
 
 from dream3d.props.catalogue import FAMILIES
@@ -19,21 +20,31 @@ from dream3d.props.finish import MATERIALS, PATTERNS
 from dream3d.props.palette import COLORS
 from dream3d.props.spec import PropSpec, Relation, Spec
 
+PairKind = Literal["color", "material", "pattern", "relation"]
+PAIR_KINDS: tuple[PairKind, ...] = get_args(PairKind)
 HELD_OUT_COLORS = 2  # of 16 main colors per family
 ONE_IN = 8  # of the other pairs
 
 
 def is_held_out(spec: Spec) -> bool:
     """Whether any pair in the spec is kept out of training."""
+    return bool(held_out_pairs(spec))
+
+
+def held_out_pairs(spec: Spec) -> frozenset[PairKind]:
+    """The kinds of pairs in the spec that are kept out of training."""
     if isinstance(spec, PropSpec):
         look = spec.main
-        return (
-            look.color in held_out_colors(spec.family)
-            or look.material in held_out_materials(spec.family)
-            or look.pattern in held_out_patterns(spec.family)
-        )
-    is_pair_out = is_relation_held_out(spec.first.family, spec.relation, spec.second.family)
-    return is_pair_out or is_held_out(spec.first) or is_held_out(spec.second)
+        is_out: dict[PairKind, bool] = {
+            "color": look.color in held_out_colors(spec.family),
+            "material": look.material in held_out_materials(spec.family),
+            "pattern": look.pattern in held_out_patterns(spec.family),
+        }
+        return frozenset(kind for kind in is_out if is_out[kind])
+    pairs: set[PairKind] = {*held_out_pairs(spec.first), *held_out_pairs(spec.second)}
+    if is_relation_held_out(spec.first.family, spec.relation, spec.second.family):
+        pairs.add("relation")
+    return frozenset(pairs)
 
 
 @cache

@@ -1,0 +1,114 @@
+"""What the learned judge says about an asset, as numbers of the table."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from dream3d.cameras import Cameras, orbit
+from dream3d.mesh import TexturedMesh
+from dream3d.metrics.changes import changed_captions, random_captions
+from dream3d.metrics.judge import Answer, Judge, is_exact
+from dream3d.metrics.questions import turn_of
+from dream3d.metrics.views import DISTANCE, FOV_Y_DEG, Views, portraits
+from dream3d.props import Spec, parse_caption
+from dream3d.props.family import FULL_TURN
+
+NUM_VIEWS = 12
+ELEVATION_DEG = 15.0
+FRONT_DEG = (
+    60.0  # a picture within this of azimuth 0 shows the front; one within this of 180 is taken from behind
+)
+JANUS_THRESHOLD = 0.5  # of `front_behind`; calibrated by scripts/eval_judge.py
+
+
+def judge_cameras() -> Cameras:
+    """Twelve views all around, from a little above."""
+    return orbit([360.0 * k / NUM_VIEWS for k in range(NUM_VIEWS)], ELEVATION_DEG, DISTANCE, FOV_Y_DEG)
+
+
+class LearnedJudge:
+    """Looks at assets, or at pictures from the same cameras, with a judge that stays loaded."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+
+    def __call__(self, asset: TexturedMesh, prompt: str | None, views: Views) -> dict[str, float]:
+        """Numbers of an asset that is in the frame; nothing for a prompt that names no family."""
+        del views  # those have hard edges and two elevations
+        if prompt is None or parse_caption(prompt) is None:
+            return {}
+        return self.judge_pictures(portraits(asset, judge_cameras()), prompt)
+
+    def judge_pictures(self, images: Tensor, prompt: str) -> dict[str, float]:
+        """Numbers of pictures [12, 64, 64, 4] in the order of `judge_cameras`, premultiplied sRGB.
+
+        Nothing for a prompt that names no family.
+        """
+        spec = parse_caption(prompt)
+        if spec is None:
+            return {}
+        numbers = retrieval(self._judge, images, prompt, spec)
+        numbers |= attribute_numbers(self._judge.attribute_match(images, spec))
+        if turn_of(spec) == FULL_TURN:
+            numbers |= pose_numbers(self._judge.azimuth_log_probs(images))
+        return numbers
+
+
+def retrieval(judge: Judge, images: Tensor, prompt: str, spec: Spec) -> dict[str, float]:
+    """R-precision at 1: is the prompt the best of its list for a picture? Mean, and worst of the views.
+
+    Once against 100 random captions, once against every one-attribute change. A change that some views cannot
+    show (of a part that is hidden there) makes the mean fall even for the truth: `hard_r_precision_together`
+    asks once, with the log-probabilities of all views added up.
+    """
+    random, changed = random_captions(spec), changed_captions(spec)
+    scores = judge.image_text_scores(images, [prompt, *random, *changed])
+    own = scores[:, :1]
+    easy, hard = scores[:, 1 : 1 + len(random)], scores[:, 1 + len(random) :]
+    is_first, is_first_hard = own[:, 0] > easy.amax(1), own[:, 0] > hard.amax(1)
+    together = torch.cat([own, hard], dim=1).log_softmax(1).sum(0)
+    return {
+        "r_precision": is_first.float().mean().item(),
+        "r_precision_worst": float(is_first.all()),
+        "hard_r_precision": is_first_hard.float().mean().item(),
+        "hard_r_precision_worst": float(is_first_hard.all()),
+        "hard_r_precision_together": float(together.argmax() == 0),
+    }
+
+
+def attribute_numbers(answers: Sequence[Answer]) -> dict[str, float]:
+    """Exact match of all that is said; the share of right answers by kind, and over what is natural."""
+    right: dict[str, list[float]] = defaultdict(list)
+    for answer in answers:
+        name = f"{answer.kind.replace(' ', '_')}_right" if answer.is_said else "unsaid_right"
+        right[name].append(float(answer.is_right))
+    shares = {name: sum(values) / len(values) for name, values in right.items()}
+    return {"exact_match": float(is_exact(answers)), **shares}
+
+
+def pose_numbers(log_probs: Tensor) -> dict[str, float]:
+    """Whether the predicted azimuths [12, bins] walk around once with the cameras.
+
+    `front_behind` is the probability, averaged over the five views from behind (120 to 240 degrees), that
+    the picture was taken from the front (within 60 degrees of it): a face on both sides has it near 1.
+    """
+    num_views, num_bins = log_probs.shape
+    truth = torch.arange(num_views) * (360.0 / num_views)
+    bins = torch.arange(num_bins) * (360.0 / num_bins)
+    is_front = circular_error(bins, torch.zeros(())) <= FRONT_DEG
+    is_behind = circular_error(truth, torch.tensor(180.0)) <= FRONT_DEG
+    front = log_probs.exp()[:, is_front].sum(1)  # [12]
+    error = circular_error(bins[log_probs.argmax(1)], truth)
+    front_behind = front[is_behind].mean().item()
+    return {
+        "azimuth_error_deg": error.median().item(),
+        "front_behind": front_behind,
+        "janus": float(front_behind > JANUS_THRESHOLD),
+    }
+
+
+def circular_error(one: Tensor, other: Tensor) -> Tensor:
+    """Absolute difference of angles in degrees, 0 to 180."""
+    return ((one - other + 180.0) % 360.0 - 180.0).abs()

@@ -1,0 +1,228 @@
+"""One training step of the learned judge, its measures on held-out data, and its state on disk."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from judge_data import FAMILY_PARTS, GROUP_SIZE, IGNORED, Batch, azimuth_target
+from muon import apply_update, look_ahead, orthogonalize
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the field's name
+
+from dream3d.metrics.judge_folder import Lexicon, save_judge
+from dream3d.metrics.judge_network import JudgeNetwork, JudgeShape, PartLogits, PictureFeatures
+from dream3d.props import FAMILIES, vocabulary
+
+LEARNING_RATE = 1e-3  # AdamW: vectors, embeddings, the stem
+MUON_LEARNING_RATE = 2e-3  # all other matrices and convolutions
+WEIGHT_DECAY = 0.02
+WARM_UP_STEPS = 100
+EMA_DECAY = 0.995
+LABEL_WEIGHTS = {"color": 1.0, "second": 0.3, "material": 0.7, "pattern": 0.5}
+WEIGHTS = {
+    "first": 1.0,
+    "other": 0.5,
+    "relation": 0.5,
+    "azimuth": 1.0,
+    "visible": 0.5,
+    "captions": 1.0,
+    "images": 0.5,
+}
+NAMED = tuple(LABEL_WEIGHTS)  # in the order of Batch.looks
+
+
+class Trainer:
+    """The network in bfloat16, float32 master weights with their optimisers, and their moving average."""
+
+    def __init__(self, work: Path):
+        self.work = work
+        self.lexicon = Lexicon(vocabulary(), list(FAMILIES))
+        self.shape = JudgeShape(len(self.lexicon.words), len(self.lexicon.families))
+        torch.manual_seed(0)  # noqa: TID251 - torch initialises layers from the global state
+        self.network: Any = JudgeNetwork(self.shape)
+        self.network.to(torch.bfloat16, memory_format=torch.channels_last)
+        self.names = [name for name, _ in self.network.named_parameters()]
+        self.weights = list(self.network.parameters())
+        self.masters = [w.detach().float().clone().requires_grad_(True) for w in self.weights]
+        self.averages = [m.detach().clone() for m in self.masters]
+        chosen = [_is_hidden_matrix(n, m) for n, m in zip(self.names, self.masters, strict=True)]
+        self.momenta = [torch.zeros_like(m) if c else None for m, c in zip(self.masters, chosen, strict=True)]
+        self.rest = [m for m, c in zip(self.masters, chosen, strict=True) if not c]
+        self.optimizer = torch.optim.AdamW(
+            self.rest, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY, fused=True
+        )
+        nouns, parts = zip(*FAMILY_PARTS, strict=True)
+        self.noun_ids, self.part_ids = self.lexicon.ids(nouns), self.lexicon.ids(parts)
+        self.step = 0
+        self.images_seen = 0
+
+    def forward(self, batch: Batch) -> tuple[PictureFeatures, PartLogits, Tensor]:
+        """Picture features, answers about the parts [B, K, ...], caption scores [B, G]."""
+        features = self.network.read_pictures(batch.images)
+        questions = self.network.part_questions(self.noun_ids, self.part_ids)[batch.part]
+        answers = self.network.answer_parts(features.tokens, questions)
+        captions = self.network.read_captions(self.lexicon.ids(batch.captions, begin=True))
+        return features, answers, self.network.scores(features.places, captions)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Every term on its own, unweighted."""
+        features, answers, scores = self.forward(batch)
+        scene = features.scene
+        is_known = batch.visible >= 0
+        target = azimuth_target(batch.azimuth_deg, batch.turn_deg, self.shape.azimuth_bins)
+        has_azimuth = (batch.turn_deg > 0).float()
+        azimuth = -(target * scene.azimuth.float().log_softmax(-1)).sum(1)
+        found = {
+            "first": F.cross_entropy(scene.first.float(), batch.families[:, 0]),
+            "other": F.cross_entropy(scene.second.float(), batch.families[:, 1]),
+            "relation": F.cross_entropy(scene.relation.float(), batch.relation),
+            "azimuth": (azimuth * has_azimuth).sum() / has_azimuth.sum().clamp_min(1),
+            "visible": F.binary_cross_entropy_with_logits(
+                answers.visible.float()[is_known], batch.visible[is_known].float()
+            ),
+            "captions": F.cross_entropy(scores, batch.caption_of),
+            "images": _caption_to_image_loss(scores, batch.caption_of),
+        }
+        for index, name in enumerate(NAMED):
+            logits = getattr(answers, name).float().flatten(0, 1)
+            found[name] = F.cross_entropy(logits, batch.looks[..., index].flatten(), ignore_index=IGNORED)
+        return found
+
+    def train_step(self, batch: Batch, rate_scale: float) -> dict[str, float]:
+        """One optimiser step; returns the losses."""
+        losses = self.losses(batch)
+        for weight in self.weights:
+            weight.grad = None
+        weights = WEIGHTS | LABEL_WEIGHTS
+        torch.stack([weights[name] * loss for name, loss in losses.items()]).sum().backward()
+        for master, weight in zip(self.masters, self.weights, strict=True):
+            master.grad = torch.zeros_like(master) if weight.grad is None else weight.grad.float()
+        torch.nn.utils.clip_grad_norm_(self.masters, 2.0)
+        rate = rate_scale * min(1.0, (self.step + 1) / WARM_UP_STEPS)
+        self.optimizer.param_groups[0]["lr"] = LEARNING_RATE * rate
+        self.optimizer.step()
+        for master, momentum in zip(self.masters, self.momenta, strict=True):
+            if momentum is not None and master.grad is not None:
+                update = orthogonalize(look_ahead(master.grad, momentum))
+                apply_update(master.data, update, MUON_LEARNING_RATE * rate, WEIGHT_DECAY)
+        with torch.no_grad():
+            decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
+            for average, master in zip(self.averages, self.masters, strict=True):
+                average.lerp_(master, 1 - decay)
+        self.use_averages(False)
+        self.step += 1
+        self.images_seen += len(batch.images)
+        return {name: loss.item() for name, loss in losses.items()}
+
+    def use_averages(self, on: bool) -> None:
+        """Put the averaged (or back the trained) weights into the network."""
+        with torch.no_grad():
+            for weight, source in zip(self.weights, self.averages if on else self.masters, strict=True):
+                weight.copy_(source)
+
+    @torch.no_grad()
+    def measure(self, batches: list[Batch]) -> dict[str, float]:
+        """Losses and accuracies of the averaged weights on batches never trained on."""
+        self.use_averages(True)
+        sums: dict[str, list[float]] = defaultdict(list)
+        for batch in batches:
+            for name, loss in self.losses(batch).items():
+                sums[f"loss_{name}"].append(loss.item())
+            for name, value in accuracies(batch, *self.forward(batch)).items():
+                sums[name].append(value)
+        self.use_averages(False)
+        # A batch without relations has no share of right ones.
+        return {name: torch.tensor(values).nanmean().item() for name, values in sums.items()}
+
+    def save(self, seconds: float) -> None:
+        """Write the state and the release folder, each file swapped in whole."""
+        tensors = {f"master.{i}": m.data for i, m in enumerate(self.masters)}
+        tensors |= {f"average.{i}": a for i, a in enumerate(self.averages)}
+        tensors |= {f"momentum.{i}": m for i, m in enumerate(self.momenta) if m is not None}
+        for index, master in enumerate(self.rest):
+            tensors |= {
+                f"{key}.{index}": self.optimizer.state[master][key] for key in ("exp_avg", "exp_avg_sq")
+            }
+        facts = {"step": self.step, "images_seen": self.images_seen, "seconds": seconds}
+        staging = self.work / "state.staging.safetensors"
+        save_file(
+            {name: t.contiguous() for name, t in tensors.items()}, staging, {"facts": json.dumps(facts)}
+        )
+        staging.replace(self.work / "state.safetensors")
+        (self.work / "facts.json").write_text(json.dumps(facts))
+        averages = dict(zip(self.names, self.averages, strict=True))
+        save_judge(self.work / "release", self.shape, self.lexicon, averages, self.facts(facts))
+
+    def load(self) -> float:
+        """Read the state back; returns the seconds trained so far."""
+        tensors = load_file(self.work / "state.safetensors")
+        facts = json.loads((self.work / "facts.json").read_text())
+        self.step, self.images_seen = facts["step"], facts["images_seen"]
+        for index, (master, momentum) in enumerate(zip(self.masters, self.momenta, strict=True)):
+            master.data.copy_(tensors[f"master.{index}"])
+            self.averages[index].copy_(tensors[f"average.{index}"])
+            if momentum is not None:
+                momentum.copy_(tensors[f"momentum.{index}"])
+        for index, master in enumerate(self.rest):
+            self.optimizer.state[master] = {
+                "step": torch.tensor(float(self.step)),
+                "exp_avg": tensors[f"exp_avg.{index}"],
+                "exp_avg_sq": tensors[f"exp_avg_sq.{index}"],
+            }
+        self.use_averages(False)
+        return facts["seconds"]
+
+    def facts(self, state: dict) -> dict:
+        """What the card tells of the training."""
+        return {
+            "parameters": sum(weight.numel() for weight in self.weights),
+            "images_seen": state["images_seen"],
+            "training_hours": round(state["seconds"] / 3600, 2),
+            "trained_on": "renders of dream3d/props only, no outside data; held-out combinations included",
+            "licence": "Apache-2.0",
+        }
+
+
+def accuracies(
+    batch: Batch, features: PictureFeatures, answers: PartLogits, scores: Tensor
+) -> dict[str, float]:
+    """Share of right answers to each kind of question; the azimuth's median error in degrees."""
+    scene = features.scene
+    is_known = batch.visible >= 0
+    groups = scores.unflatten(1, (-1, GROUP_SIZE))  # [B, groups, 4]
+    own_group = groups[torch.arange(len(scores)), batch.caption_of // GROUP_SIZE]
+    found = {
+        "first": _share(scene.first.argmax(-1) == batch.families[:, 0]),
+        "other": _share(scene.second.argmax(-1) == batch.families[:, 1]),
+        "relation": _share((scene.relation.argmax(-1) == batch.relation)[batch.relation > 0]),
+        "visible": _share(((answers.visible > 0) == (batch.visible == 1))[is_known]),
+        "caption": _share(scores.argmax(-1) == batch.caption_of),
+        "caption_of_group": _share(own_group.argmax(-1) == batch.caption_of % GROUP_SIZE),
+    }
+    for index, name in enumerate(NAMED):
+        truth = batch.looks[..., index]
+        found[name] = _share((getattr(answers, name).argmax(-1) == truth)[truth != IGNORED])
+    chosen = batch.turn_deg == 360
+    bins = scene.azimuth.shape[1]
+    said = scene.azimuth.argmax(-1) * (360.0 / bins)
+    error = ((said - batch.azimuth_deg + 180) % 360 - 180).abs()[chosen]
+    return found | {"azimuth_error": error.median().item(), "azimuth_over_60": _share(error > 60)}
+
+
+def _share(flags: Tensor) -> float:
+    return flags.float().mean().item()
+
+
+def _caption_to_image_loss(scores: Tensor, caption_of: Tensor) -> Tensor:
+    """Each caption should find its own pictures among all of them; scores [B, G]."""
+    own = torch.zeros_like(scores).scatter_(1, caption_of[:, None], 1.0)
+    return -(scores.log_softmax(0) * own).sum() / own.sum()
+
+
+def _is_hidden_matrix(name: str, weight: Tensor) -> bool:
+    """Whether Muon updates this weight: matrices between learned features, not those at the borders."""
+    borders = ("stem", "words", "position", "place", "asked", "answer", "to_weight")
+    return weight.ndim in (2, 4) and not name.startswith(borders)
