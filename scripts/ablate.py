@@ -1,6 +1,6 @@
 """Ablations that settle defaults: variants of one choice, 12 prompts x 3 seeds each, through `dream3d eval`.
 
-    python scripts/ablate.py --config draft                  # all, then docs/ablations.md and its pictures
+    python scripts/ablate.py --config draft                  # all, then assets/ablations/: page and pictures
     python scripts/ablate.py --config draft --only views     # one of them
     python scripts/ablate.py --config draft --shard 0/2      # half of the prompts, for one of two processes;
                                                              # then once without, to write the page
@@ -9,7 +9,6 @@ What is in the folder already is kept. Each variant has a folder there; that of 
 shared by all ablations and holds the calibration.
 """
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +40,7 @@ HEAD = """# Ablations
 Made by `{command}`: {prompts} prompts x {seeds} seeds for each variant, {steps} steps.
 `{list}` holds families whose front one view tells, half of them in combinations that training
 never shows. The numbers are those of `dream3d eval`, explained in its page and in
-[CONVENTIONS.md](../CONVENTIONS.md).
+[CONVENTIONS.md](../../CONVENTIONS.md).
 
 A cell is the mean over prompts of the mean over seeds; failed runs count as 0 where more is better. In
 brackets: the difference from the reference, paired by prompt, and its standard error; bold where it is more
@@ -65,10 +64,8 @@ class Ablate:
     """Names of ablations; all unless named."""
     shard: str | None = None
     """I/N: every N-th prompt, and no page."""
-    page: Path = Path("docs/ablations.md")
-    """Where the page goes."""
-    pictures: Path = Path("assets/ablations")
-    """Where its pictures go."""
+    page: Path = Path("assets/ablations/README.md")
+    """Where the page goes; its pictures go beside it."""
     config: Overlays = ()
     """Overlay of settings: the effort."""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Config)
@@ -117,7 +114,6 @@ class Ablate:
         self, chosen: Sequence[Ablation], results: Mapping[str, list[Row]], num_prompts: int
     ) -> None:
         """The page and its pictures, all or none."""
-        self.pictures.mkdir(parents=True, exist_ok=True)
         self.page.parent.mkdir(parents=True, exist_ok=True)
         options = " ".join(f"--config {name}" for name in self.config)
         parts = [
@@ -133,12 +129,10 @@ class Ablate:
         for ablation in chosen:
             names = {v.name: ablation.folder_name(v, self.settings) for v in ablation.variants}
             own = {variant: results[folder] for variant, folder in names.items()}
-            picture = self.pictures / f"{ablation.name}.jpg"
+            picture = self.page.parent / f"{ablation.name}.jpg"
             files[picture] = encode_jpeg(paint(own, {v: self.output / f for v, f in names.items()}), 80)
             reference = next((v for v, folder in names.items() if folder == "default"), next(iter(names)))
-            parts.append(
-                section(ablation, variant_table(own, reference), os.path.relpath(picture, self.page.parent))
-            )
+            parts.append(section(ablation, variant_table(own, reference), picture.name))
         files[self.page] = "\n".join(parts).encode()
         write_files(files)
         print(*files, sep="\n")

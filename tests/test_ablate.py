@@ -103,7 +103,7 @@ def test_the_page_is_made_of_rows_that_processes_share(work: Path, tmp_path: Pat
     words = ["--prompts", "list.txt", "--seeds", "1", "--only", "views", "--prior", str(prior), *small]
     for shard in ("0/2", "1/2"):
         parse(Ablate, [*words, "--shard", shard], "ablate").run()
-        assert not Path("docs").exists()
+        assert not Path("assets").exists()
     folders = {path.name: path for path in Path("out/ablations").iterdir()}
     assert set(folders) == {"default", "views-words", "views-camera"}
     kinds = {
@@ -114,13 +114,13 @@ def test_the_page_is_made_of_rows_that_processes_share(work: Path, tmp_path: Pat
     stamps = {path: path.stat().st_mtime_ns for path in Path("out/ablations").rglob("*.*")}
     parse(Ablate, words, "ablate").run()
     assert {path: path.stat().st_mtime_ns for path in Path("out/ablations").rglob("*.*")} == stamps
-    page = Path("docs/ablations.md").read_text()
+    page = Path("assets/ablations/README.md").read_text()
     assert [line.split("|")[1:4] for line in page.splitlines() if line.startswith("|")][2:] == [
         [" words ", " 2 ", " 0 "],
         [" camera ", " 2 ", " 0 "],
         [" joint (reference) ", " 2 ", " 0 "],
     ]
-    assert "](../assets/ablations/views.jpg)" in page
+    assert "](views.jpg)" in page
     assert Path("assets/ablations/views.jpg").is_file()
 
 
