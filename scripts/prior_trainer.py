@@ -33,8 +33,7 @@ LEARNING_RATE = 4e-4  # AdamW: vectors, embeddings, first and last convolution
 MUON_LEARNING_RATE = 1e-3  # all other matrices and convolutions
 WEIGHT_DECAY = 0.01
 WARM_UP_STEPS = 150
-# Per step of 48 images. Averages of weights ten times as far apart make grainy samples.
-EMA_DECAY = 0.998
+EMA_DECAY = 0.998  # Per step of 48 images; weights averaged ten times as far apart make grainy samples.
 MOMENTS = ("exp_avg", "exp_avg_sq")  # as torch.optim.AdamW calls them
 TIMESTEP_EXPONENT = 0.45  # t = T u^0.45 with u uniform: biased towards high noise, where pose is decided.
 
@@ -124,7 +123,8 @@ class Trainer:
         self.optimizer.step()
         self.muon_step(MUON_LEARNING_RATE * rate)
         with torch.no_grad():
-            decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
+            shown = batch.images[..., 0].numel() / BASE_SIZE**2 * self.processes.count
+            decay = min(EMA_DECAY ** (shown / 48), (1 + self.step) / (10 + self.step))
             for average, master in zip(self.averages, self.masters, strict=True):
                 average.lerp_(master, 1 - decay)
         self.use_averages(False)

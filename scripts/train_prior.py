@@ -38,6 +38,9 @@ def main() -> None:
     parser.add_argument(
         "--anneal", action="store_true", help="lower the learning rate to zero over this call"
     )
+    parser.add_argument(
+        "--rate", type=float, default=1.0, help="factor on the learning rates: larger batches bear larger ones"
+    )
     parser.add_argument("--batch", type=int, default=24, help="images of 64 px per step and process")
     parser.add_argument(
         "--size-shares",
@@ -74,7 +77,7 @@ def train(args: argparse.Namespace) -> None:
         progress = (now - start) / (60 * args.minutes)
         if processes.any(progress >= 1):
             break
-        losses.append(trainer.train_step(batch, 1.0 - progress if args.anneal else 1.0))
+        losses.append(trainer.train_step(batch, args.rate * (1.0 - progress if args.anneal else 1.0)))
         if processes.is_first and now - last_log > 30:
             rate = (trainer.images_seen - images_before) / (now - last_log)
             line = {"step": trainer.step, "loss": sum(losses) / len(losses), "images_per_second": rate}
