@@ -39,7 +39,10 @@ def main() -> None:
         "--anneal", action="store_true", help="lower the learning rate to zero over this call"
     )
     parser.add_argument(
-        "--rate", type=float, default=1.0, help="factor on the learning rates: larger batches bear larger ones"
+        "--rate",
+        type=float,
+        default=1.0,
+        help="factor on the learning rates: larger batches bear larger ones",
     )
     parser.add_argument("--batch", type=int, default=24, help="images of 64 px per step and process")
     parser.add_argument(

@@ -18,8 +18,8 @@ from dream3d.math import degrees_to_radians
 SHADINGS: tuple[Shading, ...] = get_args(Shading)
 RAY_FREQUENCIES = (1.0, 2.0)  # Cycles per two scene units.
 RAY_CHANNELS = 6 + 6 * len(RAY_FREQUENCIES)
-CAMERA_FEATURES = 13
-VIEW_FEATURES = CAMERA_FEATURES + len(SHADINGS)
+CAMERA_FEATURES = 10
+VIEW_FEATURES = CAMERA_FEATURES + len(SHADINGS) - 1
 
 
 def ray_map(cameras: Cameras, size: int, is_told: Tensor | None = None) -> Tensor:
@@ -48,8 +48,9 @@ def ray_map(cameras: Cameras, size: int, is_told: Tensor | None = None) -> Tenso
 def view_vector(cameras: Cameras, shading: list[Shading], is_told: Tensor | None = None) -> Tensor:
     """Camera and shading of each image as one vector, [B, VIEW_FEATURES].
 
-    Azimuth enters through harmonics, so that front and back, left and right are far apart. The shading is
-    one-hot; it is kept when the text is dropped for guidance, and when the camera is not told.
+    Azimuth enters through harmonics, so that front and back, left and right are far apart. Where the camera
+    looks is left to the ray map. The shading is one-hot, but for the last one, which is all zeros; it is kept
+    when the text is dropped for guidance, and when the camera is not told.
 
     Args:
         cameras: B cameras.
@@ -65,7 +66,6 @@ def view_vector(cameras: Cameras, shading: list[Shading], is_told: Tensor | None
             torch.cos(elevation),
             cameras.distance - 3.0,
             cameras.fov_y_deg / 10.0 - 4.0,
-            *cameras.target.unbind(-1),
         ],
         dim=-1,
     )
@@ -73,4 +73,4 @@ def view_vector(cameras: Cameras, shading: list[Shading], is_told: Tensor | None
         camera = camera * is_told[:, None]
     index = torch.tensor([SHADINGS.index(name) for name in shading], device=camera.device)
     one_hot = torch.nn.functional.one_hot(index, len(SHADINGS)).to(camera.dtype)
-    return torch.cat([camera, one_hot], dim=-1)
+    return torch.cat([camera, one_hot[:, :-1]], dim=-1)
