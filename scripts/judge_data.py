@@ -29,13 +29,15 @@ from dream3d.metrics.questions import (
     props_of,
     turn_of,
 )
-from dream3d.props import FAMILIES, Prop, PropSpec, Spec, make_prop, sample_spec
+from dream3d.props import FAMILIES, Prop, PropSpec, Spec, caption, make_prop, sample_spec
 from dream3d.render.surface import SurfacePoints, render_surface
 
 IMAGE_SIZE = 64
 SUPERSAMPLING = 2
 JUDGE_SEED = 4_000_000  # the prior draws from (0, index), the metrics from 99 and 7
 GROUP_SIZE = 2  # a prop and one that differs from it in one attribute
+WRONG_CAPTIONS = 4
+MORE_PAIRS = 0.2  # beyond those that `sample_spec` makes: how two props stand takes many examples
 MAX_QUESTIONS = 10  # parts of two props
 UNLIT_RATE = 0.45  # assets are looked at unlit
 SEEN_PIXELS, HIDDEN_PIXELS = 5.0, 1.0  # a part counts as seen from, and as hidden up to
@@ -51,6 +53,7 @@ class Batch:
 
     images: Tensor  # [B, 64, 64, 4], premultiplied sRGB in [0, 1]
     captions: list[str]  # G
+    wrong_captions: list[str]  # of changes of the props, with no picture of their own
     caption_of: Tensor  # [B] int64 into `captions`
     families: Tensor  # [B, 2] int64; len(FAMILIES) where there is no second prop
     relation: Tensor  # [B] int64
@@ -132,13 +135,17 @@ class JudgeViews(Dataset[Batch]):
         picture = torch.cat(images)
         if self.degraded:
             picture = degrade(picture, rng)
-        return label(props, picture, cameras.azimuth_deg, torch.cat(pixels), self.views_per_prop)
+        wrong = [text for prop in props for text in wrong_captions(prop.spec, rng)]
+        return label(props, wrong, picture, cameras.azimuth_deg, torch.cat(pixels), self.views_per_prop)
 
 
 def sample_group(rng: np.random.Generator) -> list[Spec]:
     """A random spec and one that differs from it in one attribute, all kinds of change equally often."""
     family = FAMILY_NAMES[int(rng.integers(len(FAMILY_NAMES)))]
     spec = sample_spec(rng, family, allow_held_out=True)
+    wants_pair = rng.random() < MORE_PAIRS
+    while wants_pair and isinstance(spec, PropSpec):
+        spec = sample_spec(rng, family, allow_held_out=True)
     # Captions mostly leave parts natural; here any look must be expected, or it is guessed from the family.
     for _ in range(int(rng.choice(4, p=(0.3, 0.3, 0.2, 0.2)))):
         spec = changed(spec, rng, ("color", "color", "material", "pattern", "swap"))
@@ -151,6 +158,15 @@ def changed(spec: Spec, rng: np.random.Generator, kinds: Sequence[ChangeKind]) -
         found = one_attribute_changes(spec, (kinds[int(rng.integers(len(kinds)))],))
         if found:
             return found[int(rng.integers(len(found)))].spec
+
+
+def wrong_captions(spec: Spec, rng: np.random.Generator) -> list[str]:
+    """Captions of a few changes of a spec: families aside, which other pictures tell apart."""
+    found = one_attribute_changes(spec, CHANGE_KINDS[1:])
+    kinds = sorted({change.kind for change in found})
+    chosen = [kinds[int(rng.integers(len(kinds)))] for _ in range(WRONG_CAPTIONS)]
+    groups = [[change.spec for change in found if change.kind == kind] for kind in chosen]
+    return [caption(specs[int(rng.integers(len(specs)))], rng) for specs in groups]
 
 
 def sample_cameras(count: int, rng: np.random.Generator) -> Cameras:
@@ -218,7 +234,12 @@ def warped(x: Tensor, strength: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def label(
-    props: list[Prop], images: Tensor, azimuth_deg: Tensor, pixels: Tensor, views_per_prop: int
+    props: list[Prop],
+    wrong: list[str],
+    images: Tensor,
+    azimuth_deg: Tensor,
+    pixels: Tensor,
+    views_per_prop: int,
 ) -> Batch:
     """The truth about pictures of props, `views_per_prop` each, whose parts cover pixels [B, questions]."""
     specs = [prop.spec for prop in props]
@@ -243,6 +264,7 @@ def label(
     return Batch(
         images,
         [prop.caption for prop in props],
+        wrong,
         spread(torch.arange(len(props))),
         spread(torch.tensor([_family_indices(spec) for spec in specs])),
         spread(torch.tensor(relations)),

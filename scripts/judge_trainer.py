@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from judge_data import FAMILY_PARTS, GROUP_SIZE, IGNORED, Batch, azimuth_target
+from judge_data import FAMILY_PARTS, GROUP_SIZE, IGNORED, WRONG_CAPTIONS, Batch, azimuth_target
 from muon import apply_update, look_ahead, orthogonalize
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -24,9 +24,9 @@ EMA_DECAY = 0.995
 LABEL_WEIGHTS = {"color": 1.0, "second": 0.3, "material": 0.7, "pattern": 0.5}
 WEIGHTS = {
     "first": 1.0,
-    "other": 0.5,
-    "relation": 0.5,
-    "azimuth": 1.0,
+    "other": 1.0,
+    "relation": 1.0,
+    "azimuth": 1.5,
     "visible": 0.5,
     "captions": 1.0,
     "images": 0.5,
@@ -60,12 +60,22 @@ class Trainer:
         self.images_seen = 0
 
     def forward(self, batch: Batch) -> tuple[PictureFeatures, PartLogits, Tensor]:
-        """Picture features, answers about the parts [B, K, ...], caption scores [B, G]."""
+        """Picture features, answers about the parts [B, K, ...], scores [B, G + K] of captions."""
         features = self.network.read_pictures(batch.images)
         questions = self.network.part_questions(self.noun_ids, self.part_ids)[batch.part]
         answers = self.network.answer_parts(features.tokens, questions)
         captions = self.network.read_captions(self.lexicon.ids(batch.captions, begin=True))
-        return features, answers, self.network.scores(features.places, captions)
+        scores = self.network.scores(features.places, captions)
+        return features, answers, torch.cat([scores, self.wrong_scores(batch, features.places)], dim=1)
+
+    def wrong_scores(self, batch: Batch, places: Tensor) -> Tensor:
+        """Scores [B, K] of each picture's own K wrong captions: all pictures by all would cost much more."""
+        wrong = self.network.read_captions(self.lexicon.ids(batch.wrong_captions, begin=True))
+        shape = (len(batch.captions), WRONG_CAPTIONS)
+        words = wrong.words.unflatten(0, shape)[batch.caption_of]  # [B, K, L, C]
+        weights = wrong.weights.unflatten(0, shape)[batch.caption_of]  # [B, K, L]
+        best = (places @ words.flatten(1, 2).mT).amax(1).view_as(weights).float()
+        return (best * weights).sum(-1) * self.network.log_scale.float().exp()
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Every term on its own, unweighted."""
@@ -84,7 +94,7 @@ class Trainer:
                 answers.visible.float()[is_known], batch.visible[is_known].float()
             ),
             "captions": F.cross_entropy(scores, batch.caption_of),
-            "images": _caption_to_image_loss(scores, batch.caption_of),
+            "images": _caption_to_image_loss(scores[:, : len(batch.captions)], batch.caption_of),
         }
         for index, name in enumerate(NAMED):
             logits = getattr(answers, name).float().flatten(0, 1)
@@ -192,14 +202,16 @@ def accuracies(
     """Share of right answers to each kind of question; the azimuth's median error in degrees."""
     scene = features.scene
     is_known = batch.visible >= 0
-    groups = scores.unflatten(1, (-1, GROUP_SIZE))  # [B, groups, 4]
+    num_captions = len(batch.captions)
+    groups = scores[:, :num_captions].unflatten(1, (-1, GROUP_SIZE))  # [B, groups, 4]
     own_group = groups[torch.arange(len(scores)), batch.caption_of // GROUP_SIZE]
     found = {
         "first": _share(scene.first.argmax(-1) == batch.families[:, 0]),
         "other": _share(scene.second.argmax(-1) == batch.families[:, 1]),
         "relation": _share((scene.relation.argmax(-1) == batch.relation)[batch.relation > 0]),
         "visible": _share(((answers.visible > 0) == (batch.visible == 1))[is_known]),
-        "caption": _share(scores.argmax(-1) == batch.caption_of),
+        "caption": _share(scores[:, :num_captions].argmax(-1) == batch.caption_of),
+        "caption_of_all": _share(scores.argmax(-1) == batch.caption_of),
         "caption_of_group": _share(own_group.argmax(-1) == batch.caption_of % GROUP_SIZE),
     }
     for index, name in enumerate(NAMED):

@@ -57,14 +57,23 @@ def test_prompts_are_generated_measured_and_not_made_twice(
     assert "knows no word" in rows[3]["error"]
     assert "'shiny'" in rows[5]["warnings"][0]
     first, nameless = rows[0], rows[5]
-    for name in ("silhouette_iou", "color_error", "chamfer", "chamfer_relative", "saturation_excess"):
+    truth = ("silhouette_iou", "color_error", "chamfer", "chamfer_relative", "saturation_excess")
+    learned = ("r_precision", "hard_r_precision_worst", "exact_match", "family_right", "unsaid_right")
+    for name in (*truth, *learned):
         assert name in first["metrics"]
         assert name not in nameless["metrics"]  # a cap is a part, no family has that name
     for name in ("faces", "floaters", "boundary_edges", "seconds", "prior_evaluations", "texture_size"):
         assert name in nameless["metrics"]
     assert first["settings"]["coarse"]["num_steps"] == 4
     assert "dream3d" in first["versions"]
-    assert [row["kind"] for row in results()["rows"]][2:5] == ["ground truth", "wrong family", "sphere"]
+    calibration = results()["rows"][2:6]
+    kinds = ["ground truth", "wrong family", "sphere", "prior samples"]
+    assert [row["kind"] for row in calibration] == kinds
+    assert "zeppelin" not in [row["prompt"] for row in results()["rows"] if row["kind"] == "prior samples"]
+    assert [row["metrics"]["family_right"] for row in calibration] == [1.0, 0.0, 0.0, 0.0]
+    assert set(learned) <= set(calibration[3]["metrics"])
+    assert not {"chamfer", "faces"} & set(calibration[3]["metrics"])  # there is no asset
+    assert Path("out", calibration[3]["picture"]).read_bytes().startswith(b"\xff\xd8")
     assert results()["notes"] == ["1 duplicates merged"]
     assert Path("out", first["picture"]).read_bytes().startswith(b"\xff\xd8")
     assert "a red mushroom / 1: IoU" in streams.err

@@ -24,7 +24,7 @@ COLUMNS = (
     Column(
         "hard_r_precision", "hard R-prec", 2, "high", "prompt found among all one-attribute changes of it"
     ),
-    Column("hard_r_precision_worst", "hard worst", 0, "high", "the same in every one of the views"),
+    Column("hard_r_precision_worst", "hard worst", 0, "high", "that in every one of the views"),
     Column("hard_r_precision_together", "hard together", 0, "high", "the same, asked once for all views"),
     Column("exact_match", "exact", 0, "high", "everything that the prompt says is right (learned judge)"),
     Column("family_right", "family", 2, "high", "share of objects recognised as what the prompt names"),
@@ -35,10 +35,10 @@ COLUMNS = (
     Column("presence_right", "parts", 2, "high", "the same of parts that must be there or missing"),
     Column("relation_right", "relation", 0, "high", "two objects stand as the prompt says"),
     Column("unsaid_right", "unsaid", 2, "high", "share of natural looks where the prompt says nothing"),
-    Column("janus", "janus", 0, "low", "a front on the back as well; asymmetric families only"),
+    Column("janus", "janus", 0, "low", "azimuths do not follow the camera: two fronts, or none"),
     Column("front_behind", "front behind", 2, "low", "probability of a front in the views from behind"),
     Column(
-        "azimuth_error_deg", "azimuth err", 0, "low", "median error of the azimuth seen in 12 views, degrees"
+        "azimuth_error_deg", "azimuth err", 0, "low", "mean error of the azimuth seen in 12 views, degrees"
     ),
     Column("silhouette_iou", "IoU", 3, "high", "silhouette IoU with the best of 64 instances"),
     Column("color_error", "color err", 3, "low", "mean sRGB difference to it where both are seen"),

@@ -32,7 +32,7 @@ from dream3d.export.files import write_files
 from dream3d.export.glb import slug
 from dream3d.generate import choose_device, generate
 from dream3d.metrics.calibration import calibration_assets
-from dream3d.metrics.learned import judge_cameras
+from dream3d.metrics.learned import can_judge, judge_cameras
 from dream3d.prior import Prior
 from dream3d.prior.folder import find_prior, weights_sha256
 from dream3d.prior.sampling import sample_images
@@ -87,14 +87,15 @@ class Evaluation:
                 done += num_seeds
                 yield self._told(refused_line(line), done, total)
                 continue
+            is_known = False
             for seed in range(self.config.seed, self.config.seed + num_seeds):
                 done += 1
                 row = self._generated(line.text, replace(self.config, seed=seed), digest)
+                is_known |= row.blame != "input"
                 yield self._told(row, done, total)
             if has_calibration:
-                calibration = list(self._calibration(line.text))
-                yield from calibration
-                if calibration:  # else nothing can be said about the prompt
+                yield from self._calibration(line.text)
+                if is_known and can_judge(line.text):  # else the prior would only refuse it once more
                     yield self._prior_samples(line.text, digest)
 
     def files(self, paths: Sequence[Path], prompts: Mapping[str, str]) -> Iterator[Row]:

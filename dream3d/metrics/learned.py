@@ -20,12 +20,17 @@ ELEVATION_DEG = 15.0
 FRONT_DEG = (
     60.0  # a picture within this of azimuth 0 shows the front; one within this of 180 is taken from behind
 )
-JANUS_THRESHOLD = 0.5  # of `front_behind`; calibrated by scripts/eval_judge.py
+JANUS_ERROR_DEG = 60.0  # of the mean azimuth error; set by scripts/eval_judge.py on two-faced meshes
 
 
 def judge_cameras() -> Cameras:
     """Twelve views all around, from a little above."""
     return orbit([360.0 * k / NUM_VIEWS for k in range(NUM_VIEWS)], ELEVATION_DEG, DISTANCE, FOV_Y_DEG)
+
+
+def can_judge(prompt: str) -> bool:
+    """Whether a prompt is one of the grammar; others get no numbers."""
+    return parse_caption(prompt) is not None
 
 
 class LearnedJudge:
@@ -91,8 +96,12 @@ def attribute_numbers(answers: Sequence[Answer]) -> dict[str, float]:
 def pose_numbers(log_probs: Tensor) -> dict[str, float]:
     """Whether the predicted azimuths [12, bins] walk around once with the cameras.
 
+    The mean error of the most probable azimuths tells a Janus head: a thing whose back mirrors its front
+    looks the same, but for left and right, from azimuths a and 180 - a, so whatever the first picture is
+    taken for, both errors add up to 180 degrees, and their mean is 90.
+
     `front_behind` is the probability, averaged over the five views from behind (120 to 240 degrees), that
-    the picture was taken from the front (within 60 degrees of it): a face on both sides has it near 1.
+    the picture was taken from the front (within 60 degrees of it).
     """
     num_views, num_bins = log_probs.shape
     truth = torch.arange(num_views) * (360.0 / num_views)
@@ -100,12 +109,11 @@ def pose_numbers(log_probs: Tensor) -> dict[str, float]:
     is_front = circular_error(bins, torch.zeros(())) <= FRONT_DEG
     is_behind = circular_error(truth, torch.tensor(180.0)) <= FRONT_DEG
     front = log_probs.exp()[:, is_front].sum(1)  # [12]
-    error = circular_error(bins[log_probs.argmax(1)], truth)
-    front_behind = front[is_behind].mean().item()
+    error = circular_error(bins[log_probs.argmax(1)], truth).mean().item()
     return {
-        "azimuth_error_deg": error.median().item(),
-        "front_behind": front_behind,
-        "janus": float(front_behind > JANUS_THRESHOLD),
+        "azimuth_error_deg": error,
+        "front_behind": front[is_behind].mean().item(),
+        "janus": float(error > JANUS_ERROR_DEG),
     }
 
 

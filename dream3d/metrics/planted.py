@@ -58,6 +58,9 @@ def _front_half(mesh: Mesh) -> Mesh:
     corners = np.concatenate(table, axis=1).astype(np.float64)[mesh.faces]  # [T, 3, C]
     kept = [_cut(corner) for corner in corners]
     triangles = np.concatenate([piece for piece in kept if len(piece)])  # [T', 3, C]
+    edges = triangles[:, 1:, :3] - triangles[:, :1, :3]
+    # A corner that lies in the plane comes out of the cut twice.
+    triangles = triangles[np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1) > 1e-12]
     flat = triangles.reshape(-1, triangles.shape[2]).astype(np.float32)
     faces = np.arange(len(flat), dtype=np.int32).reshape(-1, 3)
     arrays = iter(np.split(flat[:, 3:], max(len(table) - 1, 1), axis=1))
