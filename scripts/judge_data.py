@@ -7,7 +7,7 @@ Seeds, shading and degradations are not the prior's; combinations held out from 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -62,6 +62,11 @@ class Batch:
     part: Tensor  # [B, K] int64 into FAMILY_PARTS
     visible: Tensor  # [B, K] 1, 0, or -1 where a part is barely seen or the place is not used
     looks: Tensor  # [B, K, 4] int64: color, second, material, pattern; IGNORED where nothing is seen
+
+    def to(self, device: torch.device) -> "Batch":
+        """Move all tensors."""
+        moved = {name: x.to(device) for name, x in vars(self).items() if isinstance(x, Tensor)}
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True)
@@ -278,7 +283,7 @@ def label(
 
 def azimuth_target(azimuth_deg: Tensor, turn_deg: Tensor, num_bins: int) -> Tensor:
     """A narrow bell at the azimuth and at every turn that looks the same: [B, bins]."""
-    centers = torch.arange(num_bins) * (360.0 / num_bins)
+    centers = torch.arange(num_bins, device=azimuth_deg.device) * (360.0 / num_bins)
     offset = torch.deg2rad(centers - azimuth_deg[:, None])
     turns = torch.where(turn_deg > 0, 360 / turn_deg.clamp_min(1), 0.0)[:, None]  # 1, 2, 4; 0: no azimuth
     sharpness = (180.0 / math.pi / 8.0) ** 2  # a bell of 8 degrees

@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ MUON_LEARNING_RATE = 2e-3  # all other matrices and convolutions
 WEIGHT_DECAY = 0.02
 WARM_UP_STEPS = 100
 EMA_DECAY = 0.995
+MOMENTS = ("exp_avg", "exp_avg_sq")  # as torch.optim.AdamW calls them
 LABEL_WEIGHTS = {"color": 1.0, "second": 0.3, "material": 0.7, "pattern": 0.5}
 WEIGHTS = {
     "first": 1.0,
@@ -37,13 +39,14 @@ NAMED = tuple(LABEL_WEIGHTS)  # in the order of Batch.looks
 class Trainer:
     """The network in bfloat16, float32 master weights with their optimisers, and their moving average."""
 
-    def __init__(self, work: Path):
+    def __init__(self, work: Path, device: torch.device):
         self.work = work
+        self.device = device
         self.lexicon = Lexicon(vocabulary(), list(FAMILIES))
         self.shape = JudgeShape(len(self.lexicon.words), len(self.lexicon.families))
         torch.manual_seed(0)  # noqa: TID251 - torch initialises layers from the global state
         self.network: Any = JudgeNetwork(self.shape)
-        self.network.to(torch.bfloat16, memory_format=torch.channels_last)
+        self.network.to(device, torch.bfloat16, memory_format=torch.channels_last)
         self.names = [name for name, _ in self.network.named_parameters()]
         self.weights = list(self.network.parameters())
         self.masters = [w.detach().float().clone().requires_grad_(True) for w in self.weights]
@@ -55,22 +58,26 @@ class Trainer:
             self.rest, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY, fused=True
         )
         nouns, parts = zip(*FAMILY_PARTS, strict=True)
-        self.noun_ids, self.part_ids = self.lexicon.ids(nouns), self.lexicon.ids(parts)
+        self.noun_ids, self.part_ids = self.ids(nouns), self.ids(parts)
         self.step = 0
         self.images_seen = 0
+
+    def ids(self, texts: Sequence[str], begin: bool = False) -> Tensor:
+        """As `Lexicon.ids`, where the network is."""
+        return self.lexicon.ids(texts, begin).to(self.device)
 
     def forward(self, batch: Batch) -> tuple[PictureFeatures, PartLogits, Tensor]:
         """Picture features, answers about the parts [B, K, ...], scores [B, G + K] of captions."""
         features = self.network.read_pictures(batch.images)
         questions = self.network.part_questions(self.noun_ids, self.part_ids)[batch.part]
         answers = self.network.answer_parts(features.tokens, questions)
-        captions = self.network.read_captions(self.lexicon.ids(batch.captions, begin=True))
+        captions = self.network.read_captions(self.ids(batch.captions, begin=True))
         scores = self.network.scores(features.places, captions)
         return features, answers, torch.cat([scores, self.wrong_scores(batch, features.places)], dim=1)
 
     def wrong_scores(self, batch: Batch, places: Tensor) -> Tensor:
         """Scores [B, K] of each picture's own K wrong captions: all pictures by all would cost much more."""
-        wrong = self.network.read_captions(self.lexicon.ids(batch.wrong_captions, begin=True))
+        wrong = self.network.read_captions(self.ids(batch.wrong_captions, begin=True))
         shape = (len(batch.captions), WRONG_CAPTIONS)
         words = wrong.words.unflatten(0, shape)[batch.caption_of]  # [B, K, L, C]
         weights = wrong.weights.unflatten(0, shape)[batch.caption_of]  # [B, K, L]
@@ -103,7 +110,7 @@ class Trainer:
 
     def train_step(self, batch: Batch, rate_scale: float) -> dict[str, float]:
         """One optimiser step; returns the losses."""
-        losses = self.losses(batch)
+        losses = self.losses(batch.to(self.device))
         for weight in self.weights:
             weight.grad = None
         weights = WEIGHTS | LABEL_WEIGHTS
@@ -138,7 +145,7 @@ class Trainer:
         """Losses and accuracies of the averaged weights on batches never trained on."""
         self.use_averages(True)
         sums: dict[str, list[float]] = defaultdict(list)
-        for batch in batches:
+        for batch in (each.to(self.device) for each in batches):
             for name, loss in self.losses(batch).items():
                 sums[f"loss_{name}"].append(loss.item())
             for name, value in accuracies(batch, *self.forward(batch)).items():
@@ -153,9 +160,7 @@ class Trainer:
         tensors |= {f"average.{i}": a for i, a in enumerate(self.averages)}
         tensors |= {f"momentum.{i}": m for i, m in enumerate(self.momenta) if m is not None}
         for index, master in enumerate(self.rest):
-            tensors |= {
-                f"{key}.{index}": self.optimizer.state[master][key] for key in ("exp_avg", "exp_avg_sq")
-            }
+            tensors |= {f"{key}.{index}": self.optimizer.state[master][key] for key in MOMENTS}
         facts = {"step": self.step, "images_seen": self.images_seen, "seconds": seconds}
         staging = self.work / "state.staging.safetensors"
         save_file(
@@ -177,10 +182,9 @@ class Trainer:
             if momentum is not None:
                 momentum.copy_(tensors[f"momentum.{index}"])
         for index, master in enumerate(self.rest):
-            self.optimizer.state[master] = {
-                "step": torch.tensor(float(self.step)),
-                "exp_avg": tensors[f"exp_avg.{index}"],
-                "exp_avg_sq": tensors[f"exp_avg_sq.{index}"],
+            # The fused optimizer walks raw memory: moments need the memory format of their weights.
+            self.optimizer.state[master] = {"step": torch.tensor(float(self.step), device=self.device)} | {
+                key: torch.empty_like(master).copy_(tensors[f"{key}.{index}"]) for key in MOMENTS
             }
         self.use_averages(False)
         return facts["seconds"]
@@ -204,7 +208,7 @@ def accuracies(
     is_known = batch.visible >= 0
     num_captions = len(batch.captions)
     groups = scores[:, :num_captions].unflatten(1, (-1, GROUP_SIZE))  # [B, groups, 4]
-    own_group = groups[torch.arange(len(scores)), batch.caption_of // GROUP_SIZE]
+    own_group = groups[torch.arange(len(scores), device=scores.device), batch.caption_of // GROUP_SIZE]
     found = {
         "first": _share(scene.first.argmax(-1) == batch.families[:, 0]),
         "other": _share(scene.second.argmax(-1) == batch.families[:, 1]),

@@ -191,7 +191,7 @@ class Trainer:
                 momentum.copy_(tensors[f"momentum.{index}"])
         for index, master in enumerate(self.rest):
             # The fused optimizer walks raw memory: moments need the memory format of their weights.
-            self.optimizer.state[master] = {"step": torch.tensor(float(self.step))} | {
+            self.optimizer.state[master] = {"step": torch.tensor(float(self.step), device=self.device)} | {
                 key: torch.empty_like(master).copy_(tensors[f"{key}.{index}"]) for key in MOMENTS
             }
         self.use_averages(False)

@@ -31,13 +31,14 @@ def main() -> None:
     parser.add_argument("--anneal", action="store_true", help="let the rate fall to zero over this run")
     parser.add_argument("--groups", type=int, default=32, help="of two props each, per step")
     parser.add_argument("--views", type=int, default=1, help="of each prop")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--measure-every", type=float, default=4.0, help="minutes")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     args.work.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(args.work)
+    trainer = Trainer(args.work, torch.device(args.device))
     seconds_before = trainer.load() if (args.work / "state.safetensors").is_file() else 0.0
     held_out = [JudgeViews(HELD_OUT_SEED, args.groups, args.views)[i] for i in range(HELD_OUT_BATCHES)]
     train(trainer, args, seconds_before, held_out)

@@ -1,0 +1,34 @@
+"""Training of the judge goes on exactly, and its batches are the same whenever they are asked for."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
+
+from judge_data import JudgeViews
+from judge_trainer import Trainer
+
+
+def test_a_batch_is_the_same_whenever_it_is_asked_for():
+    views = JudgeViews(5, 2, 1)
+    once, again = views[1], views[1]
+    assert torch.equal(once.images, again.images)
+    assert (once.captions, once.wrong_captions) == (again.captions, again.wrong_captions)
+    assert not torch.equal(once.images, views[2].images)
+
+
+def test_training_goes_on_from_disk_exactly_as_if_it_had_not_stopped(tmp_path):
+    views = JudgeViews(5, 2, 1)
+    whole = Trainer(tmp_path, torch.device("cpu"))
+    whole.train_step(views[0], 1.0)
+    whole.train_step(views[1], 1.0)
+    whole.save(1.0)
+    resumed = Trainer(tmp_path, torch.device("cpu"))
+    assert resumed.load() == 1.0
+    assert whole.train_step(views[2], 1.0) == resumed.train_step(views[2], 1.0)
+    pairs = zip(whole.masters + whole.averages, resumed.masters + resumed.averages, strict=True)
+    for expected, found in pairs:
+        assert torch.equal(expected, found)
+    assert (resumed.step, resumed.images_seen) == (whole.step, whole.images_seen)
