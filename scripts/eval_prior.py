@@ -12,7 +12,6 @@ judge's own error.
 """
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -29,7 +28,7 @@ from dream3d.errors import InputError
 from dream3d.export.files import write_files
 from dream3d.inputs import Shard, parse_shard
 from dream3d.metrics.judge import Judge
-from dream3d.metrics.judge_folder import WEIGHTS, find_judge
+from dream3d.metrics.judge_folder import find_judge, judge_sha256
 from dream3d.prior import Prior
 from dream3d.props import FAMILIES
 
@@ -110,8 +109,7 @@ def main(words: Sequence[str] | None = None) -> None:
         write_files({args.sheet: encode_jpeg(picture)})
         print(args.sheet)
     if args.out:
-        weights = find_judge(args.judge) / WEIGHTS
-        judge_name = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+        judge_name = judge_sha256(find_judge(args.judge))[:16]
         judge = Judge.from_pretrained(args.judge)
         asked = read_asked(args.prompts, args.limit)
         samples = Samples(args.out / "samples", settings)

@@ -5,6 +5,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from dream3d.export.files import write_files
 from dream3d.export.glb import slug
 from dream3d.generate import choose_device, generate
 from dream3d.metrics.calibration import calibration_assets
+from dream3d.metrics.judge_folder import find_judge, judge_sha256
 from dream3d.metrics.learned import can_judge, judge_cameras
 from dream3d.prior import Prior
 from dream3d.prior.folder import find_prior, weights_sha256
@@ -240,7 +242,13 @@ def safe_name(text: str) -> str:
 
 
 def _key(**parts: object) -> str:
-    return row_key(**parts, version=__version__, metrics=METRICS_VERSION)
+    """Of a row that has the numbers of this version and of the shipped judge."""
+    return row_key(**parts, version=__version__, metrics=METRICS_VERSION, judge=_judge())
+
+
+@cache
+def _judge() -> str:
+    return judge_sha256(find_judge("props"))
 
 
 def _optional(value: Any, kind: type) -> Any:

@@ -1,5 +1,6 @@
 """A judge's folder: a card that says what it was trained on, and its weights."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -65,6 +66,18 @@ def find_judge(name_or_path: str | Path) -> Path:
         if (folder / CARD).is_file():
             return folder
     raise InputError(f"unknown judge {str(name_or_path)!r}: give 'props' or a folder with a {CARD}")
+
+
+def judge_sha256(folder: Path) -> str:
+    """Checksum of a judge's weights: what tells one training from the next.
+
+    Raises:
+        InputError: There are no weights.
+    """
+    try:
+        return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"the judge in {folder} cannot be used: {error}") from None
 
 
 def read_judge(folder: Path) -> tuple[JudgeNetwork, Lexicon, dict[str, Any]]:
