@@ -7,18 +7,23 @@ from pathlib import Path
 import torch
 
 from dream3d.prior.camera_law import CameraLaw
+from dream3d.prior.view_words import VIEW_WORDS
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
 from prior_model import make_text_encoder, make_tokenizer, make_unet, save_prior
 
-WORDS = ("a", "an", "the", "with", "red", "blue", "mushroom", "toadstool", "cap", "stem", "tall", "house")
+WORDS = (
+    *("a", "an", "the", "with", "red", "blue", "mushroom", "toadstool", "cap", "stem", "tall", "house"),
+    *("front", "side", "back", "overhead", "view"),
+)
 VOCABULARY = {
     "nouns": ["mushroom", "toadstool", "house"],
     "colors": ["red", "blue"],
     "parts": ["cap", "stem"],
     "sizes": ["tall"],
     "function_words": ["a", "an", "the", "with"],
+    "views": list(VIEW_WORDS),
 }
 
 

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -253,6 +254,18 @@ class TestPrediction:
         assert torch.equal(text[0], text[1])
         assert (text[0] - text[2]).abs().max() > 1e-4
         assert torch.equal(uncond[0], uncond[2])
+
+    def test_a_prior_that_knows_no_views_in_words_says_so(self, prior):
+        silent = replace(prior, card=replace(prior.card, vocabulary=replace(prior.card.vocabulary, views=())))
+        with pytest.raises(InputError, match="not taught views in words"):
+            silent.predict_x0(
+                torch.zeros(1, 16, 16, 16),
+                torch.tensor([600]),
+                silent.embed("a house"),
+                orbit([0.0], 20.0, 3.0, 40.0),
+                ["albedo"],
+                "words",
+            )
 
     def test_joint_views_see_each_other_and_turn_together(self, prior, generator):
         noisy = torch.randn(8, 16, 16, 16, generator=generator)

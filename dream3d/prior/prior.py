@@ -159,7 +159,12 @@ class Prior:
 
         Returns:
             Two tensors [B, c, h, w], float32: x_0 given the text, x_0 given the negative prompt.
+
+        Raises:
+            InputError: Views in words, of a prior that was not taught them.
         """
+        if views == "words" and not self.card.vocabulary.views:
+            raise InputError(f"the prior {self.name!r} was not taught views in words: choose camera or joint")
         is_told = torch.full((len(noisy),), views != "words", device=noisy.device)
         tokens, pooled = _rows(embedding, cameras, views)
         view = view_vector(cameras, shading, is_told)
