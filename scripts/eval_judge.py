@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from judge_data import JUDGE_SEED, degrade
+from judge_data import JUDGE_SEED
+from judge_degrade import degrade
 from torch import Tensor
 
 from dream3d.extract.topology import face_components, weld

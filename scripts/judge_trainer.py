@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's name
 
 from dream3d.metrics.judge_folder import Lexicon, save_judge
 from dream3d.metrics.judge_network import JudgeNetwork, JudgeShape, PartLogits, PictureFeatures
+from dream3d.metrics.questions import NONE, RELATION_ANSWERS, SECOND_ANSWERS
 from dream3d.props import FAMILIES, vocabulary
 
 LEARNING_RATE = 1e-3  # AdamW: vectors, embeddings, the stem
@@ -25,15 +26,18 @@ EMA_DECAY = 0.995
 MOMENTS = ("exp_avg", "exp_avg_sq")  # as torch.optim.AdamW calls them
 LABEL_WEIGHTS = {"color": 1.0, "second": 0.3, "material": 0.7, "pattern": 0.5}
 WEIGHTS = {
-    "first": 1.0,
-    "other": 1.0,
+    "families": 1.0,
     "relation": 1.0,
     "azimuth": 1.5,
     "visible": 0.5,
-    "captions": 1.0,
+    "captions": 1.5,
     "images": 0.5,
 }
 NAMED = tuple(LABEL_WEIGHTS)  # in the order of Batch.looks
+# Most parts have no material and no pattern: "none" must not become the safe answer.
+NONE_INDEX = {"second": SECOND_ANSWERS.index(NONE), "material": 0, "pattern": 0}
+NONE_WEIGHT = 0.5
+SYMMETRIC_RELATION = RELATION_ANSWERS.index("next to")
 
 
 class Trainer:
@@ -93,8 +97,7 @@ class Trainer:
         has_azimuth = (batch.turn_deg > 0).float()
         azimuth = -(target * scene.azimuth.float().log_softmax(-1)).sum(1)
         found = {
-            "first": F.cross_entropy(scene.first.float(), batch.families[:, 0]),
-            "other": F.cross_entropy(scene.second.float(), batch.families[:, 1]),
+            "families": family_loss(scene.first.float(), scene.second.float(), batch),
             "relation": F.cross_entropy(scene.relation.float(), batch.relation),
             "azimuth": (azimuth * has_azimuth).sum() / has_azimuth.sum().clamp_min(1),
             "visible": F.binary_cross_entropy_with_logits(
@@ -105,7 +108,11 @@ class Trainer:
         }
         for index, name in enumerate(NAMED):
             logits = getattr(answers, name).float().flatten(0, 1)
-            found[name] = F.cross_entropy(logits, batch.looks[..., index].flatten(), ignore_index=IGNORED)
+            weight = torch.ones(logits.shape[1], device=logits.device)
+            if name in NONE_INDEX:
+                weight[NONE_INDEX[name]] = NONE_WEIGHT
+            truth = batch.looks[..., index].flatten()
+            found[name] = F.cross_entropy(logits, truth, weight, ignore_index=IGNORED)
         return found
 
     def train_step(self, batch: Batch, rate_scale: float) -> dict[str, float]:
@@ -200,6 +207,20 @@ class Trainer:
         }
 
 
+def family_loss(first: Tensor, second: Tensor, batch: Batch) -> Tensor:
+    """Cross-entropy of both objects' families [B, families]; "next to" may be answered in either order."""
+
+    def entropy(told: Tensor) -> Tensor:  # [B]
+        return F.cross_entropy(first, told[:, 0], reduction="none") + F.cross_entropy(
+            second, told[:, 1], reduction="none"
+        )
+
+    is_symmetric = batch.relation == SYMMETRIC_RELATION
+    exchanged = torch.where(is_symmetric[:, None], batch.families.flip(1), batch.families)
+    direct, other = entropy(batch.families), entropy(exchanged)
+    return torch.where(is_symmetric, -torch.logaddexp(-direct, -other), direct).mean()
+
+
 def accuracies(
     batch: Batch, features: PictureFeatures, answers: PartLogits, scores: Tensor
 ) -> dict[str, float]:
@@ -207,11 +228,14 @@ def accuracies(
     scene = features.scene
     is_known = batch.visible >= 0
     num_captions = len(batch.captions)
-    groups = scores[:, :num_captions].unflatten(1, (-1, GROUP_SIZE))  # [B, groups, 4]
+    groups = scores[:, :num_captions].unflatten(1, (-1, GROUP_SIZE))  # [B, groups, GROUP_SIZE]
     own_group = groups[torch.arange(len(scores), device=scores.device), batch.caption_of // GROUP_SIZE]
+    first, other = scene.first.argmax(-1), scene.second.argmax(-1)
+    is_exchanged = (batch.relation == SYMMETRIC_RELATION) & (first == batch.families[:, 1])
+    families = torch.where(is_exchanged[:, None], batch.families.flip(1), batch.families)
     found = {
-        "first": _share(scene.first.argmax(-1) == batch.families[:, 0]),
-        "other": _share(scene.second.argmax(-1) == batch.families[:, 1]),
+        "first": _share(first == families[:, 0]),
+        "other": _share(other == families[:, 1]),
         "relation": _share((scene.relation.argmax(-1) == batch.relation)[batch.relation > 0]),
         "visible": _share(((answers.visible > 0) == (batch.visible == 1))[is_known]),
         "caption": _share(scores[:, :num_captions].argmax(-1) == batch.caption_of),

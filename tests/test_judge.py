@@ -12,13 +12,23 @@ from torch import Tensor
 
 from dream3d.errors import InputError
 from dream3d.metrics.ground_truth import untextured
-from dream3d.metrics.judge import Judge, accepted_colors, is_exact
+from dream3d.metrics.judge import Answer, Judge, accepted_colors, is_exact, pair_answers
 from dream3d.metrics.judge_folder import CARD, WEIGHTS, Lexicon, find_judge, read_judge, save_judge
 from dream3d.metrics.judge_network import BEGIN, MAX_WORDS, PADDING, UNKNOWN, JudgeNetwork, JudgeShape
 from dream3d.metrics.learned import circular_error, judge_cameras
-from dream3d.metrics.questions import OWN_COLOR
+from dream3d.metrics.questions import OWN_COLOR, RELATION_ANSWERS
 from dream3d.metrics.views import in_frame, portraits
-from dream3d.props import FAMILIES, Finish, PropSpec, Spec, make_prop, parse_caption, prop_spec, vocabulary
+from dream3d.props import (
+    FAMILIES,
+    Finish,
+    PropSpec,
+    SceneSpec,
+    Spec,
+    make_prop,
+    parse_caption,
+    prop_spec,
+    vocabulary,
+)
 
 TWO_COLORS = [
     "a blue mushroom with a green stem",
@@ -170,6 +180,21 @@ class TestInvariance:
         assert np.allclose([a.log_prob for a in one], [a.log_prob for a in other], atol=1e-4)
 
 
+def told_of_pair(first: str, second: str, relation: str, text: str) -> list[Answer]:
+    """What is answered about two views of which this is thought, the second less surely."""
+    families = ["apple", "duck", "mug"]
+    spec = parse_caption(text)
+    assert isinstance(spec, SceneSpec)
+
+    def thought(words: tuple[str, ...], word: str) -> Tensor:
+        sure = torch.zeros(2, len(words)).index_fill_(1, torch.tensor([words.index(word)]), 4.0)
+        return (sure * torch.tensor([[1.0], [0.5]])).log_softmax(1)
+
+    names = tuple(families)
+    told = thought(names, first), thought(names, second), thought(RELATION_ANSWERS, relation)
+    return list(pair_answers(*told, families, spec))
+
+
 class TestAnswers:
     def test_what_is_said_and_what_is_natural(self, judge: Judge) -> None:
         spec = spec_of("a blue mushroom with a wooden stem without spots")
@@ -188,6 +213,26 @@ class TestAnswers:
         said = {(answer.kind, answer.family, answer.expected) for answer in answers if answer.is_said}
         assert {("family", "apple", ("apple",)), ("family", "mug", ("mug",))} <= said
         assert ("relation", "apple", ("next to",)) in said
+
+    @pytest.mark.parametrize(
+        ("first", "second", "relation", "wrong"),
+        [
+            ("apple", "mug", "on", []),
+            ("mug", "apple", "on", ["relation"]),
+            ("apple", "mug", "next to", ["relation"]),
+            ("apple", "duck", "on", ["mug"]),
+            ("apple", "apple", "on", ["mug"]),
+        ],
+    )
+    def test_which_is_which_belongs_to_the_relation(
+        self, first: str, second: str, relation: str, wrong: list[str]
+    ) -> None:
+        answers = told_of_pair(first, second, relation, "an apple on a mug")
+        assert [a.kind if a.kind == "relation" else a.family for a in answers if not a.is_right] == wrong
+
+    def test_next_to_says_the_same_both_ways(self) -> None:
+        for text in ("an apple next to a mug", "a mug next to an apple"):
+            assert all(answer.is_right for answer in told_of_pair("apple", "mug", "next to", text))
 
     def test_words_that_look_the_same_are_all_right(self) -> None:
         assert accepted_colors(Finish("red")) == ["red"]

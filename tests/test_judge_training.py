@@ -1,6 +1,7 @@
 """Training of the judge goes on exactly, and its batches are the same whenever they are asked for."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -8,7 +9,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
 from judge_data import JudgeViews
-from judge_trainer import Trainer
+from judge_trainer import SYMMETRIC_RELATION, Trainer, family_loss
 
 
 def test_a_batch_is_the_same_whenever_it_is_asked_for():
@@ -32,3 +33,24 @@ def test_training_goes_on_from_disk_exactly_as_if_it_had_not_stopped(tmp_path):
     for expected, found in pairs:
         assert torch.equal(expected, found)
     assert (resumed.step, resumed.images_seen) == (whole.step, whole.images_seen)
+
+
+def test_the_order_of_two_objects_counts_unless_they_stand_next_to_each_other():
+    batch = JudgeViews(5, 2, 1)[0]
+    count = len(batch.families)
+    generator = torch.Generator().manual_seed(0)
+    first, second = torch.randn(count, 127, generator=generator), torch.randn(count, 128, generator=generator)
+    families = torch.stack([torch.arange(count), torch.arange(count) + 20], dim=1)
+    next_to = replace(batch, families=families, relation=torch.full((count,), SYMMETRIC_RELATION))
+    on = replace(next_to, relation=torch.zeros(count, dtype=torch.long))
+    other_way = families.flip(1)
+    loss = family_loss(first, second, next_to)
+    assert torch.isclose(loss, family_loss(first, second, replace(next_to, families=other_way)))
+    assert not torch.isclose(
+        family_loss(first, second, on), family_loss(first, second, replace(on, families=other_way))
+    )
+    p, q = first.softmax(1), second.softmax(1)
+    a, b = families.T
+    row = torch.arange(count)
+    either = p[row, a] * q[row, b] + p[row, b] * q[row, a]
+    assert torch.isclose(loss, -either.log().mean())

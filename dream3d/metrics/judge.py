@@ -30,7 +30,7 @@ from dream3d.metrics.questions import (
     props_of,
     said_kinds,
 )
-from dream3d.props import COLORS, Finish, PropSpec, Spec
+from dream3d.props import COLORS, Finish, PropSpec, SceneSpec, Spec
 
 IMAGES_AT_ONCE = 64  # bounds memory
 PRESENT, ABSENT = "there", "missing"
@@ -139,21 +139,47 @@ class Judge:
 
     def _scene_answers(self, features: Sequence[PictureFeatures], spec: Spec) -> Iterator[Answer]:
         """Which objects these are, and how they stand to each other."""
-        scene = [torch.cat([f.scene[index] for f in features]) for index in range(3)]
-        families = self._lexicon.families
-        props = props_of(spec)
-        weights = torch.ones(len(scene[0]))
-        yield _answer("family", props[0].family, None, scene[0], families, [props[0].family], weights, True)
-        if isinstance(spec, PropSpec):
-            expected = NONE
-        else:
-            other = props[1].family
-            yield _answer("family", other, None, scene[1], (*families, NONE), [other], weights, True)
-            expected = spec.relation
-        is_said = not isinstance(spec, PropSpec)
-        yield _answer(
-            "relation", props[0].family, None, scene[2], RELATION_ANSWERS, [expected], weights, is_said
+        first, second, relation = (
+            torch.cat([f.scene[index] for f in features]).log_softmax(-1) for index in range(3)
         )
+        families = self._lexicon.families
+        if isinstance(spec, PropSpec):
+            weights = torch.ones(len(first))
+            yield _answer("family", spec.family, None, first, families, [spec.family], weights, True)
+            yield _answer("relation", spec.family, None, relation, RELATION_ANSWERS, [NONE], weights, False)
+        else:
+            yield from pair_answers(first, second[:, : len(families)], relation, families, spec)
+
+
+def pair_answers(
+    first: Tensor, second: Tensor, relation: Tensor, families: Sequence[str], spec: SceneSpec
+) -> Iterator[Answer]:
+    """Whether both objects are there, whichever the judge names first, and whether the relation is right.
+
+    Which is which belongs to the relation: a barrel on a candle is not a candle on a barrel. "Next to" says
+    the same both ways.
+
+    Args:
+        first: [N, families] log-probabilities of the object that the relation names first.
+        second: [N, families], of the other one.
+        relation: [N, relations].
+        families: The judge's names.
+        spec: What it should be.
+    """
+    names = [prop.family for prop in props_of(spec)]
+    a, b = (families.index(name) for name in names)
+    either = torch.logaddexp(first, second).clamp_max(0.0).mean(0)  # that one of the two is this
+    best = [families[int(index)] for index in either.topk(2).indices][: len(set(names))]
+    for name in names:
+        found = name if name in best else best[0]
+        log_prob = float(either[families.index(name)])
+        yield Answer("family", name, None, (name,), found, log_prob, 1.0, True)
+    ordered = first[:, a] + second[:, b] - first[:, b] - second[:, a]
+    found = RELATION_ANSWERS[int(relation.mean(0).argmax())]
+    if found == spec.relation != "next to" and set(best) == set(names) and ordered.mean() < 0:
+        found += ", the other way round"
+    log_prob = float(relation.mean(0)[RELATION_ANSWERS.index(spec.relation)])
+    yield Answer("relation", names[0], None, (spec.relation,), found, log_prob, 1.0, True)
 
 
 def _part_answers(logits: PartLogits, part: PartAnswers) -> Iterator[Answer]:
