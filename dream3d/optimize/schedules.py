@@ -4,17 +4,15 @@ from dream3d.config import CoarseConfig, GuidanceConfig, Shading
 from dream3d.math import ramp
 
 
-def timestep_bounds(step: int, num_steps: int, num_timesteps: int, config: GuidanceConfig) -> tuple[int, int]:
-    """Lowest and highest timestep to draw from, both inclusive: held at first, then falling linearly.
+def timestep_bounds(step: int, num_steps: int, config: GuidanceConfig) -> tuple[float, float]:
+    """Lowest and highest noise level to draw from, as shares of all: held at first, then falling linearly.
 
     High noise decides the layout, low noise the detail (annealing as in MVDream, Shi et al. 2023). Below
     about 0.9 of the timesteps the prior believes what it is shown: the shape has to be there before.
     """
     held = round(config.hold * num_steps)
     low = ramp(step - held, num_steps - held, config.t_min_start, config.t_min_end)
-    high = ramp(step - held, num_steps - held, config.t_max_start, config.t_max_end)
-    last = num_timesteps - 1
-    return round(low * last), round(high * last)
+    return low, ramp(step - held, num_steps - held, config.t_max_start, config.t_max_end)
 
 
 def render_size(step: int, image_size: int, config: CoarseConfig) -> int:
