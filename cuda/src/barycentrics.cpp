@@ -15,19 +15,27 @@ void screen_derivatives(const D3dScreenDerivativesParams& p, int n_threads) {
   });
 }
 
+// The gradient of pixels that see the same triangle: sums is [3, 4], (x, y, z, w) of the vertices.
+void run_backward(const D3dBarycentricsBackwardParams& p, int64_t begin, int64_t end, float* sums) {
+  Double3 rows[3];
+  if (!load_rows(p, begin, rows)) return;
+  const int64_t in_view = begin % (p.height * p.width);
+  int64_t column = in_view % p.width, row = in_view / p.width;
+  Double3 sum[3] = {};
+  for (int64_t pixel = begin; pixel < end; ++pixel) {
+    barycentrics_pixel_vjp(p, rows, pixel, column, row, sum);
+    if (++column == p.width) column = 0, ++row;
+  }
+  for (int i = 0; i < 3; ++i) {
+    sums[4 * i] = saturated(sum[i].x);
+    sums[4 * i + 1] = saturated(sum[i].y);
+    sums[4 * i + 3] = saturated(sum[i].z);
+  }
+}
+
 void barycentrics_backward(const D3dBarycentricsBackwardParams& p, int n_threads) {
   scatter_to_vertices(p, p.height * p.width, p.num_views, 4, p.grad_positions, n_threads,
-                      [&](int64_t begin, int64_t end, float* sums) {
-                        Double3 rows[3];
-                        if (!load_rows(p, begin, rows)) return;
-                        Double3 sum[3] = {};
-                        for (int64_t i = begin; i < end; ++i) barycentrics_pixel_vjp(p, rows, i, sum);
-                        for (int i = 0; i < 3; ++i) {
-                          sums[4 * i] = saturated(sum[i].x);
-                          sums[4 * i + 1] = saturated(sum[i].y);
-                          sums[4 * i + 3] = saturated(sum[i].z);
-                        }
-                      });
+                      [&](int64_t begin, int64_t end, float* sums) { run_backward(p, begin, end, sums); });
 }
 
 }  // namespace

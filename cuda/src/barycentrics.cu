@@ -25,7 +25,8 @@ __global__ void barycentrics_pixels_vjp(D3dBarycentricsBackwardParams p) {
     int64_t corners[3];
     if (!load_rows(p, i, rows) || !load_corner_rows(p, i, i / pixels_per_view, corners)) continue;
     Double3 gradient[3] = {};
-    barycentrics_pixel_vjp(p, rows, i, gradient);
+    const int64_t in_view = i % pixels_per_view;
+    barycentrics_pixel_vjp(p, rows, i, in_view % p.width, in_view / p.width, gradient);
     for (int corner = 0; corner < 3; ++corner) {
       float* out = p.grad_positions + 4 * corners[corner];
       atomicAdd(out, saturated(gradient[corner].x));

@@ -126,33 +126,43 @@ D3D_HOST_DEVICE inline void screen_derivatives_at(const Double3 rows[3], const P
   }
 }
 
-// The gradient of a loss to the rows is slope[j] + along[j] P; `along` goes through the weights, and is 0 for
-// those that are clamped.
-struct RowGradients {
-  double slope[3][2];
-  double along[3];
-};
-
-// Adds what the weights of vertex 0 and 1 contribute: d weight_k / d raw_j = (delta_kj - weight_k) / total.
-D3D_HOST_DEVICE inline void barycentrics_vjp(const PixelWeights& pixel, const float v_weights[2],
-                                             RowGradients& out) {
-  const double v[3] = {v_weights[0], v_weights[1], 0.0};
-  const double mean = v[0] * pixel.weight[0] + v[1] * pixel.weight[1];
-  for (int j = 0; j < 3; ++j) {
-    if (pixel.raw[j] >= 0.0) out.along[j] += (v[j] - mean) / pixel.total;
+// A loss with gradient along[j] P to row j, as the weights have it: K_j . row_i = along_j raw_i, so all three vertices
+// share one vector.
+D3D_HOST_DEVICE inline void along_vjp(const Double3 rows[3], const PixelWeights& pixel, const double along[3],
+                                      Double3 v_vertices[3]) {
+  const Double3 shared = {along[0] * rows[0].x + along[1] * rows[1].x + along[2] * rows[2].x,
+                          along[0] * rows[0].y + along[1] * rows[1].y + along[2] * rows[2].y,
+                          along[0] * rows[0].z + along[1] * rows[1].z + along[2] * rows[2].z};
+  for (int i = 0; i < 3; ++i) {
+    v_vertices[i].x -= shared.x * pixel.raw[i];
+    v_vertices[i].y -= shared.y * pixel.raw[i];
+    v_vertices[i].z -= shared.z * pixel.raw[i];
   }
 }
 
-// Adds what the screen derivatives D contribute: directly through the rows, through the weights, and through the
-// total, which divides D.
+// Adds the gradient to (x, y, w) of the vertices from that to the weights of vertex 0 and 1:
+// d weight_k / d raw_j = (delta_kj - weight_k) / total, or 0 where raw_j is clamped.
+D3D_HOST_DEVICE inline void barycentrics_vjp(const Double3 rows[3], const PixelWeights& pixel,
+                                             const float v_weights[2], Double3 v_vertices[3]) {
+  const double v[3] = {v_weights[0], v_weights[1], 0.0};
+  const double mean = v[0] * pixel.weight[0] + v[1] * pixel.weight[1];
+  const double inverse = 1.0 / pixel.total;
+  double along[3];
+  for (int j = 0; j < 3; ++j) along[j] = pixel.raw[j] >= 0.0 ? (v[j] - mean) * inverse : 0.0;
+  along_vjp(rows, pixel, along, v_vertices);
+}
+
+// The same from that to the screen derivatives D, which depend on the rows directly, on the weights, and on the
+// total, which divides them.
 D3D_HOST_DEVICE inline void screen_derivatives_vjp(const Double3 rows[3], const PixelWeights& pixel,
-                                                   const float v_derivatives[4], RowGradients& out) {
+                                                   const float v_derivatives[4], Double3 v_vertices[3]) {
   const Double3 sum = sum_of_rows(rows);
+  const double inverse = 1.0 / pixel.total;
   double v_x[3] = {}, v_y[3] = {}, v_weight[3] = {};
   double mean_x = 0.0, mean_y = 0.0, mean = 0.0, through_total = 0.0;
   for (int k = 0; k < 2; ++k) {
-    v_x[k] = v_derivatives[2 * k] * pixel.scale_x / pixel.total;
-    v_y[k] = v_derivatives[2 * k + 1] * pixel.scale_y / pixel.total;
+    v_x[k] = v_derivatives[2 * k] * pixel.scale_x * inverse;
+    v_y[k] = v_derivatives[2 * k + 1] * pixel.scale_y * inverse;
     mean_x += v_x[k] * pixel.weight[k];
     mean_y += v_y[k] * pixel.weight[k];
     v_weight[k] = -(v_x[k] * sum.x + v_y[k] * sum.y);
@@ -160,25 +170,18 @@ D3D_HOST_DEVICE inline void screen_derivatives_vjp(const Double3 rows[3], const 
     through_total -=
         v_x[k] * (rows[k].x - pixel.weight[k] * sum.x) + v_y[k] * (rows[k].y - pixel.weight[k] * sum.y);
   }
+  double along[3];
   for (int j = 0; j < 3; ++j) {
-    out.slope[j][0] += v_x[j] - mean_x;
-    out.slope[j][1] += v_y[j] - mean_y;
-    if (pixel.raw[j] >= 0.0) out.along[j] += (v_weight[j] - mean + through_total) / pixel.total;
-  }
-}
-
-// Adds the gradient to (x, y, w) of the three vertices; K_j . row_i = slope_j . row_i + along_j raw_i.
-D3D_HOST_DEVICE inline void rows_vjp(const Double3 rows[3], const PixelWeights& pixel,
-                                     const RowGradients& v_rows, Double3 v_vertices[3]) {
-  for (int i = 0; i < 3; ++i) {
-    for (int j = 0; j < 3; ++j) {
-      const double share =
-          v_rows.slope[j][0] * rows[i].x + v_rows.slope[j][1] * rows[i].y + v_rows.along[j] * pixel.raw[i];
+    along[j] = pixel.raw[j] >= 0.0 ? (v_weight[j] - mean + through_total) * inverse : 0.0;
+    const double slope_x = v_x[j] - mean_x, slope_y = v_y[j] - mean_y;
+    for (int i = 0; i < 3; ++i) {
+      const double share = slope_x * rows[i].x + slope_y * rows[i].y;
       v_vertices[i].x -= rows[j].x * share;
       v_vertices[i].y -= rows[j].y * share;
       v_vertices[i].z -= rows[j].z * share;
     }
   }
+  along_vjp(rows, pixel, along, v_vertices);
 }
 
 }  // namespace dream3d

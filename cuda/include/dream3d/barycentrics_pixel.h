@@ -21,38 +21,34 @@ D3D_HOST_DEVICE inline bool load_rows(const Params& p, int64_t pixel, Double3 ro
   return invert_planes(make_barycentric_planes(vertices), rows);
 }
 
-template <class Params>
-D3D_HOST_DEVICE inline bool weigh_pixel(const Params& p, const Double3 rows[3], int64_t pixel,
-                                        PixelWeights& out) {
-  const int64_t in_view = pixel % (p.height * p.width);
-  const double column = static_cast<double>(in_view % p.width);
-  const double row = static_cast<double>(in_view / p.width);
-  return weigh_pixel(rows, column, row, static_cast<double>(p.width), static_cast<double>(p.height), out);
+// Adds the gradient of one pixel, at (column, row) of its view, to (x, y, w) of its three vertices.
+D3D_HOST_DEVICE inline void barycentrics_pixel_vjp(const D3dBarycentricsBackwardParams& p,
+                                                   const Double3 rows[3], int64_t pixel, int64_t column,
+                                                   int64_t row, Double3 v_vertices[3]) {
+  PixelWeights weights;
+  if (!weigh_pixel(rows, static_cast<double>(column), static_cast<double>(row), static_cast<double>(p.width),
+                   static_cast<double>(p.height), weights)) {
+    return;
+  }
+  if (p.grad_barycentrics != nullptr) {
+    barycentrics_vjp(rows, weights, p.grad_barycentrics + 2 * pixel, v_vertices);
+  }
+  if (p.grad_derivatives != nullptr) {
+    screen_derivatives_vjp(rows, weights, p.grad_derivatives + 4 * pixel, v_vertices);
+  }
 }
 
 D3D_HOST_DEVICE inline void screen_derivatives_pixel(const D3dScreenDerivativesParams& p, int64_t pixel) {
   float* out = p.derivatives + 4 * pixel;
+  for (int i = 0; i < 4; ++i) out[i] = 0.0f;
   Double3 rows[3];
+  if (!load_rows(p, pixel, rows)) return;
+  const int64_t in_view = pixel % (p.height * p.width);
   PixelWeights weights;
-  if (load_rows(p, pixel, rows) && weigh_pixel(p, rows, pixel, weights)) {
+  if (weigh_pixel(rows, static_cast<double>(in_view % p.width), static_cast<double>(in_view / p.width),
+                  static_cast<double>(p.width), static_cast<double>(p.height), weights)) {
     screen_derivatives_at(rows, weights, out);
-  } else {
-    for (int i = 0; i < 4; ++i) out[i] = 0.0f;
   }
-}
-
-// Adds the gradient of one pixel to (x, y, w) of its three vertices.
-D3D_HOST_DEVICE inline void barycentrics_pixel_vjp(const D3dBarycentricsBackwardParams& p,
-                                                   const Double3 rows[3], int64_t pixel,
-                                                   Double3 v_vertices[3]) {
-  PixelWeights weights;
-  if (!weigh_pixel(p, rows, pixel, weights)) return;
-  RowGradients v_rows = {};
-  if (p.grad_barycentrics != nullptr) barycentrics_vjp(weights, p.grad_barycentrics + 2 * pixel, v_rows);
-  if (p.grad_derivatives != nullptr) {
-    screen_derivatives_vjp(rows, weights, p.grad_derivatives + 4 * pixel, v_rows);
-  }
-  rows_vjp(rows, weights, v_rows, v_vertices);
 }
 
 }  // namespace dream3d

@@ -13,14 +13,16 @@
 
 namespace dream3d {
 
-constexpr int64_t kScatterChunk = 4096;               // pixels per task
-constexpr int64_t kScatterFloats = int64_t{1} << 23;  // sums kept at once, about
-constexpr int64_t kScatterBatch = 64;                 // chunks kept at once, at most
+constexpr int64_t kScatterChunk = 2048;  // pixels per task
+constexpr int64_t kScatterFloats = int64_t{1}
+                                   << 19;  // sums kept at once, about: they should stay in the cache
+constexpr int64_t kScatterBatch = 64;      // chunks kept at once, at most
 
 // The runs of one chunk of pixels.
 struct Runs {
-  std::vector<int64_t> rows;  // [num_runs, 3]
-  std::vector<float> sums;    // [num_runs, 3, width]
+  std::vector<int64_t> rows;  // [kScatterChunk, 3]
+  std::vector<float> sums;    // [kScatterChunk, 3, width]
+  int64_t count = 0;
 };
 
 // add_run(begin, end, sums) adds what pixels [begin, end), which see the same triangle of the same view, give to its
@@ -28,17 +30,28 @@ struct Runs {
 template <class Params, class AddRun>
 void collect_runs(const Params& p, int64_t pixels_per_view, bool has_set_per_view, int64_t width,
                   int64_t begin, int64_t end, const AddRun& add_run, Runs& runs) {
-  runs.rows.clear();
-  runs.sums.clear();
+  runs.rows.resize(3 * kScatterChunk);
+  runs.sums.resize(3 * kScatterChunk * width);
+  runs.count = 0;
+  int64_t view = begin / pixels_per_view;
   for (int64_t last; begin < end; begin = last) {
-    const int64_t view = begin / pixels_per_view;
+    view += begin == (view + 1) * pixels_per_view;
     const int64_t stop = std::min(end, (view + 1) * pixels_per_view);
     for (last = begin + 1; last < stop && p.triangle_id[last] == p.triangle_id[begin];) ++last;
-    int64_t rows[3];
-    if (!load_corner_rows(p, begin, has_set_per_view ? view : 0, rows)) continue;
-    runs.rows.insert(runs.rows.end(), rows, rows + 3);
-    runs.sums.resize(runs.sums.size() + 3 * width);
-    add_run(begin, last, runs.sums.data() + (runs.sums.size() - 3 * width));
+    if (!load_corner_rows(p, begin, has_set_per_view ? view : 0, runs.rows.data() + 3 * runs.count)) continue;
+    float* sums = runs.sums.data() + 3 * width * runs.count++;
+    std::fill_n(sums, 3 * width, 0.0f);
+    add_run(begin, last, sums);
+  }
+}
+
+// Adds the runs, in order, to the rows of out [any, width] from `begin` to `end`.
+inline void add_runs(const Runs& runs, int64_t width, int64_t begin, int64_t end, float* out) {
+  for (int64_t i = 0; i < 3 * runs.count; ++i) {
+    if (runs.rows[i] < begin || runs.rows[i] >= end) continue;
+    const float* sum = runs.sums.data() + i * width;
+    float* row = out + runs.rows[i] * width;
+    for (int64_t c = 0; c < width; ++c) row[c] += sum[c];
   }
 }
 
@@ -53,6 +66,7 @@ void scatter_to_vertices(const Params& p, int64_t pixels_per_view, int64_t num_s
   const int64_t fitting = kScatterFloats / (kScatterChunk * 3 * width);
   const int64_t batch =
       std::clamp<int64_t>(fitting, std::min<int64_t>(n_threads, kScatterBatch), kScatterBatch);
+  const int64_t shard = (num_rows + n_threads - 1) / n_threads;
   std::vector<Runs> chunks(batch);
   for (int64_t first = 0; first < num_pixels; first += batch * kScatterChunk) {
     const int64_t left = (num_pixels - first + kScatterChunk - 1) / kScatterChunk;
@@ -62,17 +76,8 @@ void scatter_to_vertices(const Params& p, int64_t pixels_per_view, int64_t num_s
       const int64_t end = std::min(begin + kScatterChunk, num_pixels);
       collect_runs(p, pixels_per_view, num_sets > 1, width, begin, end, add_run, chunks[chunk]);
     });
-    const int64_t shard = (num_rows + n_threads - 1) / n_threads;
     parallel_for_chunks(num_rows, shard, n_threads, [&](int64_t begin, int64_t end) {
-      for (int64_t chunk = 0; chunk < count; ++chunk) {
-        const Runs& runs = chunks[chunk];
-        for (size_t i = 0; i < runs.rows.size(); ++i) {
-          if (runs.rows[i] < begin || runs.rows[i] >= end) continue;
-          const float* sum = runs.sums.data() + static_cast<int64_t>(i) * width;
-          float* row = out + runs.rows[i] * width;
-          for (int64_t c = 0; c < width; ++c) row[c] += sum[c];
-        }
-      }
+      for (int64_t chunk = 0; chunk < count; ++chunk) add_runs(chunks[chunk], width, begin, end, out);
     });
   }
 }
