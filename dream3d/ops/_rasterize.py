@@ -35,9 +35,9 @@ _RASTERIZE = Kernel("d3d_rasterize", _RasterizeParams)
 
 @torch.library.custom_op("dream3d::rasterize", mutates_args=())
 def rasterize_op(positions: Tensor, faces: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The kernel, for contiguous tensors of one device: triangle ids, barycentrics and depth."""
+    """The kernel, for contiguous tensors of one device: barycentrics, depth and triangle ids."""
     num_views, num_vertices, _ = positions.shape
-    triangle_id, barycentrics, depth = _empty_fragments(positions, height, width)
+    barycentrics, depth, triangle_id = _empty_fragments(positions, height, width)
     on_cuda = positions.device.type == "cuda"
     z_buffer = torch.empty_like(triangle_id, dtype=torch.int64) if on_cuda else None
     _RASTERIZE.launch(
@@ -54,7 +54,7 @@ def rasterize_op(positions: Tensor, faces: Tensor, height: int, width: int) -> t
         height=height,
         width=width,
     )
-    return triangle_id, barycentrics, depth
+    return barycentrics, depth, triangle_id
 
 
 @rasterize_op.register_fake
@@ -66,14 +66,14 @@ def _setup_context(
     ctx: Any, inputs: tuple[Tensor, Tensor, int, int], output: tuple[Tensor, Tensor, Tensor]
 ) -> None:
     positions, faces, _, _ = inputs
-    triangle_id, _, depth = output
-    ctx.mark_non_differentiable(triangle_id, depth)
+    _, depth, triangle_id = output
+    ctx.mark_non_differentiable(depth, triangle_id)
     ctx.save_for_backward(positions, faces, triangle_id)
     ctx.set_materialize_grads(False)
 
 
 def _backward(
-    ctx: Any, _id: None, grad_barycentrics: Tensor | None, _depth: Tensor | None
+    ctx: Any, grad_barycentrics: Tensor | None, grad_depth: Tensor | None, grad_id: Tensor | None
 ) -> tuple[Tensor | None, None, None, None]:
     if grad_barycentrics is None:
         return None, None, None, None
@@ -87,4 +87,4 @@ rasterize_op.register_autograd(_backward, setup_context=_setup_context)
 def _empty_fragments(positions: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
     shape = (positions.shape[0], height, width)
     triangle_id = positions.new_empty(shape, dtype=torch.int32)
-    return triangle_id, positions.new_empty((*shape, 2)), positions.new_empty(shape)
+    return positions.new_empty((*shape, 2)), positions.new_empty(shape), triangle_id

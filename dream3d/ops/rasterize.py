@@ -77,7 +77,10 @@ def rasterize(
     _check_rasterize(positions_clip, faces, height, width)
     if resolve_backend(backend, positions_clip.device) == "reference":
         return rasterize_reference(positions_clip, faces, height, width)
-    return Fragments(*rasterize_op(positions_clip.contiguous(), faces.contiguous(), height, width))
+    barycentrics, depth, triangle_id = rasterize_op(
+        positions_clip.contiguous(), faces.contiguous(), height, width
+    )
+    return Fragments(triangle_id, barycentrics, depth)
 
 
 def rasterize_reference(positions_clip: Tensor, faces: Tensor, height: int, width: int) -> Fragments:
