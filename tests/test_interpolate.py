@@ -129,7 +129,11 @@ class TestWeights:
         attributes, faces, fragments = two_views(device, per_view)
         slopes = torch.randn(2, 24, 24, 2, 2, generator=torch.Generator().manual_seed(2)).to(device)
         results = []
-        for dtype, name in ((torch.float32, kernel_name(device)), (torch.float64, "reference")):
+        variants: list[tuple[torch.dtype, Backend]] = [
+            (torch.float32, kernel_name(device)),
+            (torch.float64, "reference"),
+        ]
+        for dtype, name in variants:
             leaves = [
                 tensor.detach().to(dtype).requires_grad_()
                 for tensor in (attributes, fragments.barycentrics, slopes)

@@ -1,5 +1,6 @@
 // The derivatives of barycentrics: hand-computed for a triangle over the 4 x 4 image whose top left corner is at
 // (-1, 1), and against finite differences for triangles around and behind the camera.
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <vector>
@@ -102,6 +103,32 @@ void gradient_of_one_pixel() {
   both[33] = -2.0f;
   for (float value : expected) twice.push_back(-2.0f * value);
   CHECK(backward(two, both, {}) == twice);
+}
+
+// One triangle fills both views, which differ in their positions: what all pixels give at once is what they give one
+// by one.
+void a_triangle_over_rows_and_views() {
+  Scene scene = {{-3, 3, 0, 1, 5, 3, 0, 2, -1, -5, 0, 1, -4, 4, 0, 2, 3, 2, 0, 1, -1, -7, 0, 1},
+                 kFace,
+                 std::vector<int32_t>(12, 0),
+                 2,
+                 3,
+                 2};
+  const std::vector<float> upstream = {1,  2, -3, 4,  5, -6, 7, 8,  -9, 1, 2,  3,
+                                       -4, 5, 6,  -7, 8, 9,  1, -2, 3,  4, -5, 6};
+  const std::vector<float> together = backward(scene, upstream, {});
+  std::vector<float> sum(24, 0.0f);
+  for (int pixel = 0; pixel < 12; ++pixel) {
+    std::fill(scene.ids.begin(), scene.ids.end(), -1);
+    scene.ids[pixel] = 0;
+    const std::vector<float> alone = backward(scene, upstream, {});
+    for (int i = 0; i < 24; ++i) {
+      CHECK(i / 12 == pixel / 6 || alone[i] == 0.0f);
+      sum[i] += alone[i];
+    }
+  }
+  for (int i = 0; i < 24; ++i) CHECK_NEAR(together[i], sum[i], 1e-5f);
+  CHECK(std::abs(together[0]) > 0.1f && std::abs(together[12]) > 0.1f);
 }
 
 // Weights and screen derivatives in double precision.
@@ -265,6 +292,7 @@ int main() {
   RUN(derivatives_without_perspective);
   RUN(derivatives_with_perspective);
   RUN(gradient_of_one_pixel);
+  RUN(a_triangle_over_rows_and_views);
   RUN(vjp_equals_finite_differences);
   RUN(derivatives_equal_finite_differences_across_the_screen);
   RUN(nothing_to_derive);
