@@ -178,8 +178,13 @@ class TestEdgeCases:
         name = kernel_name(device) if backend == "kernel" else "reference"
         good = torch.tensor([[[-1.0, 1, 0, 1], [1, 1, 0, 1], [-1, -1, 0, 1]]], device=device)
         fragments = rasterize(good, FACE.to(device), 4, 4)
-        for bad in (good * torch.nan, good * torch.inf, good * 0, good * torch.tensor([1, 0, 1, 1.0])):
-            leaf = bad.to(device).requires_grad_()
+        for bad in (
+            good * torch.nan,
+            good * torch.inf,
+            good * 0,
+            good * torch.tensor([1, 0, 1, 1.0], device=device),
+        ):
+            leaf = bad.clone().requires_grad_()
             slopes = screen_derivatives(leaf, FACE.to(device), fragments, backend=name)
             assert torch.equal(slopes, torch.zeros_like(slopes))
             (gradient,) = torch.autograd.grad(slopes.sum(), leaf)

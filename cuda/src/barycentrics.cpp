@@ -8,10 +8,26 @@ namespace {
 
 constexpr int64_t kChunk = 4096;  // pixels per task
 
+// Calls body(pixel, position) for [begin, end), which may take several rows of a view.
+template <class Params, class Body>
+void for_each_pixel(const Params& p, int64_t begin, int64_t end, const Body& body) {
+  PixelPosition at = locate_pixel(p, begin);
+  for (int64_t pixel = begin; pixel < end; ++pixel) {
+    body(pixel, at);
+    if (++at.column == p.width) at = {0, at.row + 1};
+  }
+}
+
 void screen_derivatives(const D3dScreenDerivativesParams& p, int n_threads) {
-  const int64_t pixels = p.num_views * p.height * p.width;
-  parallel_for_chunks(pixels, kChunk, n_threads, [&](int64_t begin, int64_t end) {
-    for (int64_t pixel = begin; pixel < end; ++pixel) screen_derivatives_pixel(p, pixel);
+  const int64_t pixels_per_view = p.height * p.width;
+  parallel_for_chunks(p.num_views * pixels_per_view, kChunk, n_threads, [&](int64_t begin, int64_t end) {
+    for_each_run(p, pixels_per_view, begin, end, [&](int64_t, int64_t first, int64_t last) {
+      Double3 rows[3];
+      const bool is_regular = load_rows(p, first, rows);
+      for_each_pixel(p, first, last, [&](int64_t pixel, const PixelPosition& at) {
+        screen_derivatives_pixel(p, is_regular ? rows : nullptr, pixel, at);
+      });
+    });
   });
 }
 
@@ -19,13 +35,10 @@ void screen_derivatives(const D3dScreenDerivativesParams& p, int n_threads) {
 void run_backward(const D3dBarycentricsBackwardParams& p, int64_t begin, int64_t end, float* sums) {
   Double3 rows[3];
   if (!load_rows(p, begin, rows)) return;
-  const int64_t in_view = begin % (p.height * p.width);
-  int64_t column = in_view % p.width, row = in_view / p.width;
   Double3 sum[3] = {};
-  for (int64_t pixel = begin; pixel < end; ++pixel) {
-    barycentrics_pixel_vjp(p, rows, pixel, column, row, sum);
-    if (++column == p.width) column = 0, ++row;
-  }
+  for_each_pixel(p, begin, end, [&](int64_t pixel, const PixelPosition& at) {
+    barycentrics_pixel_vjp(p, rows, pixel, at, sum);
+  });
   for (int i = 0; i < 3; ++i) {
     sums[4 * i] = saturated(sum[i].x);
     sums[4 * i + 1] = saturated(sum[i].y);

@@ -12,7 +12,9 @@ __global__ void screen_derivatives_pixels(D3dScreenDerivativesParams p) {
   const int64_t pixels = p.num_views * p.height * p.width;
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < pixels; i += stride) {
-    screen_derivatives_pixel(p, i);
+    Double3 rows[3];
+    const bool is_regular = load_rows(p, i, rows);
+    screen_derivatives_pixel(p, is_regular ? rows : nullptr, i, locate_pixel(p, i));
   }
 }
 
@@ -25,8 +27,7 @@ __global__ void barycentrics_pixels_vjp(D3dBarycentricsBackwardParams p) {
     int64_t corners[3];
     if (!load_rows(p, i, rows) || !load_corner_rows(p, i, i / pixels_per_view, corners)) continue;
     Double3 gradient[3] = {};
-    const int64_t in_view = i % pixels_per_view;
-    barycentrics_pixel_vjp(p, rows, i, in_view % p.width, in_view / p.width, gradient);
+    barycentrics_pixel_vjp(p, rows, i, locate_pixel(p, i), gradient);
     for (int corner = 0; corner < 3; ++corner) {
       float* out = p.grad_positions + 4 * corners[corner];
       atomicAdd(out, saturated(gradient[corner].x));

@@ -25,6 +25,18 @@ struct Runs {
   int64_t count = 0;
 };
 
+// Calls visit(view, begin, end) for the runs of pixels [begin, end), counted over all views.
+template <class Params, class Visit>
+void for_each_run(const Params& p, int64_t pixels_per_view, int64_t begin, int64_t end, const Visit& visit) {
+  int64_t view = begin / pixels_per_view;
+  for (int64_t last; begin < end; begin = last) {
+    view += begin == (view + 1) * pixels_per_view;
+    const int64_t stop = std::min(end, (view + 1) * pixels_per_view);
+    for (last = begin + 1; last < stop && p.triangle_id[last] == p.triangle_id[begin];) ++last;
+    visit(view, begin, last);
+  }
+}
+
 // add_run(begin, end, sums) adds what pixels [begin, end), which see the same triangle of the same view, give to its
 // three vertices: sums is [3, width] and zero.
 template <class Params, class AddRun>
@@ -33,16 +45,13 @@ void collect_runs(const Params& p, int64_t pixels_per_view, bool has_set_per_vie
   runs.rows.resize(3 * kScatterChunk);
   runs.sums.resize(3 * kScatterChunk * width);
   runs.count = 0;
-  int64_t view = begin / pixels_per_view;
-  for (int64_t last; begin < end; begin = last) {
-    view += begin == (view + 1) * pixels_per_view;
-    const int64_t stop = std::min(end, (view + 1) * pixels_per_view);
-    for (last = begin + 1; last < stop && p.triangle_id[last] == p.triangle_id[begin];) ++last;
-    if (!load_corner_rows(p, begin, has_set_per_view ? view : 0, runs.rows.data() + 3 * runs.count)) continue;
+  for_each_run(p, pixels_per_view, begin, end, [&](int64_t view, int64_t first, int64_t last) {
+    int64_t* rows = runs.rows.data() + 3 * runs.count;
+    if (!load_corner_rows(p, first, has_set_per_view ? view : 0, rows)) return;
     float* sums = runs.sums.data() + 3 * width * runs.count++;
     std::fill_n(sums, 3 * width, 0.0f);
-    add_run(begin, last, sums);
-  }
+    add_run(first, last, sums);
+  });
 }
 
 // Adds the runs, in order, to the rows of out [any, width] from `begin` to `end`.
