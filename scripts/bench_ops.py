@@ -20,7 +20,14 @@ from dream3d.ops.composite import composite, composite_reference
 from dream3d.ops.field_mlp import field_mlp, field_mlp_reference
 from dream3d.ops.group_norm_silu import group_norm_silu
 from dream3d.ops.hash_grid import hash_grid, hash_grid_levels, hash_grid_reference
-from dream3d.ops.rasterize import interpolate, interpolate_reference, rasterize, rasterize_reference
+from dream3d.ops.rasterize import (
+    Fragments,
+    interpolate,
+    interpolate_reference,
+    rasterize,
+    rasterize_reference,
+    screen_derivatives,
+)
 from dream3d.ops.ray_march import RaySamples, ray_march, ray_march_reference
 
 
@@ -57,12 +64,43 @@ def bench_rasterize(device: torch.device) -> None:
             (lambda p=positions, f=faces, s=size: rasterize_reference(p, f, s, s)) if small else None,
         )
         fragments = rasterize(positions, faces, size, size)
+        _row(
+            f"screen derivatives {views} x {size} px",
+            lambda p=positions, f=faces, g=fragments: screen_derivatives(p, f, g),
+            lambda p=positions, f=faces, g=fragments: screen_derivatives(p, f, g, backend="reference"),
+        )
+        bench_rasterize_backward(f"{views} x {size} px", positions, faces, fragments)
         attributes = torch.rand(positions.shape[1], 8, device=device)
         _row(
             f"interpolate {views} x {size} px, 8 channels",
             lambda a=attributes, f=faces, g=fragments: interpolate(a, f, g),
             lambda a=attributes, f=faces, g=fragments: interpolate_reference(a, f, g),
         )
+
+
+def bench_rasterize_backward(case: str, positions: Tensor, faces: Tensor, fragments: Fragments) -> None:
+    """From barycentrics to positions, and from a picture of 8 channels to attributes and barycentrics."""
+    height, width = fragments.triangle_id.shape[1:]
+    leaf = positions.clone().requires_grad_()
+    drawn = rasterize(leaf, faces, height, width).barycentrics
+    upstream = torch.randn_like(drawn)
+    _row(
+        f"rasterize {case}, backward",
+        lambda: torch.autograd.grad(drawn, leaf, upstream, retain_graph=True),
+        None,
+    )
+    weights = Fragments(
+        fragments.triangle_id, fragments.barycentrics.clone().requires_grad_(), fragments.depth
+    )
+    attributes = torch.rand(positions.shape[1], 8, device=positions.device, requires_grad=True)
+    leaves = [attributes, weights.barycentrics]
+    image, twin = interpolate(attributes, faces, weights), interpolate_reference(attributes, faces, weights)
+    upstream = torch.randn_like(image)
+    _row(
+        f"interpolate {case}, 8 channels, backward",
+        lambda: torch.autograd.grad(image, leaves, upstream, retain_graph=True),
+        lambda: torch.autograd.grad(twin, leaves, upstream, retain_graph=True),
+    )
 
 
 def bench_hash_grid(device: torch.device) -> None:

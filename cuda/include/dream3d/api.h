@@ -59,14 +59,50 @@ struct D3dRasterizeParams {
 
 D3D_API int32_t d3d_rasterize(const D3dRasterizeParams* params, size_t params_size, const D3dLaunch* launch);
 
+// ---- barycentrics: the derivatives of what rasterize writes
+// --------------------------------------------------------------------------------
+
+struct D3dScreenDerivativesParams {
+  const float* positions;      // [B, V, 4] of rasterize
+  const int32_t* faces;        // [T, 3]
+  const int32_t* triangle_id;  // [B, H, W] of rasterize
+  float* derivatives;          // [B, H, W, 2, 2] out; d(u, v) / d(x, y) per pixel, y down; 0 where empty
+  int64_t num_views;           // B
+  int64_t num_vertices;        // V
+  int64_t num_triangles;       // T
+  int64_t height;              // H
+  int64_t width;               // W
+};
+
+D3D_API int32_t d3d_screen_derivatives(const D3dScreenDerivativesParams* params, size_t params_size,
+                                       const D3dLaunch* launch);
+
+struct D3dBarycentricsBackwardParams {
+  const float* positions;          // [B, V, 4]
+  const int32_t* faces;            // [T, 3]
+  const int32_t* triangle_id;      // [B, H, W]
+  const float* grad_barycentrics;  // [B, H, W, 2], or null for zero
+  const float* grad_derivatives;   // [B, H, W, 2, 2], or null for zero
+  float* grad_positions;           // [B, V, 4] out, overwritten; that of z is 0
+  int64_t num_views;               // B
+  int64_t num_vertices;            // V
+  int64_t num_triangles;           // T
+  int64_t height;                  // H
+  int64_t width;                   // W
+};
+
+D3D_API int32_t d3d_barycentrics_backward(const D3dBarycentricsBackwardParams* params, size_t params_size,
+                                          const D3dLaunch* launch);
+
 // ---- interpolate ---------------------------------------------------------------------------------------------------
 
+// Either the values, with the barycentrics as weights, or their screen derivatives, with those of the barycentrics.
 struct D3dInterpolateParams {
   const float* attributes;       // [A, V, C]
   const int32_t* faces;          // [T, 3]
   const int32_t* triangle_id;    // [B, P] of rasterize
-  const float* barycentrics;     // [B, P, 2] of rasterize
-  float* image;                  // [B, P, C] out; 0 where triangle_id < 0
+  const float* weights;          // [B, P, 2] of rasterize; derivatives: [B, P, 2, 2] of screen_derivatives
+  float* image;                  // [B, P, C] out; derivatives: [B, P, C, 2]; 0 where triangle_id < 0
   int64_t num_attribute_sets;    // A = 1 (shared by the views) or B
   int64_t num_views;             // B
   int64_t num_vertices;          // V
@@ -76,13 +112,17 @@ struct D3dInterpolateParams {
 };
 
 D3D_API int32_t d3d_interpolate(const D3dInterpolateParams* params, size_t params_size, const D3dLaunch* launch);
+D3D_API int32_t d3d_interpolate_derivatives(const D3dInterpolateParams* params, size_t params_size,
+                                            const D3dLaunch* launch);
 
 struct D3dInterpolateBackwardParams {
-  const float* grad_image;       // [B, P, C]
+  const float* grad_image;       // [B, P, C]; derivatives: [B, P, C, 2]
+  const float* attributes;       // [A, V, C]; read only for grad_weights
   const int32_t* faces;          // [T, 3]
   const int32_t* triangle_id;    // [B, P]
-  const float* barycentrics;     // [B, P, 2]
-  float* grad_attributes;        // [A, V, C] out, overwritten
+  const float* weights;          // as in D3dInterpolateParams
+  float* grad_attributes;        // [A, V, C] out, overwritten; or null
+  float* grad_weights;           // shape of weights, out; or null
   int64_t num_attribute_sets;    // A
   int64_t num_views;             // B
   int64_t num_vertices;          // V
@@ -93,6 +133,8 @@ struct D3dInterpolateBackwardParams {
 
 D3D_API int32_t d3d_interpolate_backward(const D3dInterpolateBackwardParams* params, size_t params_size,
                                          const D3dLaunch* launch);
+D3D_API int32_t d3d_interpolate_derivatives_backward(const D3dInterpolateBackwardParams* params,
+                                                     size_t params_size, const D3dLaunch* launch);
 
 // ---- hash_grid
 // -----------------------------------------------------------------------------------------------------
