@@ -1,9 +1,9 @@
 // The gradient to the texels is computed by owners. Texels are divided into bands of consecutive ones; first every
-// chunk of pixels is sorted by the bands it touches, then one thread owns a band and visits its pixels in order. So
-// every texel is summed in the order of the pixels, with the same bits for any number of threads and without atomics;
-// a band stays in the cache, and no thread looks at pixels of others. Replicas per thread would cost a copy of the
-// texture each and sum in an order that depends on their number; one pass over all pixels per owner (as interpolate
-// does) repeats the look-ups as often as there are threads.
+// chunk of pixels sorts what it adds by band, then one thread owns a band and adds what the chunks have for it, in
+// order. So every texel is summed in the order of the pixels, with the same bits for any number of threads and without
+// atomics, and a band stays in the cache. Replicas per thread would cost a copy of the texture each and sum in an order
+// that depends on their number; one pass over all pixels per owner (as interpolate does) would repeat every look-up as
+// often as there are threads.
 #include "dream3d/texture.h"
 
 #include <algorithm>
@@ -15,11 +15,10 @@
 namespace dream3d {
 namespace {
 
-constexpr int64_t kChunk = 4096;      // pixels per task
-constexpr int64_t kBinChunk = 16384;  // pixels that are sorted together
-constexpr int64_t kMaxBands =
-    128;  // enough for threads to share, few enough to rarely cross from one to the next
-constexpr int64_t kMinBandTexels = 256;
+constexpr int64_t kChunk = 4096;         // pixels per task
+constexpr int64_t kRound = 64 * kChunk;  // pixels sorted before they are added: at most 25 MB of Additions
+constexpr int64_t kMaxBands = 128;       // enough for threads to share, few enough for the sorting
+constexpr int kMinBandBits = 8;          // log2 of texels
 
 int64_t num_pixels_of(const D3dTextureParams& p) { return p.num_views * p.num_pixels; }
 int64_t num_pixels_of(const D3dTextureBackwardParams& p) { return p.num_views * p.num_pixels; }
@@ -33,77 +32,84 @@ bool has_gradient(const D3dTextureBackwardParams& p, int64_t pixel) {
   return false;
 }
 
-// Pixels of a chunk, by band and then in order. A pixel between bands is in the list of each.
-struct ChunkBins {
-  std::vector<uint32_t> pixels;   // relative to the chunk
-  std::vector<uint32_t> offsets;  // [num_bands + 1]
+// A pixel's gradient times `weight` goes to a texel.
+struct Addition {
+  uint32_t texel;  // in its band
+  uint32_t pixel;  // in its chunk
+  float weight;
 };
 
-// Up to 8 texels of a pixel lie in few bands: calls visit(band) once for each.
-template <class Visit>
-void for_each_band(const D3dTextureBackwardParams& p, int64_t pixel, int64_t band_size, const Visit& visit) {
-  int64_t bands[8];
-  int count = 0;
-  for_each_texel(p, pixel, [&](int64_t texel, float) {
-    const int64_t band = texel / band_size;
-    if (std::find(bands, bands + count, band) == bands + count) bands[count++] = band;
-  });
-  for (int i = 0; i < count; ++i) visit(bands[i]);
-}
+// What a chunk of pixels adds: by band, and then in the order of the pixels.
+struct ChunkBins {
+  std::vector<Addition> additions;
+  std::vector<size_t> offsets;  // [num_bands + 1]
+};
 
-ChunkBins bin_chunk(const D3dTextureBackwardParams& p, int64_t begin, int64_t end, int64_t band_size,
+ChunkBins bin_chunk(const D3dTextureBackwardParams& p, int64_t begin, int64_t end, int band_bits,
                     int64_t num_bands) {
   struct Entry {
-    uint32_t band, pixel;
+    uint32_t band;
+    Addition addition;
   };
   std::vector<Entry> entries;
-  entries.reserve(static_cast<size_t>(end - begin) * 5 / 4);
+  entries.reserve(static_cast<size_t>(end - begin) * (p.layout.filter == D3D_TRILINEAR ? 8 : 4));
   ChunkBins bins;
   bins.offsets.assign(static_cast<size_t>(num_bands) + 1, 0);
+  const int64_t in_band = (int64_t{1} << band_bits) - 1;
   for (int64_t pixel = begin; pixel < end; ++pixel) {
     if (!has_gradient(p, pixel)) continue;
-    for_each_band(p, pixel, band_size, [&](int64_t band) {
-      entries.push_back({static_cast<uint32_t>(band), static_cast<uint32_t>(pixel - begin)});
+    PixelTexels to;
+    pixel_texels(p, pixel, to);
+    for (int k = 0; k < to.count; ++k) {
+      const uint32_t band = static_cast<uint32_t>(to.texel[k] >> band_bits);
+      entries.push_back({band,
+                         {static_cast<uint32_t>(to.texel[k] & in_band), static_cast<uint32_t>(pixel - begin),
+                          to.weight[k]}});
       ++bins.offsets[band + 1];
-    });
+    }
   }
   for (int64_t b = 0; b < num_bands; ++b) bins.offsets[b + 1] += bins.offsets[b];
-  std::vector<uint32_t> next(bins.offsets.begin(), bins.offsets.end() - 1);
-  bins.pixels.resize(entries.size());
-  for (const Entry& entry : entries) bins.pixels[next[entry.band]++] = entry.pixel;
+  std::vector<size_t> next(bins.offsets.begin(), bins.offsets.end() - 1);
+  bins.additions.resize(entries.size());
+  for (const Entry& entry : entries) bins.additions[next[entry.band]++] = entry.addition;
   return bins;
 }
 
-void add_band(const D3dTextureBackwardParams& p, const std::vector<ChunkBins>& chunks, int64_t band,
-              int64_t first, int64_t last) {
-  const int64_t channels = p.layout.num_channels;
-  float* const out = p.grad_texels;
-  std::fill(out + first * channels, out + last * channels, 0.0f);
-  for (size_t chunk = 0; chunk < chunks.size(); ++chunk) {
-    const ChunkBins& bins = chunks[chunk];
-    for (uint32_t i = bins.offsets[band]; i < bins.offsets[band + 1]; ++i) {
-      const int64_t pixel = static_cast<int64_t>(chunk) * kBinChunk + bins.pixels[i];
-      const float* grad = p.grad_image + pixel * channels;
-      for_each_texel(p, pixel, [&](int64_t texel, float weight) {
-        if (texel < first || texel >= last) return;
-        for (int64_t c = 0; c < channels; ++c) out[texel * channels + c] += weight * grad[c];
-      });
-    }
+// Adds a chunk's part to the band that starts at `grad_texels`.
+void add_to_band(const ChunkBins& bins, int64_t band, const float* grad_image, int64_t channels,
+                 float* grad_texels) {
+  for (size_t i = bins.offsets[band]; i < bins.offsets[band + 1]; ++i) {
+    const Addition& addition = bins.additions[i];
+    const float* grad = grad_image + addition.pixel * channels;
+    float* const sum = grad_texels + addition.texel * channels;
+    for (int64_t c = 0; c < channels; ++c) sum[c] += addition.weight * grad[c];
   }
 }
 
 void texture_texels_vjp(const D3dTextureBackwardParams& p, int n_threads) {
+  const int64_t channels = p.layout.num_channels;
   const int64_t num_texels = p.num_textures * p.layout.offsets[p.layout.num_levels];
-  const int64_t band_size = std::max(kMinBandTexels, (num_texels + kMaxBands - 1) / kMaxBands);
+  int band_bits = kMinBandBits;
+  while (num_texels > kMaxBands << band_bits) ++band_bits;
+  const int64_t band_size = int64_t{1} << band_bits;
   const int64_t num_bands = (num_texels + band_size - 1) / band_size;
-  const int64_t num_pixels = num_pixels_of(p);
-  std::vector<ChunkBins> chunks(static_cast<size_t>((num_pixels + kBinChunk - 1) / kBinChunk));
-  parallel_for_chunks(num_pixels, kBinChunk, n_threads, [&](int64_t begin, int64_t end) {
-    chunks[begin / kBinChunk] = bin_chunk(p, begin, end, band_size, num_bands);
-  });
   parallel_for_chunks(num_texels, band_size, n_threads, [&](int64_t first, int64_t last) {
-    add_band(p, chunks, first / band_size, first, last);
+    std::fill(p.grad_texels + first * channels, p.grad_texels + last * channels, 0.0f);
   });
+  const int64_t num_pixels = num_pixels_of(p);
+  std::vector<ChunkBins> chunks(kRound / kChunk);
+  for (int64_t round = 0; round < num_pixels; round += kRound) {
+    const int64_t count = std::min(kRound, num_pixels - round);
+    parallel_for_chunks(count, kChunk, n_threads, [&](int64_t begin, int64_t end) {
+      chunks[begin / kChunk] = bin_chunk(p, round + begin, round + end, band_bits, num_bands);
+    });
+    parallel_for(num_bands, n_threads, [&](int64_t band) {
+      for (int64_t begin = 0; begin < count; begin += kChunk) {
+        add_to_band(chunks[begin / kChunk], band, p.grad_image + (round + begin) * channels, channels,
+                    p.grad_texels + band * band_size * channels);
+      }
+    });
+  }
 }
 
 void texture(const D3dTextureParams& p, int n_threads) {

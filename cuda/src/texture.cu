@@ -24,10 +24,12 @@ __global__ void texture_texels_vjp(D3dTextureBackwardParams p) {
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < p.num_views * p.num_pixels;
        i += stride) {
     const float* grad = p.grad_image + i * channels;
-    for_each_texel(p, i, [&](int64_t texel, float weight) {
+    PixelTexels to;
+    pixel_texels(p, i, to);
+    for (int k = 0; k < to.count; ++k) {
       for (int64_t c = 0; c < channels; ++c)
-        atomicAdd(p.grad_texels + texel * channels + c, weight * grad[c]);
-    });
+        atomicAdd(p.grad_texels + to.texel[k] * channels + c, to.weight[k] * grad[c]);
+    }
   }
 }
 

@@ -150,12 +150,24 @@ D3D_HOST_DEVICE inline void tap_slopes(const TexelTaps& taps, float by_x[4], flo
   share_missing(taps.missing, by_y);
 }
 
-// Calls visit(texel, weight) for everything the pixel is a sum of; texel counts over [A * M].
-template <class Params, class Visit>
-D3D_HOST_DEVICE inline void for_each_texel(const Params& p, int64_t pixel, const Visit& visit) {
+// Everything a pixel is a sum of: texels, as indices into [A * M], and their weights.
+struct PixelTexels {
+  int32_t count;  // 0, 1, 4 or 8
+  int64_t texel[8];
+  float weight[8];
+};
+
+template <class Params>
+D3D_HOST_DEVICE inline void pixel_texels(const Params& p, int64_t pixel, PixelTexels& out) {
+  out.count = 0;
   TextureLookup lookup;
   if (!texture_lookup(p, pixel, lookup)) return;
-  if (p.layout.filter == D3D_NEAREST) return visit(nearest_texel(p, pixel, lookup), 1.0f);
+  if (p.layout.filter == D3D_NEAREST) {
+    out.texel[0] = nearest_texel(p, pixel, lookup);
+    out.weight[0] = 1.0f;
+    out.count = 1;
+    return;
+  }
   for (int i = 0; i < 2; ++i) {
     const float share = i == 0 ? 1.0f - lookup.levels.blend : lookup.levels.blend;
     if (share == 0.0f) continue;
@@ -163,21 +175,26 @@ D3D_HOST_DEVICE inline void for_each_texel(const Params& p, int64_t pixel, const
     bilinear_taps(p, pixel, lookup, lookup.levels.first + i, taps);
     float weights[4];
     tap_weights(taps, weights);
-    for (int k = 0; k < 4; ++k) visit(taps.texel[k], share * weights[k]);
+    for (int k = 0; k < 4; ++k) {
+      out.texel[out.count + k] = taps.texel[k];
+      out.weight[out.count + k] = share * weights[k];
+    }
+    out.count += 4;
   }
 }
 
 D3D_HOST_DEVICE inline void texture_pixel(const D3dTextureParams& p, int64_t pixel) {
   const int64_t channels = p.layout.num_channels;
-  float* const out = p.image + pixel * channels;
-  for (int64_t c = 0; c < channels; ++c) out[c] = 0.0f;
-  for_each_texel(p, pixel, [&](int64_t texel, float weight) {
-    const float* values = p.texels + texel * channels;
-    for (int64_t c = 0; c < channels; ++c) out[c] += weight * values[c];
-  });
+  PixelTexels from;
+  pixel_texels(p, pixel, from);
+  for (int64_t c = 0; c < channels; ++c) {
+    float sum = 0.0f;
+    for (int k = 0; k < from.count; ++k) sum += from.weight[k] * p.texels[from.texel[k] * channels + c];
+    p.image[pixel * channels + c] = sum;
+  }
 }
 
-// Derivatives to uv, uv_derivatives and mip_bias; those to the texels are the weights of for_each_texel.
+// Derivatives to uv, uv_derivatives and mip_bias; those to the texels are the weights of pixel_texels.
 D3D_HOST_DEVICE inline void texture_pixel_vjp(const D3dTextureBackwardParams& p, int64_t pixel) {
   const int64_t channels = p.layout.num_channels;
   const float* const grad = p.grad_image + pixel * channels;

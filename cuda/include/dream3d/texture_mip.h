@@ -28,11 +28,13 @@ D3D_HOST_DEVICE inline bool mip_footprint(const float derivatives[4], int32_t wi
   if (!all_finite(m, 4)) return false;
   out.scale = 0.0f;
   for (int i = 0; i < 4; ++i) out.scale = max_of(out.scale, fabsf(m[i]));
+  if (out.scale < 1e-30f) out.scale = 0.0f;  // its inverse might not be finite
   if (out.scale == 0.0f) return true;
-  out.a = m[0] / out.scale;
-  out.b = m[1] / out.scale;
-  out.c = m[2] / out.scale;
-  out.d = m[3] / out.scale;
+  const float inverse = 1.0f / out.scale;
+  out.a = m[0] * inverse;
+  out.b = m[1] * inverse;
+  out.c = m[2] * inverse;
+  out.d = m[3] * inverse;
   const float row0 = out.a * out.a + out.b * out.b, row1 = out.c * out.c + out.d * out.d;
   out.difference = 0.5f * (row0 - row1);
   out.product = out.a * out.c + out.b * out.d;
@@ -42,7 +44,7 @@ D3D_HOST_DEVICE inline bool mip_footprint(const float derivatives[4], int32_t wi
 }
 
 D3D_HOST_DEVICE inline float mip_footprint_level(const MipFootprint& f) {
-  return f.scale == 0.0f ? -INFINITY : log2f(f.scale) + 0.5f * log2f(f.lambda);
+  return f.scale == 0.0f ? -INFINITY : log2f(f.scale * sqrtf(f.lambda));
 }
 
 // Where the footprint is a circle the longer axis has a kink: the derivative is that of the mean axis.
