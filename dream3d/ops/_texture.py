@@ -190,9 +190,14 @@ def _empty_gradients(
     mip_bias: Tensor | None,
     needed: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return tuple(
-        torch.empty_like(tensor) if need and tensor is not None else texels.new_empty(0)
-        for tensor, need in zip((texels, uv, uv_derivatives, mip_bias), needed, strict=True)
+    def empty(tensor: Tensor | None, need: bool) -> Tensor:
+        return torch.empty_like(tensor) if need and tensor is not None else texels.new_empty(0)
+
+    return (
+        empty(texels, needed[0]),
+        empty(uv, needed[1]),
+        empty(uv_derivatives, needed[2]),
+        empty(mip_bias, needed[3]),
     )
 
 

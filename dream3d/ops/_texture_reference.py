@@ -1,4 +1,4 @@
-"""The plain-torch twin of the texture kernel (see texture.py). Every pixel is looked up in every mip level."""
+"""The plain-torch twin of the texture kernel (see texture.py). Every pixel looks into every mip level."""
 
 from dataclasses import dataclass
 
@@ -152,7 +152,7 @@ def _cube_position(direction: Tensor) -> tuple[Tensor, Tensor]:
 def _cube_neighbor(size: int, face: Tensor, column: Tensor, row: Tensor) -> Tensor:
     """Index of the texels beyond the edges of faces; whatever for a texel that is not beyond one.
 
-    The point half a texel behind the edge, on the other side of the cube's edge, is looked up by its direction.
+    The point half a texel behind the cube's edge is looked up by its direction.
     """
     # on a cube from -1 to 1
     along_column = ((2 * column + 1) / size - 1).clamp(-1, 1)

@@ -1,8 +1,23 @@
 """Look-up of a texture at every pixel, differentiable to its texels and to where each pixel looks.
 
-`sample_texture` runs the compiled kernel (`cuda/include/dream3d/texture.h`) or says the same thing in plain torch.
-Rows and columns are glTF's: uv (0, 0) is the top left corner of the top left texel, texel centres lie at
-(i + 0.5) / size.
+`sample_texture` runs the compiled kernel (`cuda/include/dream3d/texture.h`) or says the same thing in plain
+torch. Rows and columns are glTF's: uv (0, 0) is the top left corner of the top left texel, texel centres lie
+at (i + 0.5) / size.
+
+Filters. "nearest" reads one texel, "bilinear" blends the four around the point. "trilinear" does that in two
+mip levels, those next to log2 of the longer axis of the pixel's footprint in texels, plus `mip_bias`; it
+stays within the levels there are. Without `uv_derivatives` the bias is the level itself.
+
+Boundaries. Beyond its borders a texture repeats ("wrap") or goes on with its edge texels ("clamp"). A "cube"
+is looked up along directions, with the faces (+X, -X, +Y, -Y, +Z, -Z), columns and rows of OpenGL, and
+blended across its seams. The footprint of a direction is not computed: trilinear takes the level of a cube
+from `mip_bias`.
+
+Gradients go to the texture, and from bilinear and trilinear to `uv`; to `uv_derivatives` and `mip_bias` only
+where the level did not have to be clamped, and where the footprint is a circle along its mean axis.
+
+Sources: mip maps, Williams 1983, "Pyramidal parametrics"; the footprint's axes, Heckbert 1989, "Fundamentals
+of texture mapping and image warping"; cube faces and their corners, OpenGL 4.6, sections 8.13 and 8.14.3.
 """
 
 from collections.abc import Sequence
@@ -33,32 +48,21 @@ def sample_texture(
 ) -> Tensor:
     """Read a texture at every pixel.
 
-    "nearest" reads one texel, "bilinear" blends the four around the point, "trilinear" does that in the two mip
-    levels next to log2 of the longer axis of the pixel's footprint in texels, plus `mip_bias`, clamped to the levels
-    there are. Without `uv_derivatives` the bias is the level itself.
-
-    Beyond its borders a texture repeats ("wrap") or goes on with its edge texels ("clamp"). A "cube" is looked up
-    along directions, in OpenGL's order of faces (+X, -X, +Y, -Y, +Z, -Z) and with its columns and rows; bilinear and
-    trilinear blend across its seams. The footprint of a direction is not computed: trilinear takes the level of a
-    cube from `mip_bias`.
-
-    A pixel whose uv, direction, derivatives or bias are not finite, or whose direction is zero, is zero and gets no
-    gradient.
-
-    Differentiable once to the texture, and unless nearest to `uv`, `uv_derivatives` and `mip_bias` (to the last two
-    only where the level was not clamped; where the footprint is a circle, along its mean axis). On the CPU result and
-    gradients have the same bits for any number of threads; on CUDA the order of the sums in the gradient of the
-    texture varies.
+    What the filters and boundaries mean is said at the top of this file. A pixel whose uv, direction,
+    derivatives or bias are not finite, or whose direction is zero, is zero and gets no gradient.
+    Differentiable once. On the CPU result and gradients have the same bits for any number of threads; on CUDA
+    the order of the sums in the gradient of the texture varies.
 
     Args:
-        texture: [A, h, w, C], of a cube [A, 6, s, s, C], with A = 1 (shared by the views) or B; float32 (the reference
-            also takes float64). Or its mip levels as `build_mipmaps` returns them, which trilinear otherwise builds by
-            itself: worth it where one texture is read several times, or where there shall be fewer of them.
+        texture: [A, h, w, C], of a cube [A, 6, s, s, C], with A = 1 (shared by the views) or B; float32 (the
+            reference also takes float64). Or its mip levels, as `build_mipmaps` returns them: worth it where
+            one texture is read several times, or for fewer of them. From a tensor trilinear builds all by
+            itself.
         uv: [B, H, W, 2], or for a cube directions [B, H, W, 3] of any length.
         uv_derivatives: [B, H, W, 2, 2], d(u, v)/d(x, y) per pixel: row 0 is du/dx, du/dy. Trilinear only.
         mip_bias: [B, H, W]. Trilinear only.
-        filter_mode: see above.
-        boundary_mode: see above.
+        filter_mode: "nearest", "bilinear" or "trilinear".
+        boundary_mode: "wrap", "clamp" or "cube".
         backend: "auto" follows the device of the tensors; "reference" is the plain-torch twin.
 
     Returns:
@@ -66,9 +70,6 @@ def sample_texture(
 
     Raises:
         InputError: A shape, dtype, device or mode does not fit, or the back-end is not available.
-
-    Source: mip maps, Williams 1983, "Pyramidal parametrics"; the footprint's axes, Heckbert 1989, "Fundamentals of
-    texture mapping and image warping"; cube faces and their corners, OpenGL 4.6, sections 8.13 and 8.14.3.
     """
     _check_modes(filter_mode, boundary_mode)
     levels = [texture] if isinstance(texture, Tensor) else list(texture)
@@ -76,7 +77,7 @@ def sample_texture(
         raise InputError("texture is an empty list; give a tensor or the levels of build_mipmaps")
     resolved = resolve_backend(backend, levels[0].device)
     dtypes = (torch.float32, torch.float64) if resolved == "reference" else (torch.float32,)
-    _check_levels(levels, boundary_mode, uv, dtypes)
+    _check_texture(levels, boundary_mode, uv, dtypes)
     _check_lookup(uv, uv_derivatives, mip_bias, levels[0], filter_mode, boundary_mode, dtypes)
     if filter_mode != "trilinear":
         levels = levels[:1]
@@ -86,10 +87,9 @@ def sample_texture(
         return sample_texture_reference_tensors(
             levels, uv, uv_derivatives, mip_bias, filter_mode, boundary_mode
         )
-    sizes = [size for level in levels for size in level.shape[-3:-1]]
-    texels = [level.flatten(1, -2) for level in levels]
+    texels, sizes = _packed(levels)
     return sample_texture_op(
-        (texels[0] if len(texels) == 1 else torch.cat(texels, dim=1)).contiguous(),
+        texels,
         uv.contiguous(),
         None if uv_derivatives is None else uv_derivatives.contiguous(),
         None if mip_bias is None else mip_bias.contiguous(),
@@ -102,13 +102,13 @@ def sample_texture(
 def build_mipmaps(texture: Tensor, max_levels: int | None = None) -> list[Tensor]:
     """Halve a texture again and again by averaging, down to one texel.
 
-    Every level has max(1, n // 2) texels along a side of n. A texel is the mean of the part of the level before that
-    it covers: of two texels where n is even. Where n is odd it covers a little more than two, so parts of three. So
-    the mean of all texels stays what it was for any size, and nothing moves.
+    Every level has max(1, n // 2) texels along a side of n. A texel is the mean of the part of the level
+    before that it covers: of two texels where n is even. Where n is odd it covers a little more than two, so
+    parts of three. So the mean of all texels stays what it was for any size, and nothing moves.
 
     Args:
-        texture: [..., h, w, C], floating point: [A, h, w, C], or [A, 6, s, s, C] for a cube, whose faces are averaged
-            one by one.
+        texture: [..., h, w, C], floating point: [A, h, w, C], or [A, 6, s, s, C] for a cube, whose faces are
+            averaged one by one.
         max_levels: how many to return at most, the texture itself included; None for all.
 
     Returns:
@@ -121,7 +121,8 @@ def build_mipmaps(texture: Tensor, max_levels: int | None = None) -> list[Tensor
     """
     if texture.dim() < 3 or 0 in texture.shape[-3:-1] or not texture.dtype.is_floating_point:
         raise InputError(
-            f"a texture must be floating point [..., h, w, C] with texels, not {texture.dtype} {list(texture.shape)}"
+            "a texture must be floating point [..., h, w, C] with texels, "
+            f"not {texture.dtype} {list(texture.shape)}"
         )
     if max_levels is not None and max_levels < 1:
         raise InputError(f"max_levels must be at least 1, not {max_levels}")
@@ -147,6 +148,13 @@ def _halve(image: Tensor, dim: int) -> Tensor:
     return (first * (half - index) + second * half + third * (index + 1)) / size
 
 
+def _packed(levels: list[Tensor]) -> tuple[Tensor, list[int]]:
+    """All levels behind each other, [A, M, C], and their heights and widths in turn."""
+    flat = [level.flatten(1, -2) for level in levels]
+    sizes = [size for level in levels for size in level.shape[-3:-1]]
+    return (flat[0] if len(flat) == 1 else torch.cat(flat, dim=1)).contiguous(), sizes
+
+
 def _check_modes(filter_mode: str, boundary_mode: str) -> None:
     if filter_mode not in FILTERS:
         raise InputError(f"filter_mode must be {', '.join(FILTERS)}, not {filter_mode!r}")
@@ -154,7 +162,7 @@ def _check_modes(filter_mode: str, boundary_mode: str) -> None:
         raise InputError(f"boundary_mode must be {', '.join(BOUNDARIES)}, not {boundary_mode!r}")
 
 
-def _check_levels(
+def _check_texture(
     levels: list[Tensor], boundary_mode: Boundary, uv: Tensor, dtypes: tuple[torch.dtype, ...]
 ) -> None:
     finest = levels[0]
@@ -194,6 +202,8 @@ def _check_lookup(
         check_tensor("mip_bias", mip_bias, tuple(uv.shape[:3]), dtypes, texture.device)
     has_level = uv_derivatives is not None or mip_bias is not None
     if has_level and filter_mode != "trilinear":
-        raise InputError(f"{filter_mode} takes no uv_derivatives or mip_bias; use trilinear or leave them out")
+        raise InputError(
+            f"{filter_mode} takes no uv_derivatives or mip_bias; use trilinear or leave them out"
+        )
     if not has_level and filter_mode == "trilinear":
         raise InputError("trilinear needs uv_derivatives or mip_bias to choose a mip level")
