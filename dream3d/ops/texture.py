@@ -55,9 +55,8 @@ def sample_texture(
 
     Args:
         texture: [A, h, w, C], of a cube [A, 6, s, s, C], with A = 1 (shared by the views) or B; float32 (the
-            reference also takes float64). Or its mip levels, as `build_mipmaps` returns them: worth it where
-            one texture is read several times, or for fewer of them. From a tensor trilinear builds all by
-            itself.
+            reference also takes float64). Or its mip levels, as `build_mipmaps` returns them, which is worth
+            it where one texture is read several times; from a tensor trilinear builds them all by itself.
         uv: [B, H, W, 2], or for a cube directions [B, H, W, 3] of any length.
         uv_derivatives: [B, H, W, 2, 2], d(u, v)/d(x, y) per pixel: row 0 is du/dx, du/dy. Trilinear only.
         mip_bias: [B, H, W]. Trilinear only.
@@ -88,15 +87,8 @@ def sample_texture(
             levels, uv, uv_derivatives, mip_bias, filter_mode, boundary_mode
         )
     texels, sizes = _packed(levels)
-    return sample_texture_op(
-        texels,
-        uv.contiguous(),
-        None if uv_derivatives is None else uv_derivatives.contiguous(),
-        None if mip_bias is None else mip_bias.contiguous(),
-        sizes,
-        filter_mode,
-        boundary_mode,
-    )
+    derivatives, bias = (t if t is None else t.contiguous() for t in (uv_derivatives, mip_bias))
+    return sample_texture_op(texels, uv.contiguous(), derivatives, bias, sizes, filter_mode, boundary_mode)
 
 
 def build_mipmaps(texture: Tensor, max_levels: int | None = None) -> list[Tensor]:
