@@ -1,9 +1,9 @@
 // The gradient to the texels is computed by owners. Texels are divided into bands of consecutive ones; first every
 // chunk of pixels sorts what it adds by band, then one thread owns a band and adds what the chunks have for it, in
-// order. So every texel is summed in the order of the pixels, with the same bits for any number of threads and without
-// atomics, and a band stays in the cache. Replicas per thread would cost a copy of the texture each and sum in an order
-// that depends on their number; one pass over all pixels per owner (as interpolate does) would repeat every look-up as
-// often as there are threads.
+// order. So every texel is summed in the order of the pixels, as one thread does it without sorting: the same bits for
+// any number of threads, no atomics, and a band stays in the cache. Replicas per thread would cost a copy of the texture
+// each and sum in an order that depends on their number; one pass over all pixels per owner (as interpolate does) would
+// repeat every look-up as often as there are threads.
 #include "dream3d/texture.h"
 
 #include <algorithm>
@@ -86,6 +86,22 @@ void add_to_band(const ChunkBins& bins, int64_t band, const float* grad_image, i
   }
 }
 
+// What one thread does: the same sums in the same order, without sorting.
+void texture_texels_vjp_serial(const D3dTextureBackwardParams& p) {
+  const int64_t channels = p.layout.num_channels;
+  std::fill_n(p.grad_texels, p.num_textures * p.layout.offsets[p.layout.num_levels] * channels, 0.0f);
+  for (int64_t pixel = 0; pixel < num_pixels_of(p); ++pixel) {
+    if (!has_gradient(p, pixel)) continue;
+    PixelTexels to;
+    pixel_texels(p, pixel, to);
+    const float* grad = p.grad_image + pixel * channels;
+    for (int k = 0; k < to.count; ++k) {
+      float* const sum = p.grad_texels + to.texel[k] * channels;
+      for (int64_t c = 0; c < channels; ++c) sum[c] += to.weight[k] * grad[c];
+    }
+  }
+}
+
 void texture_texels_vjp(const D3dTextureBackwardParams& p, int n_threads) {
   const int64_t channels = p.layout.num_channels;
   const int64_t num_texels = p.num_textures * p.layout.offsets[p.layout.num_levels];
@@ -121,7 +137,8 @@ void texture(const D3dTextureParams& p, int n_threads) {
 
 void texture_backward(const D3dTextureBackwardParams& p, int n_threads) {
   check_texture(p);
-  if (p.grad_texels != nullptr) texture_texels_vjp(p, n_threads);
+  if (p.grad_texels != nullptr && n_threads > 1) texture_texels_vjp(p, n_threads);
+  if (p.grad_texels != nullptr && n_threads <= 1) texture_texels_vjp_serial(p);
   if (p.grad_uv == nullptr && p.grad_uv_derivatives == nullptr && p.grad_mip_bias == nullptr) return;
   parallel_for_chunks(num_pixels_of(p), kChunk, n_threads, [&](int64_t begin, int64_t end) {
     for (int64_t pixel = begin; pixel < end; ++pixel) texture_pixel_vjp(p, pixel);

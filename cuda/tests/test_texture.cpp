@@ -212,7 +212,7 @@ void not_finite() {
   CHECK(backward(cube, Floats(3, 1.0f)).uv == Floats(9, 0.0f));
 }
 
-// More pixels than are sorted at once, several textures, more texels than bands: the sums are those of a plain loop.
+// More pixels than are sorted at once, several textures and bands: the sums are those of the plain loop of one thread.
 void sums_in_the_order_of_pixels() {
   const int64_t pixels = 150001;
   Case c = {layout_of(D3D_TRILINEAR, D3D_WRAP, 33, 20, 3, 1), {}, {}};
