@@ -1,9 +1,9 @@
 // The gradient to the texels is computed by owners. Texels are divided into bands of consecutive ones; first every
 // chunk of pixels sorts what it adds by band, then one thread owns a band and adds what the chunks have for it, in
 // order. So every texel is summed in the order of the pixels, as one thread does it without sorting: the same bits for
-// any number of threads, no atomics, and a band stays in the cache. Replicas per thread would cost a copy of the texture
-// each and sum in an order that depends on their number; one pass over all pixels per owner (as interpolate does) would
-// repeat every look-up as often as there are threads.
+// any number of threads, no atomics, and a band stays in the cache. Replicas per thread would cost a copy of the
+// texture each and sum in an order that depends on their number; one pass over all pixels per owner (as interpolate
+// does) would repeat every look-up as often as there are threads.
 #include "dream3d/texture.h"
 
 #include <algorithm>

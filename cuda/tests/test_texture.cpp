@@ -41,9 +41,9 @@ struct Case {
   const float* derivatives_or_null() const { return derivatives.empty() ? nullptr : derivatives.data(); }
   const float* bias_or_null() const { return bias.empty() ? nullptr : bias.data(); }
 
-  Floats sample(int32_t n_threads = 2) const {
+  Floats sample() const {
     Floats image(pixels() * layout.num_channels, -7.0f);
-    const D3dLaunch launch = {nullptr, 0, n_threads};
+    const D3dLaunch launch = {nullptr, 0, 2};
     const D3dTextureParams params = {
         texels.data(), uv.data(), derivatives_or_null(), bias_or_null(), image.data(),
         num_textures,  num_views, pixels() / num_views,  layout};
@@ -60,19 +60,17 @@ Gradients backward(const Case& c, const Floats& upstream, int32_t n_threads = 2)
   Gradients g = {Floats(c.texels.size(), -7.0f), Floats(c.uv.size(), -7.0f),
                  Floats(c.derivatives.size(), -7.0f), Floats(c.bias.size(), -7.0f)};
   const D3dLaunch launch = {nullptr, 0, n_threads};
-  const D3dTextureBackwardParams params = {upstream.data(),
-                                           c.texels.data(),
-                                           c.uv.data(),
-                                           c.derivatives_or_null(),
-                                           c.bias_or_null(),
-                                           g.texels.data(),
-                                           g.uv.data(),
-                                           g.derivatives.empty() ? nullptr : g.derivatives.data(),
-                                           g.bias.empty() ? nullptr : g.bias.data(),
-                                           c.num_textures,
-                                           c.num_views,
-                                           c.pixels() / c.num_views,
-                                           c.layout};
+  D3dTextureBackwardParams params = {upstream.data(), c.texels.data(), c.uv.data()};
+  params.uv_derivatives = c.derivatives_or_null();
+  params.mip_bias = c.bias_or_null();
+  params.grad_texels = g.texels.data();
+  params.grad_uv = g.uv.data();
+  params.grad_uv_derivatives = g.derivatives.empty() ? nullptr : g.derivatives.data();
+  params.grad_mip_bias = g.bias.empty() ? nullptr : g.bias.data();
+  params.num_textures = c.num_textures;
+  params.num_views = c.num_views;
+  params.num_pixels = c.pixels() / c.num_views;
+  params.layout = c.layout;
   CHECK(d3d_texture_backward(&params, sizeof(params), &launch) == D3D_OK);
   return g;
 }
@@ -154,6 +152,44 @@ void trilinear() {
   CHECK(c.sample() == Floats(6, 0.0f) && backward(c, Floats(6, 1.0f)).bias == Floats(6, 0.0f));
 }
 
+// Central differences of the sum of the picture, by every number of one input.
+void check_differences(Case& c, Floats& input, const Floats& gradient) {
+  CHECK(input.size() == gradient.size());
+  for (size_t i = 0; i < input.size(); ++i) {
+    const float before = input[i], step = 1e-3f;
+    double ends[2] = {0, 0};
+    for (int end = 0; end < 2; ++end) {
+      input[i] = before + (end == 0 ? -step : step);
+      for (float value : c.sample()) ends[end] += value;
+    }
+    input[i] = before;
+    const double slope = (ends[1] - ends[0]) / (2 * step);
+    CHECK_NEAR(gradient[i], slope, 0.02 + 0.01 * std::abs(slope));
+  }
+}
+
+void differences() {
+  Floats texels;
+  for (int i = 0; i < 6 * 21; ++i) texels.push_back(static_cast<float>(i * 37 % 23) / 8);
+  // points away from the middles of texels of all levels, footprints in all levels, wider than high and turned
+  Case c = {layout_of(D3D_TRILINEAR, D3D_WRAP, 4, 8, 4), texels, {0.3f, 0.7f, 0.1f, 0.45f, 1.4f, -0.2f}};
+  c.derivatives = {0.2f, 0.1f, -0.15f, 0.3f, 0.3f, -0.1f, 0.1f, 0.2f, -0.4f, 0.5f, 0.1f, 0.1f};
+  c.bias = {0, -0.4f, 0.1f};
+  const Gradients g = backward(c, Floats(3, 1.0f));
+  check_differences(c, c.uv, g.uv);
+  check_differences(c, c.derivatives, g.derivatives);
+  check_differences(c, c.bias, g.bias);
+
+  // near a corner, an edge, and in the middle of a face
+  c = {layout_of(D3D_TRILINEAR, D3D_CUBE, 4, 4, 3),
+       texels,
+       {1, 0.9f, 0.95f, -0.3f, -1, 0.93f, 0.2f, 0.3f, -1}};
+  c.bias = {0.3f, 0.6f, 1.2f};
+  const Gradients h = backward(c, Floats(3, 1.0f));
+  check_differences(c, c.uv, h.uv);
+  check_differences(c, c.bias, h.bias);
+}
+
 void cube_faces() {
   // texel value = 100 face + 10 row + column; the first row and column of a face are where -s, -t of OpenGL's table are
   Case c = {layout_of(D3D_NEAREST, D3D_CUBE, 2, 2), {}, {}};
@@ -175,11 +211,8 @@ void cube_seams() {
   check_all_near(g.texels, {0, 1, 0, 1, 1, 0}, 1e-6f);
   // along the direction itself nothing changes
   const Gradients h = backward(c, {1, 1, 1, 1});
-  for (int i = 0; i < 4; ++i) {
-    CHECK_NEAR(
-        h.uv[3 * i] * c.uv[3 * i] + h.uv[3 * i + 1] * c.uv[3 * i + 1] + h.uv[3 * i + 2] * c.uv[3 * i + 2], 0,
-        1e-5f);
-  }
+  for (size_t i = 0; i < 12; i += 3)
+    CHECK_NEAR(h.uv[i] * c.uv[i] + h.uv[i + 1] * c.uv[i + 1] + h.uv[i + 2] * c.uv[i + 2], 0, 1e-5f);
   CHECK_NEAR(h.uv[3 * 2 + 1], 0.5f * (4 - 1), 1e-6f);  // d/dy of +X at (1, 1/2, 0): half a face, to +Y
 
   // 2 x 2: the texels of +X next to +Y are its first row; the last one of it (s = -z) meets the first row of +Y
@@ -274,6 +307,7 @@ int main() {
   RUN(bilinear);
   RUN(textures_per_view_and_channels);
   RUN(trilinear);
+  RUN(differences);
   RUN(cube_faces);
   RUN(cube_seams);
   RUN(not_finite);
