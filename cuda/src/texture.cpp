@@ -23,15 +23,6 @@ constexpr int kMinBandBits = 8;          // log2 of texels
 int64_t num_pixels_of(const D3dTextureParams& p) { return p.num_views * p.num_pixels; }
 int64_t num_pixels_of(const D3dTextureBackwardParams& p) { return p.num_views * p.num_pixels; }
 
-// Most pixels of a picture are often background, to which nothing flows back.
-bool has_gradient(const D3dTextureBackwardParams& p, int64_t pixel) {
-  const float* grad = p.grad_image + pixel * p.layout.num_channels;
-  for (int32_t c = 0; c < p.layout.num_channels; ++c) {
-    if (grad[c] != 0.0f) return true;
-  }
-  return false;
-}
-
 // A pixel's gradient times `weight` goes to a texel.
 struct Addition {
   uint32_t texel;  // in its band

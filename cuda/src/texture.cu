@@ -23,6 +23,7 @@ __global__ void texture_texels_vjp(D3dTextureBackwardParams p) {
   const int64_t channels = p.layout.num_channels;
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < p.num_views * p.num_pixels;
        i += stride) {
+    if (!has_gradient(p, i)) continue;
     const float* grad = p.grad_image + i * channels;
     PixelTexels to;
     pixel_texels(p, i, to);

@@ -60,7 +60,10 @@ Gradients backward(const Case& c, const Floats& upstream, int32_t n_threads = 2)
   Gradients g = {Floats(c.texels.size(), -7.0f), Floats(c.uv.size(), -7.0f),
                  Floats(c.derivatives.size(), -7.0f), Floats(c.bias.size(), -7.0f)};
   const D3dLaunch launch = {nullptr, 0, n_threads};
-  D3dTextureBackwardParams params = {upstream.data(), c.texels.data(), c.uv.data()};
+  D3dTextureBackwardParams params = {};
+  params.grad_image = upstream.data();
+  params.texels = c.texels.data();
+  params.uv = c.uv.data();
   params.uv_derivatives = c.derivatives_or_null();
   params.mip_bias = c.bias_or_null();
   params.grad_texels = g.texels.data();

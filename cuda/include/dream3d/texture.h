@@ -194,6 +194,15 @@ D3D_HOST_DEVICE inline void texture_pixel(const D3dTextureParams& p, int64_t pix
   }
 }
 
+// Most pixels of a picture are often background, to which nothing flows back.
+D3D_HOST_DEVICE inline bool has_gradient(const D3dTextureBackwardParams& p, int64_t pixel) {
+  const float* grad = p.grad_image + pixel * p.layout.num_channels;
+  for (int64_t c = 0; c < p.layout.num_channels; ++c) {
+    if (grad[c] != 0.0f) return true;
+  }
+  return false;
+}
+
 // Derivatives to uv, uv_derivatives and mip_bias; those to the texels are the weights of pixel_texels.
 D3D_HOST_DEVICE inline void texture_pixel_vjp(const D3dTextureBackwardParams& p, int64_t pixel) {
   const int64_t channels = p.layout.num_channels;
@@ -201,7 +210,7 @@ D3D_HOST_DEVICE inline void texture_pixel_vjp(const D3dTextureBackwardParams& p,
   float grad_u = 0.0f, grad_v = 0.0f, grad_level = 0.0f;
   float grad_uv[3] = {}, grad_derivatives[4] = {};
   TextureLookup lookup;
-  if (p.layout.filter != D3D_NEAREST && texture_lookup(p, pixel, lookup)) {
+  if (p.layout.filter != D3D_NEAREST && has_gradient(p, pixel) && texture_lookup(p, pixel, lookup)) {
     for (int i = 0; i < (lookup.levels.is_free || lookup.levels.blend > 0.0f ? 2 : 1); ++i) {
       const int32_t level = lookup.levels.first + i;
       const float share = i == 0 ? 1.0f - lookup.levels.blend : lookup.levels.blend;
