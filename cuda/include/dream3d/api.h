@@ -136,6 +136,57 @@ D3D_API int32_t d3d_interpolate_backward(const D3dInterpolateBackwardParams* par
 D3D_API int32_t d3d_interpolate_derivatives_backward(const D3dInterpolateBackwardParams* params,
                                                      size_t params_size, const D3dLaunch* launch);
 
+// ---- texture -------------------------------------------------------------------------------------------------------
+
+enum { D3D_MAX_MIP_LEVELS = 16 };
+enum D3dTextureFilter : int32_t { D3D_NEAREST = 0, D3D_BILINEAR = 1, D3D_TRILINEAR = 2 };
+enum D3dTextureBoundary : int32_t { D3D_WRAP = 0, D3D_CLAMP = 1, D3D_CUBE = 2 };
+
+// The levels of one texture lie one behind the other, the finest first: M texels. A level is [h, w], of a cube
+// [6, s, s] with the faces +X, -X, +Y, -Y, +Z, -Z.
+struct D3dTextureLayout {
+  int32_t filter;                         // D3dTextureFilter; all but trilinear read level 0 only
+  int32_t boundary;                       // D3dTextureBoundary
+  int32_t num_levels;                     // 1 to 16
+  int32_t num_channels;                   // C >= 0
+  int32_t heights[D3D_MAX_MIP_LEVELS];    // [num_levels], 1 to 32768
+  int32_t widths[D3D_MAX_MIP_LEVELS];     // [num_levels]
+  int64_t offsets[D3D_MAX_MIP_LEVELS + 1];  // [num_levels + 1] first texel of each level; the last one is M
+};
+
+struct D3dTextureParams {
+  const float* texels;          // [A, M, C]
+  const float* uv;              // [B, P, 2]; of a cube directions [B, P, 3]
+  const float* uv_derivatives;  // [B, P, 2, 2] d(u, v)/d(x, y), read by trilinear; or null. Null for a cube
+  const float* mip_bias;        // [B, P] added to the level, read by trilinear; or null
+  float* image;                 // [B, P, C] out
+  int64_t num_textures;         // A = 1 (shared by the views) or B
+  int64_t num_views;            // B
+  int64_t num_pixels;           // P = H * W
+  D3dTextureLayout layout;
+};
+
+D3D_API int32_t d3d_texture(const D3dTextureParams* params, size_t params_size, const D3dLaunch* launch);
+
+struct D3dTextureBackwardParams {
+  const float* grad_image;      // [B, P, C]
+  const float* texels;          // [A, M, C]
+  const float* uv;              // [B, P, 2 or 3]
+  const float* uv_derivatives;  // [B, P, 2, 2] or null
+  const float* mip_bias;        // [B, P] or null
+  float* grad_texels;           // [A, M, C] out, overwritten; or null
+  float* grad_uv;               // [B, P, 2 or 3] out, or null
+  float* grad_uv_derivatives;   // [B, P, 2, 2] out, or null
+  float* grad_mip_bias;         // [B, P] out, or null
+  int64_t num_textures;         // A
+  int64_t num_views;            // B
+  int64_t num_pixels;           // P
+  D3dTextureLayout layout;
+};
+
+D3D_API int32_t d3d_texture_backward(const D3dTextureBackwardParams* params, size_t params_size,
+                                     const D3dLaunch* launch);
+
 // ---- hash_grid
 // -----------------------------------------------------------------------------------------------------
 
