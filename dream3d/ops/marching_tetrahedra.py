@@ -18,6 +18,7 @@ from torch import Tensor
 from dream3d.errors import InputError
 from dream3d.ops._checks import check_tensor
 from dream3d.ops._library import INT64, POINTER, Backend, Kernel, resolve_backend
+from dream3d.ops.rows import gather_rows
 
 __all__ = ["edge_crossings", "marching_tetrahedra", "marching_tetrahedra_reference", "surface_topology"]
 
@@ -107,22 +108,12 @@ def edge_crossings(
     if not min_difference > 0:
         raise InputError(f"min_difference must be positive, got {min_difference}")
     a, b = edges.long().unbind(1)  # [N]
-    distance_a, distance_b = _rows(sdf, a), _rows(sdf, b)
+    distance_a, distance_b = gather_rows(sdf, a), gather_rows(sdf, b)
     # abs() has no derivative at zero; these have that of the side on which zero lies.
     size_a = torch.where(distance_a < 0, -distance_a, distance_a)
     size_b = torch.where(distance_b < 0, -distance_b, distance_b)
     t = 0.5 + 0.5 * (size_a - size_b) / (size_a + size_b).clamp_min(min_difference)
-    return torch.lerp(_rows(vertices, a), _rows(vertices, b), t[:, None])
-
-
-def _rows(values: Tensor, index: Tensor) -> Tensor:
-    """values[index], with a gradient that is summed in order on the CPU.
-
-    Indexing adds in the order of the threads, and selecting rows of a matrix takes ten times as long.
-    """
-    width = values[:1].numel()
-    flat = index[:, None] * width + torch.arange(width, device=index.device)
-    return values.reshape(-1).index_select(0, flat.view(-1)).view(index.shape[0], *values.shape[1:])
+    return torch.lerp(gather_rows(vertices, a), gather_rows(vertices, b), t[:, None])
 
 
 def marching_tetrahedra_reference(

@@ -102,7 +102,7 @@ class _Nodes:
         self.centers = self._add([np.arange(1, 2 * n, 2) for n in cells])
         self.stacks = [self._stack(axis, cells) for axis in range(3)]
 
-    def _add(self, axes: list[NDArray[np.integer]]) -> Grid:
+    def _add(self, axes: Sequence[NDArray[np.integer]]) -> Grid:
         """Number a grid of points, given by its coordinates along each axis."""
         self.families.append(tuple(axis.astype(np.int32) for axis in axes))
         shape = tuple(len(axis) for axis in axes)
