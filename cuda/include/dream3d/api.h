@@ -293,6 +293,30 @@ struct D3dRayMarchParams {
 D3D_API int32_t d3d_ray_march_count(const D3dRayMarchParams* params, size_t params_size, const D3dLaunch* launch);
 D3D_API int32_t d3d_ray_march_write(const D3dRayMarchParams* params, size_t params_size, const D3dLaunch* launch);
 
+// ---- marching_tetrahedra -------------------------------------------------------------------------------------------
+
+enum {
+  D3D_TET_GROUP = 32,        // tetrahedra that are counted together
+  D3D_TET_BAD_INDEX = -1,    // count of a group with a vertex outside [0, V)
+  D3D_TET_NOT_FINITE = -2,   // count of a group with a distance that is not finite
+};
+
+// Count (d3d_marching_tetrahedra_count), scan (the caller), write (d3d_marching_tetrahedra_write).
+struct D3dMarchingTetrahedraParams {
+  const float* sdf;        // [V], negative inside; zero is outside
+  const int32_t* tets;     // [K, 4] vertex indices, right-handed
+  int32_t* counts;         // [G] out of count, in of write: triangles of each group; G = ceil(K / D3D_TET_GROUP)
+  const int64_t* starts;   // [G] in of write: first triangle of the group
+  int64_t* corner_edges;   // [M, 3] out of write: the edge each corner is on, as V * smaller + larger vertex index
+  int64_t num_vertices;    // V < 2^31
+  int64_t num_tets;        // K
+};
+
+D3D_API int32_t d3d_marching_tetrahedra_count(const D3dMarchingTetrahedraParams* params, size_t params_size,
+                                              const D3dLaunch* launch);
+D3D_API int32_t d3d_marching_tetrahedra_write(const D3dMarchingTetrahedraParams* params, size_t params_size,
+                                              const D3dLaunch* launch);
+
 // ---- composite
 // -----------------------------------------------------------------------------------------------------
 
