@@ -191,9 +191,9 @@ class TestAgainstTheTwin:
     @pytest.mark.parametrize("name", ["overlap", "crossing"])
     def test_gradcheck_of_the_twin(self, name: str) -> None:
         """To colours, a linear map, and to positions while the same edges separate the same pixels."""
-        positions, faces, fragments = scene(name, 9)
+        positions, faces, fragments = scene(name, 8)
         edges = build_edge_topology(faces, positions.shape[1])
-        image = noise(1, 9, 9, 1).double().requires_grad_()
+        image = noise(1, 8, 8, 1).double().requires_grad_()
         assert torch.autograd.gradcheck(
             lambda i, p: antialias(i, fragments, p, faces, edges),
             (image, positions.double().requires_grad_()),

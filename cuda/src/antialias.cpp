@@ -18,8 +18,8 @@ void for_each_pixel(const Params& p, int n_threads, const Body& body) {
   });
 }
 
-// Every task owns a range of the vertices of all views and visits the pairs in order, adding only what is its own: no
-// atomics, and the same sums in the same order for any number of threads.
+// Every task owns a range of the vertices of all views and visits the pairs in order, adding only what is its
+// own: no atomics, and the same sums in the same order for any number of threads.
 void position_gradient(const D3dAntialiasBackwardParams& p, int n_threads) {
   const int64_t vertices = p.num_views * p.num_vertices;
   const int64_t pixels = p.height * p.width;

@@ -1,5 +1,5 @@
-// One thread per pixel. The gradient of the positions is added with float atomics, so its last bits vary from run to
-// run; everything else has the bits of the CPU.
+// One thread per pixel. The gradient of the positions is added with float atomics, so its last bits vary from
+// run to run; everything else has the bits of the CPU.
 #include "dream3d/antialias.h"
 
 #include "dream3d/antialias_limits.h"

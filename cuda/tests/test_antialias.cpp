@@ -110,8 +110,8 @@ void its_gradient_goes_to_both_ends() {
   const Floats upstream = {100, 3, 10, 100, 0, 0, 0, 0};  // only the upper row counts
   const float t = 10.5f / 22.0f;                          // where the row at 0.5 cuts the edge from -10 to 12
   for (const float w : {1.0f, 2.0f}) {
-    // In pixels the edge from (x, -10) to (x, 12) crosses at (1 - t) x_0 + t x_1, where x = 2 (x_clip / w) + 2; with
-    // exact, the derivative is that of both pixels by 0.75 and 0.25.
+    // In pixels the edge from (x, -10) to (x, 12) crosses at (1 - t) x_0 + t x_1, where x = 2 (x_clip / w) +
+    // 2; with exact, the derivative is that of both pixels by 0.75 and 0.25.
     const Floats positions = left_of(1.75f, w);
     const Edges edges = find_edges(positions, face, alone, kLeftHalf, kDepths);
     CHECK_NEAR(edges.crossing[2], 0.25f, 1e-6f);
@@ -160,7 +160,8 @@ void surfaces_are_followed() {
   for (const float tip : {40.0f, -40.0f}) {
     Floats positions = left_of(1.6f);
     add_vertex(positions, tip, 1.0f);
-    // Going on to the right, it covers the other pixel, which must see something nearer; folded back, it ends.
+    // Going on to the right, it covers the other pixel, which must see something nearer; folded back, it
+    // ends.
     const Edges edges = find_edges(positions, faces, neighbors, kLeftHalf, kDepths);
     CHECK(edges.edge[2] == (tip > 0 ? D3D_NO_EDGE : 0));
   }
@@ -205,8 +206,9 @@ void surfaces_pass_through_each_other() {
   CHECK_NEAR(edges.crossing[2], 0.55f, 1e-5f);
   const Floats upstream = {0, 5, 1, 0, 0, 0, 0, 0};
   const Gradients grad = gradients(upstream, kImage, positions, faces, ids, edges, 0);
-  // The far side of the step, 0.05 past the middle, is in pixel 2: it moves by (4 - 8) per pixel. Lifting the first
-  // plane by 1 moves the crossing by -1 / 0.2; moving it to the right by 2 pixels (1 in clip space) lowers it by 0.2.
+  // The far side of the step, 0.05 past the middle, is in pixel 2: it moves by (4 - 8) per pixel. Lifting the
+  // first plane by 1 moves the crossing by -1 / 0.2; moving it to the right by 2 pixels (1 in clip space)
+  // lowers it by 0.2.
   double z[2] = {0, 0}, right[2] = {0, 0};
   for (int i = 0; i < 6; ++i) z[i / 3] += grad.positions[4 * i + 2], right[i / 3] += grad.positions[4 * i];
   CHECK_NEAR(z[0], 20.0, 1e-3);
@@ -216,6 +218,17 @@ void surfaces_pass_through_each_other() {
   // Nearly parallel planes are left alone.
   for (int i = 0; i < 3; ++i) positions[4 * (i + 3) + 2] = 0.099f * (x[i] - 2);
   CHECK(find_edges(positions, faces, alone, ids, depth).edge == Ints(16, D3D_NO_EDGE));
+}
+
+// The third corner is behind the camera, to the right of its image: what is seen lies left of the edge, and
+// the edge to that corner, which meets the row far to the right on paper, is not what ends it.
+void a_surface_that_passes_the_camera_ends_at_its_edge() {
+  Floats positions = left_of(1.75f);
+  positions.resize(8);
+  add_vertex(positions, 30.0f, 1.0f, 0.0f, -1.0f);
+  const Edges edges = find_edges(positions, {0, 1, 2}, {-1, -1, -1}, kLeftHalf, kDepths);
+  CHECK(edges.edge[2] == 0);
+  CHECK_NEAR(edges.crossing[2], 0.25f, 1e-6f);
 }
 
 void bad_input_has_no_edge() {
@@ -245,6 +258,7 @@ int main() {
   RUN(surfaces_are_followed);
   RUN(the_nearer_edge_wins);
   RUN(surfaces_pass_through_each_other);
+  RUN(a_surface_that_passes_the_camera_ends_at_its_edge);
   RUN(bad_input_has_no_edge);
   return EXIT_STATUS;
 }

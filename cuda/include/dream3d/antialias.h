@@ -1,20 +1,22 @@
-// Silhouettes of a rasterised picture: blended over the two pixels they pass between, or left as they are, and in both
-// cases with the gradient that point sampling does not have.
+// Silhouettes of a rasterised picture: blended over the two pixels they pass between, or left as they are,
+// and in both cases with the gradient that point sampling does not have.
 //
-// A step from colour A to colour B at distance s from the first centre, seen through pixels of width 1, moves 1/2 - s
-// of the first pixel to B while s < 1/2, and s - 1/2 of the second one to A while s > 1/2 (analytic antialiasing of
-// Laine et al. 2020). Its derivative to s is the step A - B, in the pixel that the step is in.
+// A step from colour A to colour B at distance s from the first centre, seen through pixels of width 1, moves
+// 1/2 - s of the first pixel to B while s < 1/2, and s - 1/2 of the second one to A while s > 1/2 (analytic
+// antialiasing of Laine et al. 2020). Its derivative to s is the step A - B, in the pixel that the step is
+// in.
 //
-// Without blending ("exact") the same step moves, and its derivative is dealt to the pair as (1 - s, s): the derivative
-// of the picture filtered by a tent. The idea, colour jump times motion of the edge for a picture that is not touched,
-// is that of Pidhorskyi et al. 2024, Rasterized Edge Gradients.
+// Without blending ("exact") the same step moves, and its derivative is dealt to the pair as (1 - s, s): the
+// derivative of the picture filtered by a tent. The idea, colour jump times motion of the edge for a picture
+// that is not touched, is that of Pidhorskyi et al. 2024, Rasterized Edge Gradients.
 #pragma once
 
 #include "dream3d/antialias_edges.h"
 
 namespace dream3d {
 
-// Pixels are counted over all views; pair (pixel, axis) is that of the pixel and its neighbour to the right or below.
+// Pixels are counted over all views; pair (pixel, axis) is that of the pixel and its neighbour to the right
+// or below.
 struct PixelPlace {
   int64_t view, row, column;
 };
@@ -52,7 +54,8 @@ D3D_HOST_DEVICE inline PairEdge find_pair_edge(const EdgeMesh& mesh, const PairF
   const Walk walk = walk_surface(mesh, frame, front, back, first_in_front);
   if (walk.end == WalkEnd::kSilhouette) return silhouette_of_axis(mesh, frame, walk);
   if (walk.end != WalkEnd::kCoversOther || back < 0) return none;
-  // The surface of the nearer pixel goes on over the other pixel, which sees something else: that is nearer there.
+  // The surface of the nearer pixel goes on over the other pixel, which sees something else: that is nearer
+  // there.
   const Walk other = walk_surface(mesh, frame, back, front, !first_in_front);
   if (other.end == WalkEnd::kSilhouette) return silhouette_of_axis(mesh, frame, other);
   double crossing = 0.0;
@@ -78,8 +81,9 @@ D3D_HOST_DEVICE inline void find_pixel_edges(const D3dAntialiasEdgesParams& p, i
   }
 }
 
-// Calls visit(other, own_share, other_share) for every neighbour that a discontinuity separates from the pixel, left,
-// right, above, below: the part of the pixel that shows the neighbour, and the other way round. One of them is 0.
+// Calls visit(other, own_share, other_share) for every neighbour that a discontinuity separates from the
+// pixel, left, right, above, below: the part of the pixel that shows the neighbour, and the other way round.
+// One of them is 0.
 template <class Visit>
 D3D_HOST_DEVICE inline void for_each_share(const int32_t* edge, const float* crossing, int64_t height,
                                            int64_t width, int64_t pixel, const Visit& visit) {
@@ -140,8 +144,8 @@ D3D_HOST_DEVICE inline double crossing_vjp(const D3dAntialiasBackwardParams& p, 
   return grad;
 }
 
-// Calls add(vertex of its view, x, y, z, w) for the gradient of each vertex that moves the discontinuity of a pair.
-// `wanted(vertex)` may turn down vertices; a pair with none that is wanted costs nothing more.
+// Calls add(vertex of its view, x, y, z, w) for the gradient of each vertex that moves the discontinuity of a
+// pair. `wanted(vertex)` may turn down vertices; a pair with none that is wanted costs nothing more.
 template <class Wanted, class Add>
 D3D_HOST_DEVICE inline void pair_vjp(const D3dAntialiasBackwardParams& p, int64_t pixel, int axis,
                                      const Wanted& wanted, const Add& add) {

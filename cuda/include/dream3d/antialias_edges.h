@@ -1,15 +1,16 @@
-// Where a discontinuity of a rasterised picture crosses between the centres of two neighbouring pixels, and the
-// derivative of that place with respect to the vertices.
+// Where a discontinuity of a rasterised picture crosses between the centres of two neighbouring pixels, and
+// the derivative of that place with respect to the vertices.
 //
-// A pair of pixels that see different triangles is looked at along the line through both centres. From the triangle in
-// front the line is followed through its neighbours, as seen on screen, until it leaves the surface at a silhouette:
-// an edge of one face, or one whose other face folds back. (Only the first triangle is looked at by Laine et al. 2020,
-// Modular Primitives for High-Performance Differentiable Rendering; near a silhouette triangles are slivers, and the
-// edge is rarely the one of the triangle that a pixel happens to see.) Where both surfaces go on below the other pixel
-// they pass through each other, and the place is where their depths are equal.
+// A pair of pixels that see different triangles is looked at along the line through both centres. From the
+// triangle in front the line is followed through its neighbours, as seen on screen, until it leaves the
+// surface at a silhouette: an edge of one face, or one whose other face folds back. (Only the first triangle
+// is looked at by Laine et al. 2020, Modular Primitives for High-Performance Differentiable Rendering; near a
+// silhouette triangles are slivers, and the edge is rarely the one of the triangle that a pixel happens to
+// see.) Where both surfaces go on below the other pixel they pass through each other, and the place is where
+// their depths are equal.
 //
-// All lengths are homogeneous: a vertex is (u, v, w) with u / w and v / w its distance in pixels from the centre of the
-// pair's first pixel, u towards the second one. So nothing is divided by a small w.
+// All lengths are homogeneous: a vertex is (u, v, w) with u / w and v / w its distance in pixels from the
+// centre of the pair's first pixel, u towards the second one. So nothing is divided by a small w.
 #pragma once
 
 #include <cmath>
@@ -81,8 +82,8 @@ D3D_HOST_DEVICE inline bool straddles(const PairVertex& a, const PairVertex& b) 
   return (a.v >= 0.0) != (b.v >= 0.0);
 }
 
-// Pixels from the first centre to where the edge meets the line. For w > 0 and an edge that straddles the line the
-// denominator is a sum of two terms of one sign: never 0.
+// Pixels from the first centre to where the edge meets the line. For w > 0 and an edge that straddles the
+// line the denominator is a sum of two terms of one sign: never 0.
 D3D_HOST_DEVICE inline double edge_crossing(const PairVertex& a, const PairVertex& b) {
   return (a.u * b.v - b.u * a.v) / (a.w * b.v - b.w * a.v);
 }
@@ -107,8 +108,8 @@ D3D_HOST_DEVICE inline void to_pair_vjp(const PairFrame& frame, const PairVertex
       static_cast<float>(grad_z), static_cast<float>(w));
 }
 
-// Every edge belongs to the pairs of one direction: steep ones to horizontal pairs, flat ones to vertical pairs. It is
-// decided by the vertices alone, so that all pairs agree.
+// Every edge belongs to the pairs of one direction: steep ones to horizontal pairs, flat ones to vertical
+// pairs. It is decided by the vertices alone, so that all pairs agree.
 D3D_HOST_DEVICE inline bool is_of_axis(const EdgeMesh& mesh, const PairFrame& frame, int32_t a, int32_t b) {
   const float* p = mesh.positions + 4 * int64_t{a};
   const float* q = mesh.positions + 4 * int64_t{b};
@@ -146,8 +147,8 @@ D3D_HOST_DEVICE inline int first_exit(const PairTriangle& t, bool forward) {
   return exit;
 }
 
-// Follows the line from the pixel that sees `triangle` to the one that sees `other`: forward from the first of the pair
-// to the second, or back.
+// Follows the line from the pixel that sees `triangle` to the one that sees `other`: forward from the first
+// of the pair to the second, or back.
 D3D_HOST_DEVICE inline Walk walk_surface(const EdgeMesh& mesh, const PairFrame& frame, int32_t triangle,
                                          int32_t other, bool forward) {
   const Walk unknown = {WalkEnd::kUnknown, -1, 0.0};
@@ -214,8 +215,9 @@ D3D_HOST_DEVICE inline bool share_a_vertex(const PairTriangle& a, const PairTria
   return false;
 }
 
-// Where two triangles that pass through each other have equal depth; false where they do not between the centres.
-// Surfaces that are nearly parallel are left out: their line moves without bound.
+// Where two triangles that pass through each other have equal depth; false where they do not between the
+// centres. Left out are neighbours, which meet at what they share, and surfaces that are nearly parallel,
+// whose line moves without bound.
 D3D_HOST_DEVICE inline bool find_intersection(const EdgeMesh& mesh, const PairFrame& frame, int32_t first,
                                               int32_t second, double& crossing) {
   PairTriangle a, b;

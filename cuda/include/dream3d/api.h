@@ -94,7 +94,8 @@ struct D3dInterpolateBackwardParams {
 D3D_API int32_t d3d_interpolate_backward(const D3dInterpolateBackwardParams* params, size_t params_size,
                                          const D3dLaunch* launch);
 
-// ---- antialias -----------------------------------------------------------------------------------------------------
+// ---- antialias
+// -----------------------------------------------------------------------------------------------------
 
 // A pair is a pixel and its neighbour to the right (axis 0) or below (axis 1).
 enum {
@@ -105,11 +106,11 @@ enum {
 struct D3dAntialiasEdgesParams {
   const float* positions;      // [B, V, 4] clip space (OpenGL)
   const int32_t* faces;        // [T, 3]
-  const int32_t* neighbors;    // [T, 3] half-edge 3 t + e on the other side of an edge, < 0 for none; inside [0, 3 T)
+  const int32_t* neighbors;    // [T, 3] half-edge 3 t + e on the other side of each edge; < 0 for none
   const int32_t* triangle_id;  // [B, H, W] of rasterize
   const float* depth;          // [B, H, W] of rasterize
-  int32_t* edge;               // [B, H, W, 2] out; half-edge that separates a pair, or D3D_NO_EDGE, D3D_INTERSECTION
-  float* crossing;             // [B, H, W, 2] out; distance from the pixel's centre to it in [0, 1]; 0 where none
+  int32_t* edge;               // [B, H, W, 2] out; half-edge that separates a pair, or one of the above
+  float* crossing;             // [B, H, W, 2] out; how far from the pixel's centre in [0, 1]; 0 for none
   int64_t num_views;           // B
   int64_t num_vertices;        // V
   int64_t num_triangles;       // T < 2^31 / 3
