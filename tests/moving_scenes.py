@@ -68,7 +68,7 @@ def _solid(name: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]
     else:
         boxes = [trimesh.creation.box(extents) for extents in ((1.6, 0.5, 0.5), (0.45, 1.4, 0.6))]
         boxes[1].apply_transform(trimesh.transformations.rotation_matrix(0.5, [1, 0.4, 0.3]))
-        mesh = trimesh.util.concatenate(boxes)
+        mesh = boxes[0] + boxes[1]
     mesh.apply_transform(trimesh.transformations.random_rotation_matrix(rng.uniform(size=3)))
     mesh.apply_translation([0, 0, -3])
     return np.array(mesh.vertices), np.array(mesh.faces)

@@ -2,6 +2,7 @@
 pose."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from moving_scenes import (
 )
 from torch import Tensor
 
-from dream3d.ops.antialias import AntialiasMode, antialias, build_edge_topology
+from dream3d.ops.antialias import AntialiasMode, EdgeTopology, antialias, build_edge_topology
 from dream3d.ops.rasterize import Fragments, rasterize
 
 SIZE = 64  # pixels
@@ -35,6 +36,19 @@ BOUNDS: dict[str, dict[AntialiasMode, tuple[float, float]]] = {
 }
 
 
+def with_edges(
+    image: Tensor,
+    clip: Tensor,
+    fragments: Fragments,
+    scene: Scene,
+    edges: EdgeTopology,
+    mode: AntialiasMode | None,
+) -> Tensor:
+    if mode is None:
+        return image
+    return antialias(image.float(), fragments, clip.float(), scene.faces, edges, mode)
+
+
 def errors(name: str, modes: tuple[AntialiasMode | None, ...], num_seeds: int = 4) -> list[Tensor]:
     """Relative errors of the motions' gradients for random losses, for each mode; None is no antialias."""
     found: list[list[Tensor]] = [[] for _ in modes]
@@ -46,23 +60,16 @@ def errors(name: str, modes: tuple[AntialiasMode | None, ...], num_seeds: int = 
         expected = torch.stack([(derivative * loss).sum((1, 2, 3)) for loss in losses])
         edges = build_edge_topology(scene.faces, len(scene.points))
         for mode, of_mode in zip(modes, found, strict=True):
-
-            def render(
-                image: Tensor, clip: Tensor, fragments: Fragments, mode=mode, scene=scene, edges=edges
-            ) -> Tensor:
-                if mode is None:
-                    return image
-                return antialias(image.float(), fragments, clip.float(), scene.faces, edges, mode)
-
+            render = partial(with_edges, scene=scene, edges=edges, mode=mode)
             of_mode.append(relative_errors(motion_gradients(scene, SIZE, render, losses), expected))
     return [torch.cat(of_mode) for of_mode in found]
 
 
 @pytest.mark.parametrize("name", list(BOUNDS))
 def test_gradients_against_supersampling(name: str) -> None:
-    without, *with_edges = errors(name, (None, *BOUNDS[name]))
+    without, *found_by_mode = errors(name, (None, *BOUNDS[name]))
     assert without.median() > 0.3  # most of the derivative is at the edges
-    for (median, high), found in zip(BOUNDS[name].values(), with_edges, strict=True):
+    for (median, high), found in zip(BOUNDS[name].values(), found_by_mode, strict=True):
         assert found.median() < median
         assert found.quantile(0.95) < high
 
@@ -83,7 +90,7 @@ def test_a_pose_is_found_from_its_silhouette(mode: AntialiasMode) -> None:
     rates = torch.tensor([1.0, 1, 1, 0], dtype=torch.float64)  # the size is known
     optimizer = torch.optim.Adam([motion], lr=0.02)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.97)
-    first = (outline(scene, motion, mode) - target).square().mean().item()
+    first = loss = (outline(scene, motion, mode) - target).square().mean()
     for _ in range(150):
         optimizer.zero_grad()
         loss = (outline(scene, motion * rates, mode) - target).square().mean()
