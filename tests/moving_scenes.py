@@ -38,7 +38,7 @@ class Scene:
 
 
 def make_scene(name: str, seed: int) -> Scene:
-    """A "triangle", two triangles that "overlap", a "torus", or two "boxes" that pass through each other."""
+    """A "triangle", two that "overlap", a "torus", a "fine" one, or two "boxes" through each other."""
     rng = np.random.default_rng(seed)
     if name in ("triangle", "overlap"):
         count = 1 if name == "triangle" else 2
@@ -50,7 +50,7 @@ def make_scene(name: str, seed: int) -> Scene:
         points, faces = corners.reshape(-1, 3), np.arange(3 * count).reshape(-1, 3)
     else:
         points, faces = _solid(name, rng)
-    if name == "torus":  # smooth over the surface
+    if name in ("torus", "fine"):  # smooth over the surface
         colors = 0.5 + 0.4 * np.sin(2 * points @ rng.normal(size=(3, 3)) + rng.uniform(0, 6, 3))
     else:  # one color per part
         colors = rng.uniform(0, 1, (2, 3))[np.arange(len(points)) * 2 // len(points)]
@@ -63,8 +63,9 @@ def make_scene(name: str, seed: int) -> Scene:
 
 
 def _solid(name: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    if name == "torus":
-        mesh = trimesh.creation.torus(0.6, 0.28, major_sections=40, minor_sections=20)
+    if name in ("torus", "fine"):  # 1600 faces, or 40000: smaller than the pixels of a small picture
+        sections = 20 if name == "torus" else 100
+        mesh = trimesh.creation.torus(0.6, 0.28, major_sections=2 * sections, minor_sections=sections)
     else:
         boxes = [trimesh.creation.box(extents) for extents in ((1.6, 0.5, 0.5), (0.45, 1.4, 0.6))]
         boxes[1].apply_transform(trimesh.transformations.rotation_matrix(0.5, [1, 0.4, 0.3]))

@@ -32,6 +32,7 @@ BOUNDS: dict[str, dict[AntialiasMode, tuple[float, float]]] = {
     "triangle": {"blend": (0.03, 0.12), "exact": (0.03, 0.12)},
     "overlap": {"blend": (0.045, 0.18), "exact": (0.045, 0.18)},
     "torus": {"blend": (0.14, 0.42), "exact": (0.17, 0.8)},
+    "fine": {"blend": (0.11, 0.39), "exact": (0.13, 0.52)},
     "boxes": {"blend": (0.07, 0.24), "exact": (0.07, 0.24)},
 }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-MAX_WALK = 32  # triangles followed between two pixel centres; as in the kernel, like the next three
+MAX_WALK = 128  # triangles followed between two pixel centres; as in the kernel, like the next three
 SNAP_TOLERANCE = 1 / 128
 MIN_DEPTH_SLOPE = 0.02
 MIN_DEPTH_STEP = 1e-6

@@ -20,7 +20,7 @@
 
 namespace dream3d {
 
-constexpr int kMaxWalk = 32;                    // triangles followed between two pixel centres
+constexpr int kMaxWalk = 128;                   // triangles followed between two pixel centres
 constexpr double kSnapTolerance = 1.0 / 128.0;  // pixels; rasterize covers by vertices snapped to 1/256 pixel
 constexpr double kMinDepthSlope = 0.02;         // of two crossing surfaces against each other, relative
 constexpr double kMinDepthStep = 1e-6;          // the same per pixel; float32 depth has steps of 6e-8
