@@ -187,6 +187,68 @@ struct D3dTextureBackwardParams {
 D3D_API int32_t d3d_texture_backward(const D3dTextureBackwardParams* params, size_t params_size,
                                      const D3dLaunch* launch);
 
+// ---- antialias
+// -----------------------------------------------------------------------------------------------------
+
+// A pair is a pixel and its neighbour to the right (axis 0) or below (axis 1).
+enum {
+  D3D_NO_EDGE = -1,       // the pixels of the pair are not separated, or there is no neighbour
+  D3D_INTERSECTION = -2,  // the triangles that they see pass through each other
+};
+
+struct D3dAntialiasEdgesParams {
+  const float* positions;      // [B, V, 4] clip space (OpenGL)
+  const int32_t* faces;        // [T, 3]
+  const int32_t* neighbors;    // [T, 3] half-edge 3 t + e on the other side of each edge; < 0 for none
+  const int32_t* triangle_id;  // [B, H, W] of rasterize
+  const float* depth;          // [B, H, W] of rasterize
+  int32_t* edge;               // [B, H, W, 2] out; half-edge that separates a pair, or one of the above
+  float* crossing;             // [B, H, W, 2] out; how far from the pixel's centre in [0, 1]; 0 for none
+  int64_t num_views;           // B
+  int64_t num_vertices;        // V
+  int64_t num_triangles;       // T < 2^31 / 3
+  int64_t height;              // H
+  int64_t width;               // W
+};
+
+D3D_API int32_t d3d_antialias_edges(const D3dAntialiasEdgesParams* params, size_t params_size,
+                                    const D3dLaunch* launch);
+
+struct D3dAntialiasParams {
+  const float* image;     // [B, H, W, C]
+  const int32_t* edge;    // [B, H, W, 2] of antialias_edges
+  const float* crossing;  // [B, H, W, 2] of antialias_edges
+  float* output;          // [B, H, W, C] out
+  int64_t num_views;      // B
+  int64_t height;         // H
+  int64_t width;          // W
+  int64_t num_channels;   // C
+};
+
+D3D_API int32_t d3d_antialias(const D3dAntialiasParams* params, size_t params_size, const D3dLaunch* launch);
+
+struct D3dAntialiasBackwardParams {
+  const float* grad_output;    // [B, H, W, C]
+  const float* image;          // [B, H, W, C]
+  const float* positions;      // [B, V, 4]
+  const int32_t* faces;        // [T, 3]
+  const int32_t* triangle_id;  // [B, H, W]
+  const int32_t* edge;         // [B, H, W, 2] of antialias_edges
+  const float* crossing;       // [B, H, W, 2] of antialias_edges
+  float* grad_image;           // [B, H, W, C] out, that of blending; or null
+  float* grad_positions;       // [B, V, 4] out, overwritten; or null
+  int64_t num_views;           // B
+  int64_t num_vertices;        // V
+  int64_t num_triangles;       // T
+  int64_t height;              // H
+  int64_t width;               // W
+  int64_t num_channels;        // C
+  int32_t exact;               // 0: the derivative of the blended picture; 1: dealt to both pixels of the pair
+};
+
+D3D_API int32_t d3d_antialias_backward(const D3dAntialiasBackwardParams* params, size_t params_size,
+                                       const D3dLaunch* launch);
+
 // ---- hash_grid
 // -----------------------------------------------------------------------------------------------------
 
