@@ -20,14 +20,23 @@ from dream3d.ops.composite import composite, composite_reference
 from dream3d.ops.field_mlp import field_mlp, field_mlp_reference
 from dream3d.ops.group_norm_silu import group_norm_silu
 from dream3d.ops.hash_grid import hash_grid, hash_grid_levels, hash_grid_reference
-from dream3d.ops.rasterize import interpolate, interpolate_reference, rasterize, rasterize_reference
+from dream3d.ops.rasterize import (
+    Fragments,
+    interpolate,
+    interpolate_reference,
+    rasterize,
+    rasterize_reference,
+    screen_derivatives,
+)
 from dream3d.ops.ray_march import RaySamples, ray_march, ray_march_reference
+from dream3d.ops.texture import build_mipmaps, sample_texture
 
 
 def main() -> None:
     """Run the sections that were asked for."""
     sections = {
         "rasterize": bench_rasterize,
+        "texture": bench_texture,
         "hash_grid": bench_hash_grid,
         "field_mlp": bench_field_mlp,
         "group_norm_silu": bench_group_norm_silu,
@@ -57,12 +66,69 @@ def bench_rasterize(device: torch.device) -> None:
             (lambda p=positions, f=faces, s=size: rasterize_reference(p, f, s, s)) if small else None,
         )
         fragments = rasterize(positions, faces, size, size)
+        _row(
+            f"screen derivatives {views} x {size} px",
+            lambda p=positions, f=faces, g=fragments: screen_derivatives(p, f, g),
+            lambda p=positions, f=faces, g=fragments: screen_derivatives(p, f, g, backend="reference"),
+        )
+        bench_rasterize_backward(f"{views} x {size} px", positions, faces, fragments)
         attributes = torch.rand(positions.shape[1], 8, device=device)
         _row(
             f"interpolate {views} x {size} px, 8 channels",
             lambda a=attributes, f=faces, g=fragments: interpolate(a, f, g),
             lambda a=attributes, f=faces, g=fragments: interpolate_reference(a, f, g),
         )
+
+
+def bench_rasterize_backward(case: str, positions: Tensor, faces: Tensor, fragments: Fragments) -> None:
+    """From barycentrics to positions, and from a picture of 8 channels to attributes and barycentrics."""
+    height, width = fragments.triangle_id.shape[1:]
+    leaf = positions.clone().requires_grad_()
+    drawn = rasterize(leaf, faces, height, width).barycentrics
+    upstream = torch.randn_like(drawn)
+    _row(
+        f"rasterize {case}, backward",
+        lambda: torch.autograd.grad(drawn, leaf, upstream, retain_graph=True),
+        None,
+    )
+    weights = Fragments(
+        fragments.triangle_id, fragments.barycentrics.clone().requires_grad_(), fragments.depth
+    )
+    attributes = torch.rand(positions.shape[1], 8, device=positions.device, requires_grad=True)
+    leaves = [attributes, weights.barycentrics]
+    image, twin = interpolate(attributes, faces, weights), interpolate_reference(attributes, faces, weights)
+    upstream = torch.randn_like(image)
+    _row(
+        f"interpolate {case}, 8 channels, backward",
+        lambda: torch.autograd.grad(image, leaves, upstream, retain_graph=True),
+        lambda: torch.autograd.grad(twin, leaves, upstream, retain_graph=True),
+    )
+
+
+def bench_texture(device: torch.device) -> None:
+    """512 x 512 pixels of a turned texture of 1024 x 1024 texels, and of a cube; gradients to both."""
+    step = torch.linspace(0, 1, 512)
+    y, x = torch.meshgrid(step, step, indexing="ij")
+    turned = torch.stack([0.7 * x + 0.2 * y, 0.8 * y - 0.1 * x], -1)[None]
+    directions = torch.stack([x - 0.5, 0.5 - y, 0.6 - x * y], -1)[None]
+    derivatives = torch.tensor([[0.7, 0.2], [-0.1, 0.8]]).expand(1, 512, 512, 2, 2) * (3 / 512)
+    texture = torch.rand(1, 1024, 1024, 3, device=device)
+    cube = torch.rand(1, 6, 256, 256, 3, device=device)
+    upstream = torch.rand(1, 512, 512, 3, device=device)
+    cases = {
+        "bilinear": ([texture], turned, {}),
+        "trilinear": (
+            build_mipmaps(texture),
+            turned,
+            {"filter_mode": "trilinear", "uv_derivatives": derivatives.to(device).contiguous()},
+        ),
+        "bilinear cube": ([cube], directions, {"boundary_mode": "cube"}),
+    }
+    for name, (levels, uv, options) in cases.items():
+        leaves = [tensor.to(device).requires_grad_() for tensor in (*levels, uv)]
+        look = partial(sample_texture, leaves[:-1], leaves[-1], **options)
+        twin = partial(look, backend="reference")
+        _forward_and_backward(f"texture 512 px, {name}", look, twin, leaves, upstream)
 
 
 def bench_hash_grid(device: torch.device) -> None:

@@ -9,7 +9,14 @@ from rasterizers import Draw, rasterizer
 from thread_counts import assert_same_bits_for_any_number_of_threads
 
 from dream3d.errors import InputError
-from dream3d.ops.rasterize import Fragments, interpolate, interpolate_reference, rasterize
+from dream3d.ops._library import Backend
+from dream3d.ops.rasterize import (
+    Fragments,
+    interpolate,
+    interpolate_derivatives,
+    interpolate_reference,
+    rasterize,
+)
 
 
 def two_views(device: torch.device, per_view: bool) -> tuple[torch.Tensor, torch.Tensor, Fragments]:
@@ -101,6 +108,109 @@ class TestInterpolate:
         attributes, faces, fragments = two_views(device, per_view=True)
         arguments = (attributes.requires_grad_(), faces, fragments.triangle_id, fragments.barycentrics)
         torch.library.opcheck(torch.ops.dream3d.interpolate.default, arguments)
+
+
+class TestWeights:
+    """Gradients to what pixels are made of: barycentrics, or their screen derivatives (here any numbers)."""
+
+    @staticmethod
+    def both(
+        attributes: torch.Tensor,
+        faces: torch.Tensor,
+        fragments: Fragments,
+        slopes: torch.Tensor,
+        name: Backend,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        image = interpolate(attributes, faces, fragments, backend=name)
+        return image, interpolate_derivatives(attributes, faces, fragments, slopes, backend=name)
+
+    @pytest.mark.parametrize("per_view", [False, True])
+    def test_kernel_equals_reference(self, device: torch.device, per_view: bool) -> None:
+        attributes, faces, fragments = two_views(device, per_view)
+        slopes = torch.randn(2, 24, 24, 2, 2, generator=torch.Generator().manual_seed(2)).to(device)
+        results = []
+        variants: list[tuple[torch.dtype, Backend]] = [
+            (torch.float32, kernel_name(device)),
+            (torch.float64, "reference"),
+        ]
+        for dtype, name in variants:
+            leaves = [
+                tensor.detach().to(dtype).requires_grad_()
+                for tensor in (attributes, fragments.barycentrics, slopes)
+            ]
+            drawn = Fragments(fragments.triangle_id, leaves[1], fragments.depth)
+            image, change = self.both(leaves[0], faces, drawn, leaves[2], name)
+            assert image.shape == (2, 24, 24, 5)
+            assert change.shape == (2, 24, 24, 5, 2)
+            upstream = random_upstream().to(image)
+            loss = (image * upstream).sum() + (change * torch.stack([upstream, upstream.sin()], -1)).sum()
+            results.append([image, change, *torch.autograd.grad(loss, leaves)])
+        for actual, expected in zip(*results, strict=True):
+            torch.testing.assert_close(actual.double(), expected, atol=5e-5, rtol=1e-5)
+            assert expected.abs().sum() > 1
+        for gradient in results[0][3:]:
+            assert (gradient[~fragments.mask] == 0).all()
+
+    def test_gradcheck_of_the_reference(self, device: torch.device) -> None:
+        attributes, faces, fragments = two_views(device, per_view=True)
+        part = Fragments(
+            *(t[:, 8:12, 8:12] for t in (fragments.triangle_id, fragments.barycentrics, fragments.depth))
+        )
+        assert part.mask.any()
+        leaves = [
+            attributes[..., :2].double(),
+            part.barycentrics.double(),
+            torch.randn(2, 4, 4, 2, 2, dtype=torch.float64, device=device),
+        ]
+
+        def draw(
+            attributes: torch.Tensor, weights: torch.Tensor, slopes: torch.Tensor
+        ) -> tuple[torch.Tensor, ...]:
+            drawn = Fragments(part.triangle_id, weights, part.depth)
+            return self.both(attributes, faces, drawn, slopes, "reference")
+
+        assert torch.autograd.gradcheck(draw, [leaf.requires_grad_() for leaf in leaves])
+
+    def test_a_constant_does_not_change(self, device: torch.device) -> None:
+        attributes, faces, fragments = two_views(device, per_view=False)
+        slopes = torch.randn(2, 24, 24, 2, 2).to(device)
+        change = interpolate_derivatives(
+            torch.full_like(attributes, 0.1), faces, fragments, slopes, backend=kernel_name(device)
+        )
+        assert torch.equal(change, torch.zeros_like(change))
+
+    def test_what_is_not_asked_for_is_not_computed(self, device: torch.device) -> None:
+        """Attributes may change between forward and backward unless the weights need them."""
+        attributes, faces, fragments = two_views(device, per_view=False)
+        leaf = attributes.clone().requires_grad_()
+        held = leaf * 1
+        image = interpolate(held, faces, fragments, backend=kernel_name(device))
+        held.data.zero_()
+        with torch.no_grad():
+            held.add_(1)  # would be refused by autograd if it had been kept
+        image.sum().backward()
+        assert leaf.grad is not None
+        assert leaf.grad.sum().item() == pytest.approx(5 * fragments.mask.sum().item(), rel=1e-5)
+
+    def test_same_bits_for_any_number_of_threads(self) -> None:
+        attributes, faces, fragments = two_views(torch.device("cpu"), per_view=True)
+        slopes = torch.randn(2, 24, 24, 2, 2, generator=torch.Generator().manual_seed(2))
+
+        def run() -> tuple[torch.Tensor, ...]:
+            leaves = [t.clone().requires_grad_() for t in (attributes, fragments.barycentrics, slopes)]
+            drawn = Fragments(fragments.triangle_id, leaves[1], fragments.depth)
+            image, change = self.both(leaves[0], faces, drawn, leaves[2], "cpu")
+            loss = (image * random_upstream()).sum() + (change**2).sum()
+            return image, change, *torch.autograd.grad(loss, leaves)
+
+        assert_same_bits_for_any_number_of_threads(run)
+
+    def test_opcheck(self, device: torch.device) -> None:
+        attributes, faces, fragments = two_views(device, per_view=True)
+        slopes = torch.randn(2, 24, 24, 2, 2).to(device)
+        for weights in (fragments.barycentrics, slopes):
+            arguments = (attributes.requires_grad_(), faces, fragments.triangle_id, weights.requires_grad_())
+            torch.library.opcheck(torch.ops.dream3d.interpolate.default, arguments)
 
 
 class TestRefusals:

@@ -1,4 +1,5 @@
-// One thread per pixel. The backward pass adds with float atomics, so its last bits vary from run to run.
+// One thread per pixel. The gradient to the attributes is added with float atomics, so its last bits vary from run to
+// run.
 #include "dream3d/interpolate.h"
 
 #include "dream3d/cuda_launch.h"
@@ -9,41 +10,51 @@ namespace {
 
 constexpr int kBlock = 256;
 
+template <int L>
 __global__ void interpolate_pixels(D3dInterpolateParams p) {
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < p.num_views * p.num_pixels;
        i += stride) {
-    interpolate_pixel(p, i);
+    interpolate_pixel<L>(p, i);
   }
 }
 
+template <int L>
 __global__ void interpolate_pixels_vjp(D3dInterpolateBackwardParams p) {
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < p.num_views * p.num_pixels;
        i += stride) {
-    interpolate_pixel_vjp(
-        p, i, [&](int64_t offset, float gradient) { atomicAdd(p.grad_attributes + offset, gradient); });
+    if (p.grad_weights != nullptr) interpolate_weights_vjp<L>(p, i);
+    PixelCorners<L> corners;
+    if (p.grad_attributes == nullptr || !load_corners(p, i, corners)) continue;
+    interpolate_attributes_vjp(corners, p.grad_image + i * p.num_channels * L, p.num_channels,
+                               [&](int corner, int64_t c, float gradient) {
+                                 atomicAdd(p.grad_attributes + corners.offset[corner] + c, gradient);
+                               });
   }
 }
 
+template <int L>
 void interpolate(const D3dInterpolateParams& p, const D3dLaunch& launch) {
   const int64_t pixels = p.num_views * p.num_pixels;
   if (pixels == 0) return;
   const DeviceGuard guard(launch);
-  launch_kernel("interpolate", interpolate_pixels, grid_blocks(pixels, kBlock), kBlock, launch, p);
+  launch_kernel("interpolate", interpolate_pixels<L>, grid_blocks(pixels, kBlock), kBlock, launch, p);
 }
 
+template <int L>
 void interpolate_backward(const D3dInterpolateBackwardParams& p, const D3dLaunch& launch) {
   const int64_t size = p.num_attribute_sets * p.num_vertices * p.num_channels;
   const int64_t pixels = p.num_views * p.num_pixels;
-  if (size == 0) return;
   const DeviceGuard guard(launch);
-  check_cuda(
-      cudaMemsetAsync(p.grad_attributes, 0, static_cast<size_t>(size) * sizeof(float), stream_of(launch)),
-      "interpolate: clear gradient");
+  if (p.grad_attributes != nullptr && size > 0) {
+    check_cuda(
+        cudaMemsetAsync(p.grad_attributes, 0, static_cast<size_t>(size) * sizeof(float), stream_of(launch)),
+        "interpolate: clear gradient");
+  }
   if (pixels == 0) return;
-  launch_kernel("interpolate: backward", interpolate_pixels_vjp, grid_blocks(pixels, kBlock), kBlock, launch,
-                p);
+  launch_kernel("interpolate: backward", interpolate_pixels_vjp<L>, grid_blocks(pixels, kBlock), kBlock,
+                launch, p);
 }
 
 }  // namespace
@@ -52,12 +63,25 @@ void interpolate_backward(const D3dInterpolateBackwardParams& p, const D3dLaunch
 extern "C" int32_t d3d_interpolate(const D3dInterpolateParams* params, size_t params_size,
                                    const D3dLaunch* launch) {
   return dream3d::guarded_call(params, params_size,
-                               [&](const D3dInterpolateParams& p) { dream3d::interpolate(p, *launch); });
+                               [&](const D3dInterpolateParams& p) { dream3d::interpolate<1>(p, *launch); });
+}
+
+extern "C" int32_t d3d_interpolate_derivatives(const D3dInterpolateParams* params, size_t params_size,
+                                               const D3dLaunch* launch) {
+  return dream3d::guarded_call(params, params_size,
+                               [&](const D3dInterpolateParams& p) { dream3d::interpolate<2>(p, *launch); });
 }
 
 extern "C" int32_t d3d_interpolate_backward(const D3dInterpolateBackwardParams* params, size_t params_size,
                                             const D3dLaunch* launch) {
   return dream3d::guarded_call(params, params_size, [&](const D3dInterpolateBackwardParams& p) {
-    dream3d::interpolate_backward(p, *launch);
+    dream3d::interpolate_backward<1>(p, *launch);
+  });
+}
+
+extern "C" int32_t d3d_interpolate_derivatives_backward(const D3dInterpolateBackwardParams* params,
+                                                        size_t params_size, const D3dLaunch* launch) {
+  return dream3d::guarded_call(params, params_size, [&](const D3dInterpolateBackwardParams& p) {
+    dream3d::interpolate_backward<2>(p, *launch);
   });
 }

@@ -89,6 +89,26 @@ def surface_level(volume: Volume) -> float:
     return float(math.sqrt(plateau[0] * plateau[-1]))
 
 
+def density_threshold(
+    density: Density, resolution: int = 64, device: torch.device | str = "cpu", chunk_size: int = 1 << 18
+) -> float:
+    """`surface_level` of a field: the density at which to start a refined surface.
+
+    Args:
+        density: Points in the world [N, 3] to density [N].
+        resolution: Samples along each axis.
+        device: Where the points are created.
+        chunk_size: Points per call, which bounds the memory.
+
+    Returns:
+        The level, > 0.
+
+    Raises:
+        RunError: The field is empty, or a density is NaN, infinite or negative.
+    """
+    return surface_level(sample_density(density, resolution, device, chunk_size))
+
+
 def _silhouette_agreement(seen: list[NDArray[np.bool_]], peaks: list[Volume], level: float) -> float:
     """Intersection over union of the three opacity silhouettes with those of a level set."""
     covered = [peak > level for peak in peaks]

@@ -1,6 +1,13 @@
-"""The kernel behind `rasterize.interpolate` and its plain-torch twin, on bare tensors of checked shapes."""
+"""The kernels behind `rasterize.interpolate` and `interpolate_derivatives`, and their plain-torch twin.
+
+All work on bare tensors of checked shapes. What changes across the screen is interpolated like what stands in
+a pixel, with the derivatives of the barycentrics as weights, so every function here does both.
+"""
+
+# ruff: noqa: ARG001 (fakes and context functions must have the signature of their op)
 
 import ctypes
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,7 +31,7 @@ class _InterpolateParams(ctypes.Structure):
         ("attributes", POINTER),
         ("faces", POINTER),
         ("triangle_id", POINTER),
-        ("barycentrics", POINTER),
+        ("weights", POINTER),
         ("image", POINTER),
         *_SIZES,
     ]
@@ -35,42 +42,55 @@ class _InterpolateBackwardParams(ctypes.Structure):
 
     _fields_ = [
         ("grad_image", POINTER),
+        ("attributes", POINTER),
         ("faces", POINTER),
         ("triangle_id", POINTER),
-        ("barycentrics", POINTER),
+        ("weights", POINTER),
         ("grad_attributes", POINTER),
+        ("grad_weights", POINTER),
         *_SIZES,
     ]
 
 
-_INTERPOLATE = Kernel("d3d_interpolate", _InterpolateParams)
-_INTERPOLATE_BACKWARD = Kernel("d3d_interpolate_backward", _InterpolateBackwardParams)
+_VALUES = Kernel("d3d_interpolate", _InterpolateParams)
+_VALUES_BACKWARD = Kernel("d3d_interpolate_backward", _InterpolateBackwardParams)
+_DERIVATIVES = Kernel("d3d_interpolate_derivatives", _InterpolateParams)
+_DERIVATIVES_BACKWARD = Kernel("d3d_interpolate_derivatives_backward", _InterpolateBackwardParams)
 
 
 def interpolate_reference_tensors(
-    attributes: Tensor, faces: Tensor, triangle_id: Tensor, barycentrics: Tensor
+    attributes: Tensor, faces: Tensor, triangle_id: Tensor, weights: Tensor
 ) -> Tensor:
-    """Attributes [A, V, C] at the pixels of fragments [B, H, W]: [B, H, W, C]. Any floating dtype."""
-    image = attributes.new_zeros((*triangle_id.shape, attributes.shape[-1]))
+    """Attributes [A, V, C] at the pixels of fragments [B, H, W]. Any floating dtype.
+
+    With barycentrics [B, H, W, 2] as weights: the values, [B, H, W, C]. With their screen derivatives
+    [B, H, W, 2, 2]: those of the values, [B, H, W, C, 2].
+    """
+    image = attributes.new_zeros((*triangle_id.shape, attributes.shape[-1], *weights.shape[4:]))
     view, row, column = torch.nonzero(triangle_id >= 0, as_tuple=True)  # [P] each
     corners = faces[triangle_id[view, row, column].long()].long()  # [P, 3]
     attribute_set = view if attributes.shape[0] > 1 else torch.zeros_like(view)
-    per_corner = attributes[attribute_set[:, None], corners]  # [P, 3, C]
-    uv = barycentrics[view, row, column].to(attributes.dtype)  # [P, 2]
-    weights = torch.cat([uv, 1 - uv.sum(-1, keepdim=True)], dim=-1)  # [P, 3]
-    return image.index_put((view, row, column), (weights[..., None] * per_corner).sum(1))
+    first, second, last = attributes[attribute_set[:, None], corners].unbind(1)  # [P, C] each
+    edges = torch.stack([first - last, second - last], dim=1)  # [P, 2, C]
+    uv = weights[view, row, column].to(attributes.dtype)  # [P, 2] or [P, 2, 2]
+    if uv.dim() == 3:
+        values = torch.einsum("pil,pic->pcl", uv, edges)
+    else:
+        values = last + torch.einsum("pi,pic->pc", uv, edges)
+    return image.index_put((view, row, column), values)
 
 
 @torch.library.custom_op("dream3d::interpolate", mutates_args=())
-def interpolate_op(attributes: Tensor, faces: Tensor, triangle_id: Tensor, barycentrics: Tensor) -> Tensor:
-    """The kernel, for contiguous float32 tensors on one device: [B, H, W, C]."""
-    image = attributes.new_empty((*triangle_id.shape, attributes.shape[-1]))
-    _INTERPOLATE.launch(
+def interpolate_op(attributes: Tensor, faces: Tensor, triangle_id: Tensor, weights: Tensor) -> Tensor:
+    """The kernels, for contiguous float32 tensors on one device; shapes as in the reference."""
+    kernel = _VALUES if weights.dim() == 4 else _DERIVATIVES
+    image = _empty_image(attributes, triangle_id, weights)
+    kernel.launch(
         attributes.device,
         attributes=attributes,
         faces=faces,
         triangle_id=triangle_id,
-        barycentrics=barycentrics,
+        weights=weights,
         image=image,
         **_sizes(list(attributes.shape), faces, triangle_id),
     )
@@ -78,50 +98,86 @@ def interpolate_op(attributes: Tensor, faces: Tensor, triangle_id: Tensor, baryc
 
 
 @interpolate_op.register_fake
-def _(attributes: Tensor, _faces: Tensor, triangle_id: Tensor, _barycentrics: Tensor) -> Tensor:
-    return attributes.new_empty((*triangle_id.shape, attributes.shape[-1]))
+def _(attributes: Tensor, faces: Tensor, triangle_id: Tensor, weights: Tensor) -> Tensor:
+    return _empty_image(attributes, triangle_id, weights)
+
+
+def _empty_image(attributes: Tensor, triangle_id: Tensor, weights: Tensor) -> Tensor:
+    return attributes.new_empty((*triangle_id.shape, attributes.shape[-1], *weights.shape[4:]))
 
 
 @torch.library.custom_op("dream3d::interpolate_backward", mutates_args=())
-def _interpolate_backward_op(
-    grad_image: Tensor, faces: Tensor, triangle_id: Tensor, barycentrics: Tensor, attribute_shape: list[int]
+def _attributes_backward_op(
+    grad_image: Tensor, faces: Tensor, triangle_id: Tensor, weights: Tensor, attribute_shape: list[int]
 ) -> Tensor:
+    """The gradient to attributes [A, V, C]."""
     grad_attributes = grad_image.new_empty(attribute_shape)
-    _INTERPOLATE_BACKWARD.launch(
+    kernel = _VALUES_BACKWARD if weights.dim() == 4 else _DERIVATIVES_BACKWARD
+    kernel.launch(
         grad_image.device,
         grad_image=grad_image,
+        attributes=None,
         faces=faces,
         triangle_id=triangle_id,
-        barycentrics=barycentrics,
+        weights=weights,
         grad_attributes=grad_attributes,
+        grad_weights=None,
         **_sizes(attribute_shape, faces, triangle_id),
     )
     return grad_attributes
 
 
-@_interpolate_backward_op.register_fake
+@_attributes_backward_op.register_fake
 def _(
-    grad_image: Tensor,
-    _faces: Tensor,
-    _triangle_id: Tensor,
-    _barycentrics: Tensor,
-    attribute_shape: list[int],
+    grad_image: Tensor, faces: Tensor, triangle_id: Tensor, weights: Tensor, attribute_shape: list[int]
 ) -> Tensor:
     return grad_image.new_empty(attribute_shape)
 
 
-def _setup_context(ctx, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG001 (torch names it)
-    attributes, faces, triangle_id, barycentrics = inputs
-    ctx.save_for_backward(faces, triangle_id, barycentrics)
+@torch.library.custom_op("dream3d::interpolate_weights_backward", mutates_args=())
+def _weights_backward_op(
+    grad_image: Tensor, attributes: Tensor, faces: Tensor, triangle_id: Tensor, weights: Tensor
+) -> Tensor:
+    """The gradient to the weights, [B, H, W, 2] or [B, H, W, 2, 2]."""
+    grad_weights = torch.empty_like(weights)
+    kernel = _VALUES_BACKWARD if weights.dim() == 4 else _DERIVATIVES_BACKWARD
+    kernel.launch(
+        grad_image.device,
+        grad_image=grad_image,
+        attributes=attributes,
+        faces=faces,
+        triangle_id=triangle_id,
+        weights=weights,
+        grad_attributes=None,
+        grad_weights=grad_weights,
+        **_sizes(list(attributes.shape), faces, triangle_id),
+    )
+    return grad_weights
+
+
+@_weights_backward_op.register_fake
+def _(grad_image: Tensor, attributes: Tensor, faces: Tensor, triangle_id: Tensor, weights: Tensor) -> Tensor:
+    return torch.empty_like(weights)
+
+
+def _setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, Tensor], output: Tensor) -> None:
+    attributes, faces, triangle_id, weights = inputs
+    needs_weights = ctx.needs_input_grad[3]  # else the attributes need not be kept
+    ctx.save_for_backward(attributes if needs_weights else None, faces, triangle_id, weights)
     ctx.attribute_shape = list(attributes.shape)
 
 
-def _backward(ctx, grad_image: Tensor) -> tuple[Tensor, None, None, None]:
-    faces, triangle_id, barycentrics = ctx.saved_tensors
-    grad = _interpolate_backward_op(
-        grad_image.contiguous(), faces, triangle_id, barycentrics, ctx.attribute_shape
-    )
-    return grad, None, None, None
+def _backward(ctx: Any, grad_image: Tensor) -> tuple[Tensor | None, None, None, Tensor | None]:
+    attributes, faces, triangle_id, weights = ctx.saved_tensors
+    grad_image = grad_image.contiguous()
+    grad_attributes = grad_weights = None
+    if ctx.needs_input_grad[0]:
+        grad_attributes = _attributes_backward_op(
+            grad_image, faces, triangle_id, weights, ctx.attribute_shape
+        )
+    if ctx.needs_input_grad[3]:
+        grad_weights = _weights_backward_op(grad_image, attributes, faces, triangle_id, weights)
+    return grad_attributes, None, None, grad_weights
 
 
 interpolate_op.register_autograd(_backward, setup_context=_setup_context)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dream3d.ops._barycentrics import barycentrics_reference_tensors
+
 SUBPIXELS = 256  # fixed-point steps per pixel, as in the kernel
 GUARD_BAND = 64.0  # |x/w|, |y/w| up to which the kernel snaps a vertex without clipping
 CHUNK_ELEMENTS = 1 << 21  # pixels x triangles evaluated at once
@@ -21,7 +23,6 @@ class _Triangles:
     """Linear functions of a pixel centre (x, y, 1), all float64, and what bounds them."""
 
     lines: Tensor  # [T, 3, 3], inner side is positive; line i is opposite corner i
-    weights: Tensor  # [T, 3, 3], proportional to the barycentrics, positive inside
     depth: Tensor  # [T, 3], z/w; not finite for a triangle seen edge-on
     depth_low: Tensor  # [T]
     depth_high: Tensor  # [T]
@@ -32,25 +33,20 @@ class _Triangles:
 def rasterize_reference_tensors(
     positions: Tensor, faces: Tensor, height: int, width: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Triangle ids [B, H, W] int32, barycentrics [B, H, W, 2] and depth [B, H, W] of positions [B, V, 4]."""
+    """Triangle ids [B, H, W] int32, barycentrics [B, H, W, 2] and depth [B, H, W] of positions [B, V, 4].
+
+    The barycentrics are differentiable to the positions.
+    """
     shape = (positions.shape[0], height, width)
     triangle_id = positions.new_full(shape, -1, dtype=torch.int32)
-    barycentrics = positions.new_zeros((*shape, 2))
     depth = positions.new_ones(shape)
-    if triangle_id.numel() == 0 or faces.numel() == 0:
-        return triangle_id, barycentrics, depth
-    centers = _pixel_centers(height, width, positions.device)
-    for view, corners in enumerate(positions.double()[:, faces.long()]):
-        triangles = _set_up(corners, height, width)
-        ids, nearest = _nearest(triangles, centers)
-        weights = torch.einsum("pk,pek->pe", centers, triangles.weights[ids.clamp_min(0)]).clamp_min(0)
-        total = weights.sum(-1, keepdim=True)
-        weights = torch.where(total > 0, weights / total, 1 / 3)[:, :2]
-        triangle_id[view] = ids.view(height, width)
-        barycentrics[view] = (
-            torch.where(ids[:, None] >= 0, weights, 0.0).view(height, width, 2).to(positions.dtype)
-        )
-        depth[view] = torch.where(ids >= 0, nearest, 1.0).view(height, width)
+    if triangle_id.numel() > 0 and faces.numel() > 0:
+        centers = _pixel_centers(height, width, positions.device)
+        for view, corners in enumerate(positions.detach().double()[:, faces.long()]):
+            ids, nearest = _nearest(_set_up(corners, height, width), centers)
+            triangle_id[view] = ids.view(height, width)
+            depth[view] = torch.where(ids >= 0, nearest, 1.0).view(height, width)
+    barycentrics, _ = barycentrics_reference_tensors(positions, faces, triangle_id)
     return triangle_id, barycentrics, depth
 
 
@@ -108,7 +104,6 @@ def _set_up(corners: Tensor, height: int, width: int) -> _Triangles:
     ndc_depth = z / safe_w
     return _Triangles(
         lines=lines,
-        weights=exact * determinant.sign()[:, None, None],
         depth=torch.einsum("te,tek->tk", z, exact) / determinant[:, None],
         depth_low=torch.where(whole, ndc_depth.amin(-1), -1.0),
         depth_high=torch.where(whole, ndc_depth.amax(-1), 1.0),

@@ -1,20 +1,25 @@
-"""Which triangle each pixel sees, and what its vertices carry there.
+"""Which triangle each pixel sees, what its vertices carry there, and how that changes across the screen.
 
 `rasterize` runs the compiled kernel (`cuda/include/dream3d/rasterize.h`); `rasterize_reference` says the same
 thing in plain torch. Both follow OpenGL: clip space is the cube -w <= x, y, z <= w, pixel centres lie at
-+0.5, nothing is culled by winding; but row 0 is the TOP row. Neither is differentiable; `interpolate` is, to
-the attributes.
++0.5, nothing is culled by winding; but row 0 is the TOP row, so derivatives across the screen have y down.
+
+Gradients (all first order) go from `interpolate` to attributes and barycentrics, and from there to the
+positions: how the picture of a surface moves with its vertices, inside of the silhouettes. What appears and
+disappears at an edge has no gradient here.
 """
 
-import ctypes
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from dream3d.errors import InputError
-from dream3d.ops._interpolate import interpolate_reference_tensors
-from dream3d.ops._library import INT64, POINTER, Backend, Kernel, resolve_backend
+from dream3d.ops._barycentrics import barycentrics_reference_tensors, screen_derivatives_op
+from dream3d.ops._interpolate import interpolate_op, interpolate_reference_tensors
+from dream3d.ops._library import Backend, resolve_backend
+from dream3d.ops._rasterize import rasterize_op
 from dream3d.ops._rasterize_reference import rasterize_reference_tensors
 
 MAX_IMAGE_SIZE = 32768
@@ -36,27 +41,6 @@ class Fragments:
         return self.triangle_id >= 0
 
 
-class _RasterizeParams(ctypes.Structure):
-    """Mirror of D3dRasterizeParams."""
-
-    _fields_ = [
-        ("positions", POINTER),
-        ("faces", POINTER),
-        ("triangle_id", POINTER),
-        ("barycentrics", POINTER),
-        ("depth", POINTER),
-        ("z_buffer", POINTER),
-        ("num_views", INT64),
-        ("num_vertices", INT64),
-        ("num_triangles", INT64),
-        ("height", INT64),
-        ("width", INT64),
-    ]
-
-
-_RASTERIZE = Kernel("d3d_rasterize", _RasterizeParams)
-
-
 def rasterize(
     positions_clip: Tensor, faces: Tensor, height: int, width: int, backend: Backend = "auto"
 ) -> Fragments:
@@ -74,7 +58,14 @@ def rasterize(
         camera is fine. A pixel centre on an edge shared by two triangles belongs to exactly one of them
         (vertices are snapped to 1/256 pixel, then coverage is exact). Of two triangles at equal float32 depth
         the one with the lower id wins. Triangles with a NaN or infinite coordinate, and those without area,
-        are invisible. The result has the same bits for any number of threads. No gradient flows through it.
+        are invisible. The result has the same bits for any number of threads.
+
+        The barycentrics are differentiable to x, y and w of the positions, with the same bits for any number
+        of CPU threads. It is the exact derivative at the fixed pixel centre, also for clipped triangles; that
+        of z is 0. Snapping lets a centre be covered from up to 1/256 pixel outside; its weights are clamped
+        to the triangle and the derivative is that of the clamped weights. A triangle seen exactly edge-on
+        gives none, and what one pixel gives saturates at 1e30. Depth has no gradient: interpolate z and w of
+        the positions and divide where a differentiable depth is needed.
 
     Raises:
         InputError: a wrong shape, device, size or vertex index.
@@ -84,11 +75,12 @@ def rasterize(
     functions (Pineda 1988) with the top-left rule for coverage.
     """
     _check_rasterize(positions_clip, faces, height, width)
-    positions = positions_clip.detach().contiguous()
-    faces = faces.contiguous()
-    if resolve_backend(backend, positions.device) == "reference":
-        return rasterize_reference(positions, faces, height, width)
-    return Fragments(*torch.ops.dream3d.rasterize(positions, faces, height, width))
+    if resolve_backend(backend, positions_clip.device) == "reference":
+        return rasterize_reference(positions_clip, faces, height, width)
+    barycentrics, depth, triangle_id = rasterize_op(
+        positions_clip.contiguous(), faces.contiguous(), height, width
+    )
+    return Fragments(triangle_id, barycentrics, depth)
 
 
 def rasterize_reference(positions_clip: Tensor, faces: Tensor, height: int, width: int) -> Fragments:
@@ -96,14 +88,46 @@ def rasterize_reference(positions_clip: Tensor, faces: Tensor, height: int, widt
     triangle.
 
     Coverage is that of the kernel bit for bit, except along edges that cross a clip plane (there it uses the
-    exact edge, the kernel one snapped to 1/256 pixel after clipping).
+    exact edge, the kernel one snapped to 1/256 pixel after clipping). The barycentrics are differentiable.
 
     Raises:
         InputError: a wrong shape, device, size or vertex index.
         TypeError: a wrong dtype.
     """
     _check_rasterize(positions_clip, faces, height, width, dtypes=(torch.float32, torch.float64))
-    return Fragments(*rasterize_reference_tensors(positions_clip.detach(), faces, height, width))
+    return Fragments(*rasterize_reference_tensors(positions_clip, faces, height, width))
+
+
+def screen_derivatives(
+    positions_clip: Tensor, faces: Tensor, fragments: Fragments, backend: Backend = "auto"
+) -> Tensor:
+    """How the barycentrics change from one pixel to the next: what the footprint of a texture look-up is made
+    of.
+
+    Args:
+        positions_clip: [B, V, 4] float32, or float64 for the reference; the ones given to `rasterize`.
+        faces: [T, 3] int32, the ones given to `rasterize`.
+        fragments: of `rasterize`; only the triangle ids are read.
+        backend: "auto" takes the compiled kernel for float32, else the reference.
+
+    Returns:
+        [B, H, W, 2, 2] with [..., i, j] the derivative of weight i (u, v) by x (j = 0, right) or y (j = 1,
+        DOWN), per pixel, at the pixel centre in the plane of the visible triangle; 0 where there is none, or
+        where it is seen exactly edge-on. Perspective makes it vary within a triangle. Differentiable to x, y
+        and w of the positions.
+
+    Raises:
+        InputError: shapes or devices that do not belong together.
+        TypeError: a wrong dtype.
+
+    Source: the quotient rule on homogeneous barycentrics (Olano and Greer 1997).
+    """
+    _check_screen_derivatives(positions_clip, faces, fragments)
+    if _resolve(backend, "positions_clip", positions_clip) == "reference":
+        return barycentrics_reference_tensors(positions_clip, faces, fragments.triangle_id)[1]
+    return screen_derivatives_op(
+        positions_clip.contiguous(), faces.contiguous(), fragments.triangle_id.contiguous()
+    )
 
 
 def interpolate(attributes: Tensor, faces: Tensor, fragments: Fragments, backend: Backend = "auto") -> Tensor:
@@ -116,28 +140,46 @@ def interpolate(attributes: Tensor, faces: Tensor, fragments: Fragments, backend
         backend: "auto" takes the compiled kernel for float32, else the reference.
 
     Returns:
-        [B, H, W, C], zero where no triangle is visible. Differentiable to `attributes`; the gradient has the
-        same bits for any number of CPU threads, on CUDA the order of its sums varies.
+        [B, H, W, C], zero where no triangle is visible. Differentiable to `attributes` and to the
+        barycentrics, and through them to the positions; the gradient has the same bits for any number of CPU
+        threads, on CUDA the order of its sums varies.
 
     Raises:
         InputError: shapes or devices that do not belong together.
         TypeError: a wrong dtype.
     """
     _check_interpolate(attributes, faces, fragments)
-    resolved = resolve_backend(backend, attributes.device)
-    if backend == "auto" and attributes.dtype != torch.float32:
-        resolved = "reference"
-    if resolved == "reference":
-        return interpolate_reference(attributes, faces, fragments)
-    if attributes.dtype != torch.float32:
-        raise TypeError(f"attributes must be torch.float32 for the kernel, not {attributes.dtype}")
-    sets = attributes if attributes.dim() == 3 else attributes[None]
-    return torch.ops.dream3d.interpolate(
-        sets.contiguous(),
-        faces.contiguous(),
-        fragments.triangle_id.contiguous(),
-        fragments.barycentrics.contiguous().float(),
-    )
+    return _interpolate(attributes, faces, fragments.triangle_id, fragments.barycentrics, backend)
+
+
+def interpolate_derivatives(
+    attributes: Tensor, faces: Tensor, fragments: Fragments, derivatives: Tensor, backend: Backend = "auto"
+) -> Tensor:
+    """How interpolated attributes change from one pixel to the next.
+
+    Args:
+        attributes: as for `interpolate`.
+        faces: as for `interpolate`.
+        fragments: of `rasterize`; only the triangle ids are read.
+        derivatives: [B, H, W, 2, 2] of `screen_derivatives`.
+        backend: "auto" takes the compiled kernel for float32, else the reference.
+
+    Returns:
+        [B, H, W, C, 2]: derivative of each channel by x (right) and y (DOWN), per pixel; zero where no
+        triangle is visible. Differentiable to `attributes` and `derivatives`, as `interpolate` is.
+
+    Raises:
+        InputError: shapes or devices that do not belong together.
+        TypeError: a wrong dtype.
+    """
+    _check_interpolate(attributes, faces, fragments)
+    shape = (*fragments.triangle_id.shape, 2, 2)
+    if derivatives.shape != shape or derivatives.device != attributes.device:
+        raise InputError(
+            f"derivatives must be {list(shape)} on {attributes.device}, as screen_derivatives gives them, "
+            f"not {list(derivatives.shape)} on {derivatives.device}"
+        )
+    return _interpolate(attributes, faces, fragments.triangle_id, derivatives, backend)
 
 
 def interpolate_reference(attributes: Tensor, faces: Tensor, fragments: Fragments) -> Tensor:
@@ -147,26 +189,54 @@ def interpolate_reference(attributes: Tensor, faces: Tensor, fragments: Fragment
         InputError: shapes or devices that do not belong together.
         TypeError: a wrong dtype.
     """
-    _check_interpolate(attributes, faces, fragments)
+    return interpolate(attributes, faces, fragments, backend="reference")
+
+
+def _interpolate(
+    attributes: Tensor, faces: Tensor, triangle_id: Tensor, weights: Tensor, backend: Backend
+) -> Tensor:
     sets = attributes if attributes.dim() == 3 else attributes[None]
-    return interpolate_reference_tensors(sets, faces, fragments.triangle_id, fragments.barycentrics)
+    if _resolve(backend, "attributes", attributes) == "reference":
+        return interpolate_reference_tensors(sets, faces, triangle_id, weights)
+    return interpolate_op(
+        sets.contiguous(), faces.contiguous(), triangle_id.contiguous(), weights.contiguous().float()
+    )
 
 
-def _check_interpolate(attributes: Tensor, faces: Tensor, fragments: Fragments) -> None:
+def _resolve(backend: Backend, name: str, tensor: Tensor) -> Literal["cuda", "cpu", "reference"]:
+    """The back-end for a float32 or float64 argument; the kernels know float32 only."""
+    resolved = resolve_backend(backend, tensor.device)
+    if resolved == "reference" or (backend == "auto" and tensor.dtype != torch.float32):
+        return "reference"
+    if tensor.dtype != torch.float32:
+        raise TypeError(f"{name} must be torch.float32 for the kernel, not {tensor.dtype}")
+    return resolved
+
+
+def _check_interpolate(
+    attributes: Tensor, faces: Tensor, fragments: Fragments, name: str = "attributes"
+) -> None:
     num_views = fragments.triangle_id.shape[0]
     if attributes.dim() not in (2, 3) or (attributes.dim() == 3 and attributes.shape[0] != num_views):
-        raise InputError(f"attributes must be [V, C] or [{num_views}, V, C], not {list(attributes.shape)}")
+        raise InputError(f"{name} must be [V, C] or [{num_views}, V, C], not {list(attributes.shape)}")
     if faces.dim() != 2 or faces.shape[-1] != 3:
         raise InputError(f"faces must be [T, 3], not {list(faces.shape)}")
     if faces.dtype != torch.int32:
         raise TypeError(f"faces must be torch.int32, not {faces.dtype}; convert with .int()")
     if not attributes.dtype.is_floating_point:
-        raise TypeError(f"attributes must be floating point, not {attributes.dtype}; convert with .float()")
+        raise TypeError(f"{name} must be floating point, not {attributes.dtype}; convert with .float()")
     devices = {attributes.device, faces.device, fragments.triangle_id.device}
     if len(devices) > 1:
         raise InputError(
-            f"attributes, faces and fragments are on {sorted(map(str, devices))}; move them together"
+            f"{name}, faces and fragments are on {sorted(map(str, devices))}; move them together"
         )
+
+
+def _check_screen_derivatives(positions: Tensor, faces: Tensor, fragments: Fragments) -> None:
+    num_views = fragments.triangle_id.shape[0]
+    if positions.dim() != 3 or positions.shape[0] != num_views or positions.shape[-1] != 4:
+        raise InputError(f"positions_clip must be [{num_views}, V, 4], not {list(positions.shape)}")
+    _check_interpolate(positions, faces, fragments, name="positions_clip")
 
 
 def _check_rasterize(
@@ -196,37 +266,3 @@ def _check_rasterize(
             raise InputError(
                 f"faces name vertices {low} to {high}, but there are {positions.shape[1]} (0-based)"
             )
-
-
-@torch.library.custom_op("dream3d::rasterize", mutates_args=())
-def _rasterize_op(positions: Tensor, faces: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    num_views, num_vertices, _ = positions.shape
-    triangle_id, barycentrics, depth = _empty_fragments(positions, height, width)
-    on_cuda = positions.device.type == "cuda"
-    z_buffer = torch.empty_like(triangle_id, dtype=torch.int64) if on_cuda else None
-    _RASTERIZE.launch(
-        positions.device,
-        positions=positions,
-        faces=faces,
-        triangle_id=triangle_id,
-        barycentrics=barycentrics,
-        depth=depth,
-        z_buffer=z_buffer,
-        num_views=num_views,
-        num_vertices=num_vertices,
-        num_triangles=faces.shape[0],
-        height=height,
-        width=width,
-    )
-    return triangle_id, barycentrics, depth
-
-
-@_rasterize_op.register_fake
-def _(positions: Tensor, _faces: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    return _empty_fragments(positions, height, width)
-
-
-def _empty_fragments(positions: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    shape = (positions.shape[0], height, width)
-    triangle_id = positions.new_empty(shape, dtype=torch.int32)
-    return triangle_id, positions.new_empty((*shape, 2)), positions.new_empty(shape)

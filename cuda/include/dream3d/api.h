@@ -59,14 +59,50 @@ struct D3dRasterizeParams {
 
 D3D_API int32_t d3d_rasterize(const D3dRasterizeParams* params, size_t params_size, const D3dLaunch* launch);
 
+// ---- barycentrics: the derivatives of what rasterize writes
+// --------------------------------------------------------------------------------
+
+struct D3dScreenDerivativesParams {
+  const float* positions;      // [B, V, 4] of rasterize
+  const int32_t* faces;        // [T, 3]
+  const int32_t* triangle_id;  // [B, H, W] of rasterize
+  float* derivatives;          // [B, H, W, 2, 2] out; d(u, v) / d(x, y) per pixel, y down; 0 where empty
+  int64_t num_views;           // B
+  int64_t num_vertices;        // V
+  int64_t num_triangles;       // T
+  int64_t height;              // H
+  int64_t width;               // W
+};
+
+D3D_API int32_t d3d_screen_derivatives(const D3dScreenDerivativesParams* params, size_t params_size,
+                                       const D3dLaunch* launch);
+
+struct D3dBarycentricsBackwardParams {
+  const float* positions;          // [B, V, 4]
+  const int32_t* faces;            // [T, 3]
+  const int32_t* triangle_id;      // [B, H, W]
+  const float* grad_barycentrics;  // [B, H, W, 2], or null for zero
+  const float* grad_derivatives;   // [B, H, W, 2, 2], or null for zero
+  float* grad_positions;           // [B, V, 4] out, overwritten; that of z is 0
+  int64_t num_views;               // B
+  int64_t num_vertices;            // V
+  int64_t num_triangles;           // T
+  int64_t height;                  // H
+  int64_t width;                   // W
+};
+
+D3D_API int32_t d3d_barycentrics_backward(const D3dBarycentricsBackwardParams* params, size_t params_size,
+                                          const D3dLaunch* launch);
+
 // ---- interpolate ---------------------------------------------------------------------------------------------------
 
+// Either the values, with the barycentrics as weights, or their screen derivatives, with those of the barycentrics.
 struct D3dInterpolateParams {
   const float* attributes;       // [A, V, C]
   const int32_t* faces;          // [T, 3]
   const int32_t* triangle_id;    // [B, P] of rasterize
-  const float* barycentrics;     // [B, P, 2] of rasterize
-  float* image;                  // [B, P, C] out; 0 where triangle_id < 0
+  const float* weights;          // [B, P, 2] of rasterize; derivatives: [B, P, 2, 2] of screen_derivatives
+  float* image;                  // [B, P, C] out; derivatives: [B, P, C, 2]; 0 where triangle_id < 0
   int64_t num_attribute_sets;    // A = 1 (shared by the views) or B
   int64_t num_views;             // B
   int64_t num_vertices;          // V
@@ -76,13 +112,17 @@ struct D3dInterpolateParams {
 };
 
 D3D_API int32_t d3d_interpolate(const D3dInterpolateParams* params, size_t params_size, const D3dLaunch* launch);
+D3D_API int32_t d3d_interpolate_derivatives(const D3dInterpolateParams* params, size_t params_size,
+                                            const D3dLaunch* launch);
 
 struct D3dInterpolateBackwardParams {
-  const float* grad_image;       // [B, P, C]
+  const float* grad_image;       // [B, P, C]; derivatives: [B, P, C, 2]
+  const float* attributes;       // [A, V, C]; read only for grad_weights
   const int32_t* faces;          // [T, 3]
   const int32_t* triangle_id;    // [B, P]
-  const float* barycentrics;     // [B, P, 2]
-  float* grad_attributes;        // [A, V, C] out, overwritten
+  const float* weights;          // as in D3dInterpolateParams
+  float* grad_attributes;        // [A, V, C] out, overwritten; or null
+  float* grad_weights;           // shape of weights, out; or null
   int64_t num_attribute_sets;    // A
   int64_t num_views;             // B
   int64_t num_vertices;          // V
@@ -93,6 +133,121 @@ struct D3dInterpolateBackwardParams {
 
 D3D_API int32_t d3d_interpolate_backward(const D3dInterpolateBackwardParams* params, size_t params_size,
                                          const D3dLaunch* launch);
+D3D_API int32_t d3d_interpolate_derivatives_backward(const D3dInterpolateBackwardParams* params,
+                                                     size_t params_size, const D3dLaunch* launch);
+
+// ---- texture -------------------------------------------------------------------------------------------------------
+
+enum { D3D_MAX_MIP_LEVELS = 16 };
+enum D3dTextureFilter : int32_t { D3D_NEAREST = 0, D3D_BILINEAR = 1, D3D_TRILINEAR = 2 };
+enum D3dTextureBoundary : int32_t { D3D_WRAP = 0, D3D_CLAMP = 1, D3D_CUBE = 2 };
+
+// The levels of one texture lie one behind the other, the finest first: M texels. A level is [h, w], of a cube
+// [6, s, s] with the faces +X, -X, +Y, -Y, +Z, -Z.
+struct D3dTextureLayout {
+  int32_t filter;                         // D3dTextureFilter; all but trilinear read level 0 only
+  int32_t boundary;                       // D3dTextureBoundary
+  int32_t num_levels;                     // 1 to 16
+  int32_t num_channels;                   // C >= 0
+  int32_t heights[D3D_MAX_MIP_LEVELS];    // [num_levels], 1 to 32768
+  int32_t widths[D3D_MAX_MIP_LEVELS];     // [num_levels]
+  int64_t offsets[D3D_MAX_MIP_LEVELS + 1];  // [num_levels + 1] first texel of each level; the last one is M
+};
+
+struct D3dTextureParams {
+  const float* texels;          // [A, M, C]
+  const float* uv;              // [B, P, 2]; of a cube directions [B, P, 3]
+  const float* uv_derivatives;  // [B, P, 2, 2] d(u, v)/d(x, y), read by trilinear; or null. Null for a cube
+  const float* mip_bias;        // [B, P] added to the level, read by trilinear; or null
+  float* image;                 // [B, P, C] out
+  int64_t num_textures;         // A = 1 (shared by the views) or B
+  int64_t num_views;            // B
+  int64_t num_pixels;           // P = H * W
+  D3dTextureLayout layout;
+};
+
+D3D_API int32_t d3d_texture(const D3dTextureParams* params, size_t params_size, const D3dLaunch* launch);
+
+struct D3dTextureBackwardParams {
+  const float* grad_image;      // [B, P, C]
+  const float* texels;          // [A, M, C]
+  const float* uv;              // [B, P, 2 or 3]
+  const float* uv_derivatives;  // [B, P, 2, 2] or null
+  const float* mip_bias;        // [B, P] or null
+  float* grad_texels;           // [A, M, C] out, overwritten; or null
+  float* grad_uv;               // [B, P, 2 or 3] out, or null
+  float* grad_uv_derivatives;   // [B, P, 2, 2] out, or null
+  float* grad_mip_bias;         // [B, P] out, or null
+  int64_t num_textures;         // A
+  int64_t num_views;            // B
+  int64_t num_pixels;           // P
+  D3dTextureLayout layout;
+};
+
+D3D_API int32_t d3d_texture_backward(const D3dTextureBackwardParams* params, size_t params_size,
+                                     const D3dLaunch* launch);
+
+// ---- antialias
+// -----------------------------------------------------------------------------------------------------
+
+// A pair is a pixel and its neighbour to the right (axis 0) or below (axis 1).
+enum {
+  D3D_NO_EDGE = -1,       // the pixels of the pair are not separated, or there is no neighbour
+  D3D_INTERSECTION = -2,  // the triangles that they see pass through each other
+};
+
+struct D3dAntialiasEdgesParams {
+  const float* positions;      // [B, V, 4] clip space (OpenGL)
+  const int32_t* faces;        // [T, 3]
+  const int32_t* neighbors;    // [T, 3] half-edge 3 t + e on the other side of each edge; < 0 for none
+  const int32_t* triangle_id;  // [B, H, W] of rasterize
+  const float* depth;          // [B, H, W] of rasterize
+  int32_t* edge;               // [B, H, W, 2] out; half-edge that separates a pair, or one of the above
+  float* crossing;             // [B, H, W, 2] out; how far from the pixel's centre in [0, 1]; 0 for none
+  int64_t num_views;           // B
+  int64_t num_vertices;        // V
+  int64_t num_triangles;       // T < 2^31 / 3
+  int64_t height;              // H
+  int64_t width;               // W
+};
+
+D3D_API int32_t d3d_antialias_edges(const D3dAntialiasEdgesParams* params, size_t params_size,
+                                    const D3dLaunch* launch);
+
+struct D3dAntialiasParams {
+  const float* image;     // [B, H, W, C]
+  const int32_t* edge;    // [B, H, W, 2] of antialias_edges
+  const float* crossing;  // [B, H, W, 2] of antialias_edges
+  float* output;          // [B, H, W, C] out
+  int64_t num_views;      // B
+  int64_t height;         // H
+  int64_t width;          // W
+  int64_t num_channels;   // C
+};
+
+D3D_API int32_t d3d_antialias(const D3dAntialiasParams* params, size_t params_size, const D3dLaunch* launch);
+
+struct D3dAntialiasBackwardParams {
+  const float* grad_output;    // [B, H, W, C]
+  const float* image;          // [B, H, W, C]
+  const float* positions;      // [B, V, 4]
+  const int32_t* faces;        // [T, 3]
+  const int32_t* triangle_id;  // [B, H, W]
+  const int32_t* edge;         // [B, H, W, 2] of antialias_edges
+  const float* crossing;       // [B, H, W, 2] of antialias_edges
+  float* grad_image;           // [B, H, W, C] out, that of blending; or null
+  float* grad_positions;       // [B, V, 4] out, overwritten; or null
+  int64_t num_views;           // B
+  int64_t num_vertices;        // V
+  int64_t num_triangles;       // T
+  int64_t height;              // H
+  int64_t width;               // W
+  int64_t num_channels;        // C
+  int32_t exact;               // 0: the derivative of the blended picture; 1: dealt to both pixels of the pair
+};
+
+D3D_API int32_t d3d_antialias_backward(const D3dAntialiasBackwardParams* params, size_t params_size,
+                                       const D3dLaunch* launch);
 
 // ---- hash_grid
 // -----------------------------------------------------------------------------------------------------
@@ -199,6 +354,30 @@ struct D3dRayMarchParams {
 
 D3D_API int32_t d3d_ray_march_count(const D3dRayMarchParams* params, size_t params_size, const D3dLaunch* launch);
 D3D_API int32_t d3d_ray_march_write(const D3dRayMarchParams* params, size_t params_size, const D3dLaunch* launch);
+
+// ---- marching_tetrahedra -------------------------------------------------------------------------------------------
+
+enum {
+  D3D_TET_GROUP = 32,        // tetrahedra that are counted together
+  D3D_TET_BAD_INDEX = -1,    // count of a group with a vertex outside [0, V)
+  D3D_TET_NOT_FINITE = -2,   // count of a group with a distance that is not finite
+};
+
+// Count (d3d_marching_tetrahedra_count), scan (the caller), write (d3d_marching_tetrahedra_write).
+struct D3dMarchingTetrahedraParams {
+  const float* sdf;        // [V], negative inside; zero is outside
+  const int32_t* tets;     // [K, 4] vertex indices, right-handed
+  int32_t* counts;         // [G] out of count, in of write: triangles of each group; G = ceil(K / D3D_TET_GROUP)
+  const int64_t* starts;   // [G] in of write: first triangle of the group
+  int64_t* corner_edges;   // [M, 3] out of write: the edge each corner is on, as V * smaller + larger vertex index
+  int64_t num_vertices;    // V < 2^31
+  int64_t num_tets;        // K
+};
+
+D3D_API int32_t d3d_marching_tetrahedra_count(const D3dMarchingTetrahedraParams* params, size_t params_size,
+                                              const D3dLaunch* launch);
+D3D_API int32_t d3d_marching_tetrahedra_write(const D3dMarchingTetrahedraParams* params, size_t params_size,
+                                              const D3dLaunch* launch);
 
 // ---- composite
 // -----------------------------------------------------------------------------------------------------

@@ -1,59 +1,93 @@
-// Vertex attributes at the pixels of a rasterised image: u a_0 + v a_1 + (1 - u - v) a_2, and its derivative with
-// respect to the attributes. Pixels without a triangle are zero and get no gradient.
+// Vertex attributes at the pixels of a rasterised image, u a_0 + v a_1 + (1 - u - v) a_2, and how they change across
+// the screen, with the derivatives of both to the attributes and to the weights. Pixels without a triangle are zero
+// and get no gradient.
+//
+// Both are linear in the attributes: the change along x has the weights du/dx, dv/dx and minus their sum. So one code
+// serves both, for L = 1 column of weights that sum to 1, or L = 2 columns (x and y) that sum to 0.
 #pragma once
 
 #include "dream3d/api.h"
 #include "dream3d/common.h"
+#include "dream3d/corners.h"
 
 namespace dream3d {
 
 // The three vertices a pixel is made of, as offsets of their first channel, and their weights.
+template <int L>
 struct PixelCorners {
   int64_t offset[3];
-  float weight[3];
+  float weight[3][L];
 };
 
 // `pixel` counts over all views. False where nothing is visible, or where an index is out of range.
-template <class Params>
-D3D_HOST_DEVICE inline bool load_corners(const Params& p, int64_t pixel, PixelCorners& out) {
-  const int32_t id = p.triangle_id[pixel];
-  if (id < 0 || id >= p.num_triangles) return false;
+template <int L, class Params>
+D3D_HOST_DEVICE inline bool load_corners(const Params& p, int64_t pixel, PixelCorners<L>& out) {
   const int64_t set = p.num_attribute_sets > 1 ? pixel / p.num_pixels : 0;
-  for (int i = 0; i < 3; ++i) {
-    const int64_t vertex = p.faces[3 * int64_t{id} + i];
-    if (vertex < 0 || vertex >= p.num_vertices) return false;
-    out.offset[i] = (set * p.num_vertices + vertex) * p.num_channels;
+  if (!load_corner_rows(p, pixel, set, out.offset)) return false;
+  for (int64_t& offset : out.offset) offset *= p.num_channels;
+  const float* weights = p.weights + 2 * L * pixel;
+  for (int l = 0; l < L; ++l) {
+    out.weight[0][l] = weights[l];
+    out.weight[1][l] = weights[L + l];
+    out.weight[2][l] = (L == 1 ? 1.0f : 0.0f) - weights[l] - weights[L + l];
   }
-  out.weight[0] = p.barycentrics[2 * pixel];
-  out.weight[1] = p.barycentrics[2 * pixel + 1];
-  out.weight[2] = 1.0f - out.weight[0] - out.weight[1];
   return true;
 }
 
+template <int L>
 D3D_HOST_DEVICE inline void interpolate_pixel(const D3dInterpolateParams& p, int64_t pixel) {
-  float* out = p.image + pixel * p.num_channels;
-  PixelCorners corners;
+  float* out = p.image + pixel * p.num_channels * L;
+  PixelCorners<L> corners;
   if (!load_corners(p, pixel, corners)) {
-    for (int64_t c = 0; c < p.num_channels; ++c) out[c] = 0.0f;
+    for (int64_t c = 0; c < p.num_channels * L; ++c) out[c] = 0.0f;
     return;
   }
-  const float* a = p.attributes;
+  const float* a[3] = {p.attributes + corners.offset[0], p.attributes + corners.offset[1],
+                       p.attributes + corners.offset[2]};
   for (int64_t c = 0; c < p.num_channels; ++c) {
-    out[c] = corners.weight[0] * a[corners.offset[0] + c] + corners.weight[1] * a[corners.offset[1] + c] +
-             corners.weight[2] * a[corners.offset[2] + c];
+    if (L == 1) {
+      out[c] =
+          corners.weight[0][0] * a[0][c] + corners.weight[1][0] * a[1][c] + corners.weight[2][0] * a[2][c];
+    } else {  // differences first: what is constant on a triangle has exactly no slope
+      const float across = a[0][c] - a[2][c];
+      const float along = a[1][c] - a[2][c];
+      for (int l = 0; l < L; ++l) {
+        out[L * c + l] = corners.weight[0][l] * across + corners.weight[1][l] * along;
+      }
+    }
   }
 }
 
-// Calls add(offset, gradient) for every attribute the pixel depends on: d image / d a_i is the weight i.
-template <class Add>
-D3D_HOST_DEVICE inline void interpolate_pixel_vjp(const D3dInterpolateBackwardParams& p, int64_t pixel,
-                                                  const Add& add) {
-  PixelCorners corners;
-  if (!load_corners(p, pixel, corners)) return;
-  const float* grad = p.grad_image + pixel * p.num_channels;
+// The gradient to the attributes: calls add(i, c, gradient) for channel c of corner i.
+template <int L, class Add>
+D3D_HOST_DEVICE inline void interpolate_attributes_vjp(const PixelCorners<L>& corners, const float* grad,
+                                                       int64_t num_channels, const Add& add) {
   for (int i = 0; i < 3; ++i) {
-    for (int64_t c = 0; c < p.num_channels; ++c) add(corners.offset[i] + c, corners.weight[i] * grad[c]);
+    for (int64_t c = 0; c < num_channels; ++c) {
+      float sum = corners.weight[i][0] * grad[L * c];
+      for (int l = 1; l < L; ++l) sum += corners.weight[i][l] * grad[L * c + l];
+      add(i, c, sum);
+    }
   }
+}
+
+// The gradient to the weights of vertex 0 and 1, which take from that of vertex 2.
+template <int L>
+D3D_HOST_DEVICE inline void interpolate_weights_vjp(const D3dInterpolateBackwardParams& p, int64_t pixel) {
+  float sums[2 * L] = {};
+  PixelCorners<L> corners;
+  if (load_corners(p, pixel, corners)) {
+    const float* grad = p.grad_image + pixel * p.num_channels * L;
+    const float* a = p.attributes;
+    for (int64_t c = 0; c < p.num_channels; ++c) {
+      const float last = a[corners.offset[2] + c];
+      for (int l = 0; l < L; ++l) {
+        sums[l] += grad[L * c + l] * (a[corners.offset[0] + c] - last);
+        sums[L + l] += grad[L * c + l] * (a[corners.offset[1] + c] - last);
+      }
+    }
+  }
+  for (int i = 0; i < 2 * L; ++i) p.grad_weights[2 * L * pixel + i] = sums[i];
 }
 
 }  // namespace dream3d

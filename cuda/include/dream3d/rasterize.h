@@ -1,5 +1,5 @@
-// Rasterisation, the part that is the same on every back-end: clipping, snapping, coverage, depth and
-// barycentrics.
+// Rasterisation, the part that is the same on every back-end: clipping, snapping, coverage and depth (the weights
+// of the vertices are in barycentrics.h).
 //
 // Coverage is decided in integers: vertices are snapped to 1/256 pixel and each edge is an exact linear
 // function of the pixel, with the top-left rule on ties. An edge shared by two triangles has the same snapped
@@ -10,6 +10,7 @@
 
 #include <cmath>
 
+#include "dream3d/barycentrics.h"
 #include "dream3d/common.h"
 
 namespace dream3d {
@@ -21,10 +22,6 @@ constexpr double kGuardBand =
 constexpr double kMinW = 1e-20;
 constexpr int kMaxClipVertices = 10;  // 3 + one per clip plane
 constexpr int kNumClipPlanes = 7;
-
-struct ClipVertex {
-  double x, y, z, w;
-};
 
 struct Int2 {
   int32_t x, y;
@@ -152,24 +149,6 @@ D3D_HOST_DEVICE inline float depth_at(const DepthPlane& plane, double row, doubl
   return static_cast<float>(clamp_to(depth, plane.low, plane.high)) + 0.0f;
 }
 
-// Linear functions e[i] . (X, Y, 1) of normalised device coordinates, proportional to the barycentrics of a
-// triangle.
-struct BarycentricPlanes {
-  Double3 e[3];
-  double determinant;
-};
-
-// p x q in (x, y, w). Swapping the arguments negates the result exactly.
-D3D_HOST_DEVICE inline Double3 cross_xyw(const ClipVertex& p, const ClipVertex& q) {
-  return {p.y * q.w - p.w * q.y, p.w * q.x - p.x * q.w, p.x * q.y - p.y * q.x};
-}
-
-D3D_HOST_DEVICE inline BarycentricPlanes make_barycentric_planes(const ClipVertex v[3]) {
-  BarycentricPlanes planes = {{cross_xyw(v[1], v[2]), cross_xyw(v[2], v[0]), cross_xyw(v[0], v[1])}, 0.0};
-  planes.determinant = planes.e[0].x * v[0].x + planes.e[0].y * v[0].y + planes.e[0].z * v[0].w;
-  return planes;
-}
-
 // z/w = sum_i z_i e_i . (X, Y, 1) / determinant, rewritten in pixels. A triangle seen exactly edge-on
 // (determinant 0) that snapping made visible gets its nearest depth.
 D3D_HOST_DEVICE inline DepthPlane make_depth_plane(const ClipVertex v[3], double low, double high,
@@ -183,28 +162,6 @@ D3D_HOST_DEVICE inline DepthPlane make_depth_plane(const ClipVertex v[3], double
   const double offset = g1 - gx + gy;
   if (!(offset - offset == 0.0)) return {0.0, 0.0, low, low, high};
   return {gx * (2.0 / width), gy * (-2.0 / height), offset, low, high};
-}
-
-struct Barycentrics {
-  float u, v;  // weights of vertex 0 and 1
-};
-
-// Perspective-correct weights at a pixel centre, clamped to the triangle (snapping lets a covered centre lie
-// up to 1/256 pixel outside of it).
-D3D_HOST_DEVICE inline Barycentrics barycentrics_at(const BarycentricPlanes& planes, double px, double py,
-                                                    double width, double height) {
-  const double x = (px + 0.5) * (2.0 / width) - 1.0;
-  const double y = 1.0 - (py + 0.5) * (2.0 / height);
-  const double orientation = planes.determinant < 0.0 ? -1.0 : 1.0;
-  const Double3* e = planes.e;
-  const double a0 = max_of((e[0].x * x + (e[0].y * y + e[0].z)) * orientation, 0.0);
-  const double a1 = max_of((e[1].x * x + (e[1].y * y + e[1].z)) * orientation, 0.0);
-  const double a2 = max_of((e[2].x * x + (e[2].y * y + e[2].z)) * orientation, 0.0);
-  const double sum = a0 + a1 + a2;
-  const double inverse = 1.0 / sum;
-  const bool edge_on = !(sum > 0.0);  // seen edge-on: any weights will do
-  return {edge_on ? 1.0f / 3.0f : static_cast<float>(a0 * inverse),
-          edge_on ? 1.0f / 3.0f : static_cast<float>(a1 * inverse)};
 }
 
 // A snapped triangle ready to be scanned: one per visible triangle, several where clipping left a polygon.

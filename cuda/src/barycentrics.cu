@@ -1,0 +1,76 @@
+// One thread per pixel. The gradient is added with float atomics, so its last bits vary from run to run.
+#include "dream3d/barycentrics_pixel.h"
+#include "dream3d/cuda_launch.h"
+#include "dream3d/status.h"
+
+namespace dream3d {
+namespace {
+
+constexpr int kBlock = 128;
+
+__global__ void screen_derivatives_pixels(D3dScreenDerivativesParams p) {
+  const int64_t pixels = p.num_views * p.height * p.width;
+  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < pixels; i += stride) {
+    Double3 rows[3];
+    const bool is_regular = load_rows(p, i, rows);
+    screen_derivatives_pixel(p, is_regular ? rows : nullptr, i, locate_pixel(p, i));
+  }
+}
+
+__global__ void barycentrics_pixels_vjp(D3dBarycentricsBackwardParams p) {
+  const int64_t pixels_per_view = p.height * p.width;
+  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < p.num_views * pixels_per_view;
+       i += stride) {
+    Double3 rows[3];
+    int64_t corners[3];
+    if (!load_rows(p, i, rows) || !load_corner_rows(p, i, i / pixels_per_view, corners)) continue;
+    Double3 gradient[3] = {};
+    barycentrics_pixel_vjp(p, rows, i, locate_pixel(p, i), gradient);
+    for (int corner = 0; corner < 3; ++corner) {
+      float* out = p.grad_positions + 4 * corners[corner];
+      atomicAdd(out, saturated(gradient[corner].x));
+      atomicAdd(out + 1, saturated(gradient[corner].y));
+      atomicAdd(out + 3, saturated(gradient[corner].z));
+    }
+  }
+}
+
+void screen_derivatives(const D3dScreenDerivativesParams& p, const D3dLaunch& launch) {
+  const int64_t pixels = p.num_views * p.height * p.width;
+  if (pixels == 0) return;
+  const DeviceGuard guard(launch);
+  launch_kernel("screen_derivatives", screen_derivatives_pixels, grid_blocks(pixels, kBlock), kBlock, launch,
+                p);
+}
+
+void barycentrics_backward(const D3dBarycentricsBackwardParams& p, const D3dLaunch& launch) {
+  const int64_t size = p.num_views * p.num_vertices * 4;
+  const int64_t pixels = p.num_views * p.height * p.width;
+  if (size == 0) return;
+  const DeviceGuard guard(launch);
+  check_cuda(
+      cudaMemsetAsync(p.grad_positions, 0, static_cast<size_t>(size) * sizeof(float), stream_of(launch)),
+      "rasterize: clear gradient");
+  if (pixels == 0) return;
+  launch_kernel("rasterize: backward", barycentrics_pixels_vjp, grid_blocks(pixels, kBlock), kBlock, launch,
+                p);
+}
+
+}  // namespace
+}  // namespace dream3d
+
+extern "C" int32_t d3d_screen_derivatives(const D3dScreenDerivativesParams* params, size_t params_size,
+                                          const D3dLaunch* launch) {
+  return dream3d::guarded_call(params, params_size, [&](const D3dScreenDerivativesParams& p) {
+    dream3d::screen_derivatives(p, *launch);
+  });
+}
+
+extern "C" int32_t d3d_barycentrics_backward(const D3dBarycentricsBackwardParams* params, size_t params_size,
+                                             const D3dLaunch* launch) {
+  return dream3d::guarded_call(params, params_size, [&](const D3dBarycentricsBackwardParams& p) {
+    dream3d::barycentrics_backward(p, *launch);
+  });
+}
