@@ -8,16 +8,19 @@ import torch
 from dream3d import __version__
 from dream3d.asset import Asset
 from dream3d.bake import bake_base_color
-from dream3d.config import Config
+from dream3d.config import BakeConfig, Config
 from dream3d.errors import InputError
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.export.glb import slug
-from dream3d.extract.mesh import extract_mesh
+from dream3d.extract.isosurface import density_threshold
+from dream3d.extract.mesh import clean_mesh, extract_mesh
 from dream3d.extract.unwrap import unwrap
 from dream3d.inputs import check_prompt
-from dream3d.mesh import Material, TexturedMesh
-from dream3d.optimize.coarse import CoarseResult, optimize_coarse
-from dream3d.prior import Prior
+from dream3d.mesh import Material, Mesh, TexturedMesh
+from dream3d.optimize.coarse import optimize_coarse
+from dream3d.optimize.refine import optimize_refine
+from dream3d.prior import Prior, TextEmbedding
+from dream3d.scene.radiance_field import RadianceField
 
 
 def generate(
@@ -50,19 +53,37 @@ def generate(
 
     generator = torch.Generator().manual_seed(config.seed)
     coarse = optimize_coarse(prior, embedding, config.coarse, generator, on_event, device)
-    textured = _to_textured_mesh(prompt, coarse, config, on_event, device)
+    surface, bake = _surface(prior, embedding, coarse.field, config, generator, on_event, device)
+    textured = _to_textured_mesh(prompt, surface, coarse.field, replace(config, bake=bake), on_event, device)
     metadata = _provenance(prompt, config, prior)
     metrics = {**asdict(coarse.stats), "seconds": time.perf_counter() - started}
     return Asset(replace(textured, metadata=metadata), config.export, metrics, tuple(warnings))
 
 
-def _to_textured_mesh(
-    prompt: str, coarse: CoarseResult, config: Config, on_event: OnEvent, device: str
-) -> TexturedMesh:
-    """Surface, atlas and texture of a finished field."""
-    field = coarse.field
+def _surface(
+    prior: Prior,
+    embedding: TextEmbedding,
+    field: RadianceField,
+    config: Config,
+    generator: torch.Generator,
+    on_event: OnEvent,
+    device: str,
+) -> tuple[Mesh, BakeConfig]:
+    """The clean mesh of a coarse field, refined if that is wanted, and how to bake what it holds."""
+    if config.refine.num_steps == 0:
+        on_event(Event("extract", 0, 2))
+        return extract_mesh(field.density, config.extract, device), config.bake
+    threshold = density_threshold(field.density, config.extract.resolution, device)
+    refined = optimize_refine(prior, embedding, field, threshold, config.refine, generator, on_event)
     on_event(Event("extract", 0, 2))
-    surface = extract_mesh(field.density, config.extract, device)
+    # The color was seen on the surface itself, not through a soft shell.
+    return clean_mesh(refined.mesh, config.extract), replace(config.bake, samples=1)
+
+
+def _to_textured_mesh(
+    prompt: str, surface: Mesh, field: RadianceField, config: Config, on_event: OnEvent, device: str
+) -> TexturedMesh:
+    """Atlas and texture of a finished surface."""
     on_event(Event("extract", 1, 2))
     mesh = unwrap(surface, config.bake.texture_size, config.bake.padding_texels)
     on_event(Event("extract", 2, 2))

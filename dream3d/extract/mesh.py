@@ -50,6 +50,21 @@ def extract_mesh(density: Density, config: ExtractConfig, device: torch.device |
     return add_normals(decimate(surface, config.target_faces), config.crease_angle_deg)
 
 
+def clean_mesh(surface: Mesh, config: ExtractConfig) -> Mesh:
+    """Turn a closed surface of many triangles into a clean mesh with normals, within the budget.
+
+    Args:
+        surface: Welded, closed pieces, in scene units.
+        config: Smoothing and budget.
+
+    Raises:
+        RunError: No piece encloses any volume.
+    """
+    pieces = remove_floaters(surface, config.min_volume_share)
+    smoothed = smooth(pieces, config.smoothing_iterations)
+    return add_normals(decimate(smoothed, config.target_faces), config.crease_angle_deg)
+
+
 def _surface(volume: Volume, level: float, smoothing_voxels: float, config: ExtractConfig) -> Mesh:
     """The level set without floaters and stair-steps, at the resolution of the volume."""
     surface = extract_isosurface(volume, level, smoothing_voxels)

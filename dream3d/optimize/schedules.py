@@ -1,6 +1,6 @@
 """What changes over the coarse stage, as plain functions of the step. Nothing here remembers anything."""
 
-from dream3d.config import CoarseConfig, GuidanceConfig, Shading
+from dream3d.config import CoarseConfig, GuidanceConfig, RefineConfig, Shading
 from dream3d.math import ramp
 
 
@@ -39,6 +39,13 @@ def shading(step: int, draw: float, config: CoarseConfig) -> Shading:
     if step < config.num_steps // 5 or draw >= config.shaded_share:
         return "albedo"
     return "textureless" if draw < config.textureless_share * config.shaded_share else "shaded"
+
+
+def refine_shading(draw: float, is_shape_free: bool, config: RefineConfig) -> Shading:
+    """How a refinement step's renders are drawn, given a uniform random number in [0, 1)."""
+    if not is_shape_free or draw >= config.shaded_share:
+        return "albedo"
+    return ("shaded", "textureless", "normals")[int(3 * draw / config.shaded_share)]
 
 
 def regularizer_factor(step: int, num_steps: int) -> float:

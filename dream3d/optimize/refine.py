@@ -1,0 +1,173 @@
+"""The second stage: the coarse field becomes a surface, and the prior looks at that (Magic3D, Lin et al. 2023,
+arXiv 2211.10440, section 3.2).
+
+The density's level set goes on as signed distances on a deformable lattice of tetrahedra, the color as the
+field it is. First both move, under small noise only, so that the layout stays; then the shape is frozen and the
+color alone is refined.
+"""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dream3d.cameras import Cameras
+from dream3d.config import RefineConfig, Shading
+from dream3d.errors import RunError
+from dream3d.events import Event, OnEvent, ignore
+from dream3d.mesh import Mesh
+from dream3d.optimize import mesh_regularizers, schedules
+from dream3d.optimize.distillation import RenderablePrior, ask_prior, prior_images
+from dream3d.prior import TextEmbedding
+from dream3d.render.rasterized import render_rasterized
+from dream3d.scene.radiance_field import RadianceField
+from dream3d.scene.tet_lattice import tet_lattice
+from dream3d.scene.tet_surface import TetSurface
+
+
+@dataclass(frozen=True)
+class RefineStats:
+    """What the stage cost."""
+
+    steps: int
+    seconds: float
+    prior_evaluations: int  # images denoised, both guidance branches counted
+
+
+@dataclass(frozen=True)
+class RefineResult:
+    """A finished surface; its color is that of the field given, which has been refined in place."""
+
+    mesh: Mesh  # closed, vertices and faces only, in scene units
+    stats: RefineStats
+
+
+def optimize_refine(
+    prior: RenderablePrior,
+    embedding: TextEmbedding,
+    field: RadianceField,
+    threshold: float,
+    config: RefineConfig,
+    generator: torch.Generator,
+    on_event: OnEvent = ignore,
+) -> RefineResult:
+    """Refine a coarse field into a surface.
+
+    Args:
+        prior: The frozen prior.
+        embedding: The prompt.
+        field: The finished coarse field; its color goes on learning.
+        threshold: Density at its surface.
+        config: Everything that can be set.
+        generator: CPU generator; the only source of randomness.
+        on_event: Told after every step.
+
+    Returns:
+        The surface and what it cost.
+
+    Raises:
+        RunError: Nothing is above the threshold, or the surface vanished or diverged.
+    """
+    start = time.perf_counter()
+    run = RefineRun(prior, embedding, field, threshold, config, generator)
+    for step in range(config.num_steps):
+        run.do_step(step)
+        on_event(Event("refine", step + 1, config.num_steps))
+    vertices, faces = run.mesh(config.num_steps)
+    if not len(faces) or not bool(vertices.isfinite().all()):
+        raise RunError(
+            "the surface vanished while it was refined: try another --seed, or fewer --refine.num-steps"
+        )
+    mesh = Mesh(vertices.detach().cpu().numpy(), faces.cpu().numpy())
+    evaluations = 2 * config.num_views * config.num_steps
+    return RefineResult(mesh, RefineStats(config.num_steps, time.perf_counter() - start, evaluations))
+
+
+class RefineRun:
+    """The surface, its optimizer and the parts of a step."""
+
+    def __init__(
+        self,
+        prior: RenderablePrior,
+        embedding: TextEmbedding,
+        field: RadianceField,
+        threshold: float,
+        config: RefineConfig,
+        generator: torch.Generator,
+    ) -> None:
+        self.prior = prior
+        self.embedding = embedding
+        self.config = config
+        self.generator = generator
+        self.field = field
+        lattice = tet_lattice(config.lattice_resolution, device=field.table.device)
+        self.surface = TetSurface.from_density(field.density, threshold, lattice)
+        self.frozen: tuple[Tensor, Tensor] | None = None
+        spacing = min(lattice.spacing)
+        self.base_rates = (
+            config.distance_learning_rate * spacing,
+            config.deformation_learning_rate,
+            config.table_learning_rate,
+            config.network_learning_rate,
+        )
+        groups = [[self.surface.sdf], [self.surface.deformation], [field.table], field.network_parameters()]
+        parameters = [{"params": group} for group in groups]
+        self.optimizer = torch.optim.Adam(parameters, lr=0.0, betas=(0.9, 0.99), eps=1e-15, fused=True)
+
+    def mesh(self, step: int) -> tuple[Tensor, Tensor]:
+        """The surface of a step: with a gradient while the shape is free, the same ever after."""
+        if step < self.config.shape_until * self.config.num_steps:
+            return self.surface.mesh()
+        if self.frozen is None:
+            vertices, faces = self.surface.mesh()
+            self.frozen = vertices.detach(), faces
+        return self.frozen
+
+    def do_step(self, step: int) -> None:
+        """Render, ask the prior, update once."""
+        config = self.config
+        cameras = self.prior.sample_cameras(
+            config.num_views // 4, self.generator, close_up_share=config.close_up_share
+        )
+        vertices, faces = self.mesh(step)
+        is_free = vertices.requires_grad
+        draw = float(torch.rand((), generator=self.generator))
+        shading = schedules.refine_shading(draw, is_free, config)
+        surrogate = self.guidance(vertices, faces, cameras, shading, step)
+        if is_free:
+            surrogate = surrogate + self.regularize(vertices, faces) * self.prior.image_size**2
+        self.optimizer.zero_grad(set_to_none=True)
+        surrogate.backward()
+        factor = schedules.learning_rate_factor(step, config.num_steps)
+        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+            group["lr"] = rate * factor
+        self.optimizer.step()
+
+    def guidance(
+        self, vertices: Tensor, faces: Tensor, cameras: Cameras, shading: Shading, step: int
+    ) -> Tensor:
+        """A scalar whose gradient is what the prior wants changed."""
+        render = render_rasterized(
+            vertices,
+            faces,
+            self.field.albedo_srgb,
+            cameras,
+            self.prior.image_size,
+            shading,
+            self.config.samples_per_axis,
+        )
+        images = prior_images(self.prior, render.color_srgb, render.opacity, self.generator)
+        bounds = schedules.timestep_bounds(step, self.config.num_steps, self.config.guidance)
+        guidance = ask_prior(
+            self.prior, images, self.embedding, cameras, shading, bounds, self.config.guidance, self.generator
+        )
+        return (images * guidance.gradient).sum()
+
+    def regularize(self, vertices: Tensor, faces: Tensor) -> Tensor:
+        """What keeps the shape clean, weighted, per pixel."""
+        adjacency = mesh_regularizers.mesh_adjacency(faces)
+        bumps = mesh_regularizers.normal_consistency(vertices, faces, adjacency)
+        roughness = mesh_regularizers.laplacian_roughness(vertices, adjacency)
+        spacing = 2.0 / self.config.lattice_resolution
+        return self.config.normal_weight * bumps + self.config.laplacian_weight * roughness / spacing**2
