@@ -39,7 +39,8 @@ def marching_tetrahedra(
     Every edge of a tetrahedron with one end inside carries one vertex of the surface, which all its triangles
     share: away from the border of the tetrahedra the surface is a closed manifold, whatever the signs. Faces
     are wound counter-clockwise seen from outside. Differentiable to `vertices` and `sdf` by `edge_crossings`;
-    the faces do not change while no sign does.
+    the faces do not change while no sign does. On the CPU all results are the same bits for any number of
+    threads; on CUDA the gradients are summed with atomics.
 
     Args:
         vertices: [V, 3] float32.

@@ -1,7 +1,8 @@
 """Rows of a table by their numbers, and back, with sums in a fixed order on the CPU.
 
 Plain indexing adds gradients in the order of the threads; `index_select` and `index_add` of whole rows keep
-the order but take many times as long as those of single numbers, which these are made of.
+the order but take many times as long as those of single numbers, which these are made of. On CUDA sums are
+atomic, unless `torch.use_deterministic_algorithms(True)` is set.
 """
 
 import torch

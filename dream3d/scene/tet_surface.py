@@ -145,15 +145,13 @@ class TetSurface(nn.Module):
 
 def _fill_cavities(sdf: Tensor, lattice: TetLattice) -> Tensor:
     """Distances [V] with what is outside but cannot be reached from the walls made as inside as any."""
-    outside = (sdf >= 0).cpu()
-    edges = lattice.edges.cpu().long()
-    joined = edges[outside[edges].all(1)].numpy()
-    size = len(outside)
-    graph = coo_matrix((np.ones(len(joined), bool), (joined[:, 0], joined[:, 1])), shape=(size, size))
-    pieces = torch.from_numpy(connected_components(graph, directed=False)[1])
-    reached = torch.zeros(size, dtype=torch.bool)
-    reached[pieces[lattice.is_boundary.cpu()].long()] = True
-    cavity = (outside & ~reached[pieces.long()]).to(sdf.device)
+    outside, edges = (sdf >= 0).cpu().numpy(), lattice.edges.cpu().numpy()
+    joined = edges[outside[edges[:, 0]] & outside[edges[:, 1]]]
+    graph = coo_matrix((np.ones(len(joined), bool), joined.T), shape=(len(outside), len(outside)))
+    pieces = connected_components(graph, directed=False)[1]  # [V]
+    reached = np.zeros(len(outside), bool)
+    reached[pieces[lattice.is_boundary.cpu().numpy()]] = True
+    cavity = torch.from_numpy(outside & ~reached[pieces]).to(sdf.device)
     return torch.where(cavity, sdf.min(), sdf)
 
 
