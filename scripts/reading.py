@@ -1,10 +1,10 @@
 """What a text encoder should be able to tell from a caption, and the heads that ask it.
 
 A denoising loss teaches words slowly: after 730,000 images the prior's encoder told families apart (99.7% by
-a linear probe of the pooled text) but hardly materials, patterns and second colors (88.5%, 85.7%, 89.1%, where
-always answering "none" gives 79.2%, 80.5%, 90.0%). Captions come with what they say, so the encoder can learn
-to read from text alone: linear heads on the pooled text must tell what is shown and how it looks, and an
-attention over the tokens, asked for a part by name, must tell that part's look.
+a linear probe of the pooled text) but hardly materials, patterns and second colors (88.5%, 85.7%, 89.1%,
+where always answering "none" gives 79.2%, 80.5%, 90.0%). Captions come with what they say, so the encoder
+can learn to read from text alone: linear heads on the pooled text must tell what is shown and how it looks,
+and an attention over the tokens, asked for a part by name, must tell that part's look.
 """
 
 from collections.abc import Sequence
