@@ -216,6 +216,22 @@ class Trainer:
             master.data.copy_(weight)
             average.copy_(weight)
 
+    def adopt_encoder(self) -> None:
+        """Take over text encoder weights that were changed from outside; their moments start anew."""
+        changed = {id(weight) for weight in self.encoder.parameters()}
+        with torch.no_grad():
+            for index, weight in enumerate(self.weights):
+                if id(weight) not in changed:
+                    continue
+                master, momentum = self.masters[index], self.momenta[index]
+                master.copy_(weight)
+                self.averages[index].copy_(weight)
+                if momentum is not None:
+                    momentum.zero_()
+                else:
+                    for key in MOMENTS:
+                        self.optimizer.state[master][key].zero_()
+
     def card(self, facts: dict) -> dict:
         """The card that travels with the weights (dream3d.json)."""
         return {
