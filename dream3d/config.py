@@ -230,20 +230,18 @@ class RefineConfig:
     """Samples per pixel and axis: as smooth edges as the prior's."""
     close_up_share: float = 0.25
     """Share of the groups of views that are close-ups."""
-    distance_learning_rate: float = 0.05
-    """Adam's learning rate of the signed distances, in cells."""
-    deformation_learning_rate: float = 0.02
-    """Adam's learning rate of the deformation of the lattice."""
+    smoothing: float = 10.0
+    """How far the gradient of the shape spreads before it is followed: the root of this, in edges."""
+    shape_learning_rate: float = 0.04
+    """How far the surface moves in a step at most, in cells of the lattice."""
     table_learning_rate: float = 2e-2
     """Adam's learning rate of the hash table."""
     network_learning_rate: float = 4e-3
     """Adam's learning rate of the network."""
     shaded_share: float = 0.5
     """Share of the steps that show the shape while it moves: lit, as clay, or as normals, equally often."""
-    normal_weight: float = 0.05
-    """Weight of the angles between neighbouring faces."""
-    laplacian_weight: float = 0.1
-    """Weight of the unevenness of the vertices."""
+    normal_weight: float = 0.3
+    """How much of each move evens out the angles between neighbouring faces."""
 
     def __post_init__(self) -> None:
         if self.num_steps < 0:

@@ -1,9 +1,8 @@
-"""The second stage: the coarse field becomes a surface, and the prior looks at that (Magic3D, Lin et al. 2023,
-arXiv 2211.10440, section 3.2).
+"""The second stage: the coarse field becomes a surface, and the prior looks at that.
 
-The density's level set goes on as signed distances on a deformable lattice of tetrahedra, the color as the
-field it is. First both move, under small noise only, so that the layout stays; then the shape is frozen and the
-color alone is refined.
+Magic3D (Lin et al. 2023, arXiv 2211.10440, section 3.2): the density's level set goes on as signed distances
+on a lattice of tetrahedra, the color as the field it is. First both move, under small noise only, so that the
+layout stays; then the shape is frozen and the color alone is refined.
 """
 
 import time
@@ -19,8 +18,9 @@ from dream3d.events import Event, OnEvent, ignore
 from dream3d.mesh import Mesh
 from dream3d.optimize import mesh_regularizers, schedules
 from dream3d.optimize.distillation import RenderablePrior, ask_prior, prior_images
+from dream3d.optimize.surface_flow import bounded, distance_gradient, smooth_rows
 from dream3d.prior import TextEmbedding
-from dream3d.render.rasterized import render_rasterized
+from dream3d.render.rasterized import render_rasterized, vertex_normals
 from dream3d.scene.radiance_field import RadianceField
 from dream3d.scene.tet_lattice import tet_lattice
 from dream3d.scene.tet_surface import TetSurface
@@ -74,7 +74,7 @@ def optimize_refine(
     for step in range(config.num_steps):
         run.do_step(step)
         on_event(Event("refine", step + 1, config.num_steps))
-    vertices, faces = run.mesh(config.num_steps)
+    vertices, faces = run.surface.mesh()
     if not len(faces) or not bool(vertices.isfinite().all()):
         raise RunError(
             "the surface vanished while it was refined: try another --seed, or fewer --refine.num-steps"
@@ -103,26 +103,12 @@ class RefineRun:
         self.field = field
         lattice = tet_lattice(config.lattice_resolution, device=field.table.device)
         self.surface = TetSurface.from_density(field.density, threshold, lattice)
-        self.frozen: tuple[Tensor, Tensor] | None = None
-        spacing = min(lattice.spacing)
-        self.base_rates = (
-            config.distance_learning_rate * spacing,
-            config.deformation_learning_rate,
-            config.table_learning_rate,
-            config.network_learning_rate,
-        )
-        groups = [[self.surface.sdf], [self.surface.deformation], [field.table], field.network_parameters()]
-        parameters = [{"params": group} for group in groups]
-        self.optimizer = torch.optim.Adam(parameters, lr=0.0, betas=(0.9, 0.99), eps=1e-15, fused=True)
-
-    def mesh(self, step: int) -> tuple[Tensor, Tensor]:
-        """The surface of a step: with a gradient while the shape is free, the same ever after."""
-        if step < self.config.shape_until * self.config.num_steps:
-            return self.surface.mesh()
-        if self.frozen is None:
-            vertices, faces = self.surface.mesh()
-            self.frozen = vertices.detach(), faces
-        return self.frozen
+        self.spacing = min(lattice.spacing)
+        self.color_rates = config.table_learning_rate, config.network_learning_rate
+        color = [{"params": part} for part in ([field.table], field.network_parameters())]
+        self.color_optimizer = torch.optim.Adam(color, lr=0.0, betas=(0.9, 0.99), eps=1e-15, fused=True)
+        # Dampened by as much as it remembers, so that the rate is what a step moves.
+        self.shape_optimizer = torch.optim.SGD([self.surface.sdf], lr=0.0, momentum=0.9, dampening=0.9)
 
     def do_step(self, step: int) -> None:
         """Render, ask the prior, update once."""
@@ -130,19 +116,31 @@ class RefineRun:
         cameras = self.prior.sample_cameras(
             config.num_views // 4, self.generator, close_up_share=config.close_up_share
         )
-        vertices, faces = self.mesh(step)
-        is_free = vertices.requires_grad
+        is_free = step < config.shape_until * config.num_steps
         draw = float(torch.rand((), generator=self.generator))
         shading = schedules.refine_shading(draw, is_free, config)
-        surrogate = self.guidance(vertices, faces, cameras, shading, step)
-        if is_free:
-            surrogate = surrogate + self.regularize(vertices, faces) * self.prior.image_size**2
-        self.optimizer.zero_grad(set_to_none=True)
-        surrogate.backward()
+        edges, faces = self.surface.topology()
+        vertices = self.surface.positions(edges).detach().requires_grad_(is_free)
+        self.color_optimizer.zero_grad(set_to_none=True)
+        self.guidance(vertices, faces, cameras, shading, step).backward()
         factor = schedules.learning_rate_factor(step, config.num_steps)
-        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
-            group["lr"] = rate * factor
-        self.optimizer.step()
+        descend(self.color_optimizer, self.color_rates, factor)
+        if is_free:
+            self.move(vertices, edges, faces, factor)
+
+    def move(self, vertices: Tensor, edges: Tensor, faces: Tensor, factor: float) -> None:
+        """Let the surface follow the gradient of its vertices, smoothed, and grow smoother itself."""
+        assert vertices.grad is not None
+        adjacency = mesh_regularizers.mesh_adjacency(faces)
+        flow = bounded(smooth_rows(vertices.grad, adjacency, self.config.smoothing))
+        bumps = mesh_regularizers.normal_consistency(vertices, faces, adjacency)
+        (evening,) = torch.autograd.grad(bumps, vertices)
+        flow = flow + self.config.normal_weight * bounded(evening)
+        with torch.no_grad():
+            normals = vertex_normals(vertices, faces)
+        sdf = self.surface.sdf
+        sdf.grad = distance_gradient(flow, normals, edges, self.surface.lattice.edges)
+        descend(self.shape_optimizer, (self.config.shape_learning_rate * self.spacing,), factor)
 
     def guidance(
         self, vertices: Tensor, faces: Tensor, cameras: Cameras, shading: Shading, step: int
@@ -164,10 +162,9 @@ class RefineRun:
         )
         return (images * guidance.gradient).sum()
 
-    def regularize(self, vertices: Tensor, faces: Tensor) -> Tensor:
-        """What keeps the shape clean, weighted, per pixel."""
-        adjacency = mesh_regularizers.mesh_adjacency(faces)
-        bumps = mesh_regularizers.normal_consistency(vertices, faces, adjacency)
-        roughness = mesh_regularizers.laplacian_roughness(vertices, adjacency)
-        spacing = 2.0 / self.config.lattice_resolution
-        return self.config.normal_weight * bumps + self.config.laplacian_weight * roughness / spacing**2
+
+def descend(optimizer: torch.optim.Optimizer, rates: tuple[float, ...], factor: float) -> None:
+    """Step with each group's own rate times a common factor."""
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate * factor
+    optimizer.step()
