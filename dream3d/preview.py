@@ -70,9 +70,7 @@ def render_looks(
     # The unit sphere fills the frame, with a margin for the shadow at its feet.
     distance = MARGIN / float(np.sin(np.radians(FIELD_OF_VIEW_DEG) / 2))
     pictures = np.empty((len(looks), num_views, size, size, 3), np.uint8)
-    for view in range(
-        num_views
-    ):  # one at a time: supersampled pictures of all views at once need much memory
+    for view in range(num_views):  # one at a time: pictures of all views at once would need much memory
         camera = orbit([360.0 * view / num_views], elevation_deg, distance, FIELD_OF_VIEW_DEG)
         for look, picture in enumerate(paint(stage, camera, tuple(looks), size, supersample)):
             pictures[look, view] = (picture * 255.0).round().byte().numpy()
