@@ -19,6 +19,9 @@ class Mesh:
     normals: FloatArray | None = None  # [V, 3], unit length
     uvs: FloatArray | None = None  # [V, 2], glTF convention: (0, 0) is the top left texel corner
     colors: FloatArray | None = None  # [V, 3], linear base colour in [0, 1]
+    tangents: FloatArray | None = (
+        None  # [V, 4], unit length and sign of the bitangent: sign * cross(normal, tangent)
+    )
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,10 @@ class Material:
     base_color_srgb: ByteArray  # [H, W, 3], row 0 on top, sRGB encoded
     metallic_factor: float = 0.0
     roughness_factor: float = 0.8
+    normal_map: ByteArray | None = None  # [H, W, 3], tangent space, +X right and +Y up in the picture, linear
+    orm: ByteArray | None = (
+        None  # [H, W, 3], occlusion, roughness, metallic, linear; instead of the two factors
+    )
 
 
 @dataclass(frozen=True)
