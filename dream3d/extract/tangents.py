@@ -177,8 +177,8 @@ def _group_tangents(mesh: Mesh, group: Ints, triangles: _Triangles) -> Floats:
     forward = _unit(_flattened(np.roll(positions, -1, axis=1) - positions, normals))
     angles = np.arccos(np.clip(np.einsum("tki,tki->tk", backward, forward), -1.0, 1.0))
     weighted = (angles * triangles.is_mapped[:, None])[..., None] * directions
-    flat: list[Floats] = [np.bincount(group, weighted[..., axis].reshape(-1)) for axis in range(3)]
-    sums = np.stack(flat, axis=1)
+    flat = [np.bincount(group, weighted[..., axis].reshape(-1)) for axis in range(3)]
+    sums = np.stack(flat, axis=1).astype(np.float64)
     lost = np.linalg.norm(sums, axis=1) <= SMALLEST
     group_normals = np.zeros(sums.shape, np.float64)
     group_normals[group] = normals.reshape(-1, 3)
