@@ -9,10 +9,12 @@ from dream3d import __version__
 from dream3d.asset import Asset
 from dream3d.bake import bake_base_color
 from dream3d.config import Config
+from dream3d.detail.bake import bake_detail
 from dream3d.errors import InputError
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.export.glb import slug
-from dream3d.extract.mesh import extract_mesh
+from dream3d.extract.mesh import extract_surfaces
+from dream3d.extract.tangents import add_tangents
 from dream3d.extract.unwrap import unwrap
 from dream3d.inputs import check_prompt
 from dream3d.mesh import Material, TexturedMesh
@@ -62,14 +64,18 @@ def _to_textured_mesh(
     """Surface, atlas and texture of a finished field."""
     field = coarse.field
     on_event(Event("extract", 0, 2))
-    surface = extract_mesh(field.density, config.extract, device)
+    surfaces = extract_surfaces(field.density, config.extract, device)
     on_event(Event("extract", 1, 2))
-    mesh = unwrap(surface, config.bake.texture_size, config.bake.padding_texels)
+    mesh = unwrap(surfaces.mesh, config.bake.texture_size, config.bake.padding_texels)
+    if config.bake.normal_map:
+        mesh = add_tangents(mesh)
     on_event(Event("extract", 2, 2))
     on_event(Event("bake", 0, 1))
     texture = bake_base_color(mesh, field.density, field.albedo_srgb, config.bake, device)
+    maps = bake_detail(mesh, surfaces.dense, config.bake)
     on_event(Event("bake", 1, 1))
-    return TexturedMesh(mesh, Material(texture, roughness_factor=config.bake.roughness), slug(prompt))
+    material = Material(texture, 0.0, config.bake.roughness, maps.normal_map, maps.orm)
+    return TexturedMesh(mesh, material, slug(prompt))
 
 
 def choose_device(device: str) -> str:

@@ -18,7 +18,7 @@ LAYERS = [
     {"cameras", "mesh", "ops"},
     {"scene", "prior"},
     {"render", "guidance"},
-    {"optimize", "extract", "bake", "export", "preview", "metrics", "checkpoint"},
+    {"optimize", "extract", "bake", "detail", "export", "preview", "metrics", "checkpoint"},
     {"asset"},
     {"generate"},
     {"evaluate"},
