@@ -73,8 +73,25 @@ def rasterize_atlas(mesh: Mesh, texture_size: int) -> tuple[Tensor, Tensor, NDAr
         Positions [P, 3] and unit normals [P, 3] of the covered texels in row-major order, and the mask of
         covered texels [H, W].
     """
-    assert mesh.uvs is not None
     assert mesh.normals is not None
+    corners, weights, covered = atlas_corners(mesh, texture_size)
+    positions = torch.einsum("pc,pci->pi", weights, torch.from_numpy(mesh.vertices)[corners])
+    normals = normalize(torch.einsum("pc,pci->pi", weights, torch.from_numpy(mesh.normals)[corners]))
+    return positions, normals, covered
+
+
+def atlas_corners(mesh: Mesh, texture_size: int) -> tuple[Tensor, Tensor, NDArray[np.bool_]]:
+    """Triangles under the texel centers of the atlas.
+
+    Args:
+        mesh: With UVs.
+        texture_size: Side of the texture in texels.
+
+    Returns:
+        Vertices [P, 3] int64 of the triangle under each covered texel in row-major order, their weights
+        [P, 3] there, and the mask of covered texels [H, W].
+    """
+    assert mesh.uvs is not None
     uvs = torch.from_numpy(mesh.uvs)
     clip = torch.stack(
         [2 * uvs[:, 0] - 1, 1 - 2 * uvs[:, 1], torch.zeros(len(uvs)), torch.ones(len(uvs))], dim=1
@@ -84,12 +101,9 @@ def rasterize_atlas(mesh: Mesh, texture_size: int) -> tuple[Tensor, Tensor, NDAr
     triangle, two_weights = fragments.triangle_id[0], fragments.barycentrics[0]
     _cover_small_triangles(uvs[faces.long()].mean(dim=1), triangle, two_weights)
     hit = triangle >= 0
-    corners = faces.long()[triangle[hit].long()]  # [P, 3]
     weights = two_weights[hit]  # [P, 2]
     weights = torch.cat([weights, 1.0 - weights.sum(dim=1, keepdim=True)], dim=1)
-    positions = torch.einsum("pc,pci->pi", weights, torch.from_numpy(mesh.vertices)[corners])
-    normals = normalize(torch.einsum("pc,pci->pi", weights, torch.from_numpy(mesh.normals)[corners]))
-    return positions, normals, hit.numpy()
+    return faces.long()[triangle[hit].long()], weights, hit.numpy()
 
 
 def _cover_small_triangles(centroids: Tensor, triangle: Tensor, weights: Tensor) -> None:

@@ -20,6 +20,7 @@ import tyro
 
 from dream3d import __version__
 from dream3d.cli_eval import Eval
+from dream3d.cli_preview import Preview
 from dream3d.config import Config
 from dream3d.errors import InputError, RunError
 from dream3d.events import ignore
@@ -107,26 +108,6 @@ class Inspect:
             _print_json(facts)
         else:
             _print_table(facts)
-        return 0
-
-
-@dataclass(frozen=True)
-class Preview:
-    """Render a turntable of a .glb to a picture or an animation."""
-
-    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE.glb")]
-    """The file to render."""
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="OUT.{png,gif,mp4}")]
-    """Where to write the picture."""
-
-    def run(self) -> int:
-        """Render and write."""
-        check_file(self.file, ".glb")
-        check_output(self.output, (".png", ".gif", ".mp4"))
-        from dream3d.preview import preview_file
-
-        preview_file(self.file, self.output)
-        print(self.output)
         return 0
 
 

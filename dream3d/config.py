@@ -76,6 +76,10 @@ class BakeConfig:
     """Length of that stretch in scene units, one third of it outside the surface."""
     roughness: float = 0.8
     """Roughness of the material, 0 (mirror) to 1 (chalk)."""
+    normal_map: bool = False
+    """Bake the normals of the surface before its triangles were reduced into a tangent-space normal map."""
+    occlusion: bool = False
+    """Bake how much of the sky each point sees, into one picture with roughness and metallic."""
 
     def __post_init__(self) -> None:
         size = self.texture_size

@@ -1,31 +1,34 @@
-"""Pictures of a finished asset under a neutral studio light: a sheet, a turntable animation."""
+"""Pictures of a finished asset under a neutral studio light: a sheet of views, a turntable animation."""
 
 import io
-import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Literal, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
-from dream3d.cameras import Cameras, orbit
+from dream3d.cameras import orbit
 from dream3d.errors import InputError
+from dream3d.export.animation import encode_gif, encode_mp4, video_writer
 from dream3d.export.files import write_files
 from dream3d.export.load import load_textured_mesh
-from dream3d.math import normalize
 from dream3d.mesh import ByteArray, TexturedMesh, fit_sphere
-from dream3d.render.surface import Shade, SurfacePoints, render_surface
+from dream3d.render.looks import BACKDROP_SRGB, Look, paint, set_stage
+from dream3d.render.occlusion import shadow_maps
+from dream3d.render.visible import prepare
 
-BACKGROUND_SRGB = (0.93, 0.93, 0.93)
+Mode = Literal["shaded", "color", "normals", "wireframe", "all"]
+LOOKS: tuple[Look, ...] = get_args(Look)
+
 FIELD_OF_VIEW_DEG = 30.0
 ELEVATION_DEG = 15.0
-FRAMES_PER_SECOND = 15
-
+MARGIN = 1.06  # half the frame over the radius of the object
 SHEET_VIEWS, SHEET_COLUMNS = 8, 4  # of a .png
-ANIMATION_VIEWS = 45  # one turn in three seconds
+DEFAULT_VIEWS = {".png": SHEET_VIEWS, ".gif": 60, ".mp4": 90}  # of one turn
+SECONDS_PER_TURN = 3.0
 
 
 def render_turntable(
@@ -35,7 +38,7 @@ def render_turntable(
     elevation_deg: float = ELEVATION_DEG,
     supersample: int = 2,
 ) -> ByteArray:
-    """Pictures from all around, starting at the front and turning towards +X.
+    """Shaded pictures from all around, starting at the front and turning towards +X.
 
     Args:
         asset: In any unit; it is centred and scaled to fill the frame.
@@ -45,145 +48,136 @@ def render_turntable(
         supersample: Samples per pixel along each axis.
 
     Returns:
-        [B, size, size, 3] sRGB bytes over a light grey background.
+        [B, size, size, 3] sRGB bytes over a light gray backdrop.
+
+    Raises:
+        InputError: There is nothing to see: no triangle with finite corners, or no extent.
     """
-    mesh = fit_sphere(asset.mesh)
-    # The unit sphere just touches the frame's edges, with two percent to spare.
-    distance = 1.02 / float(np.sin(np.radians(FIELD_OF_VIEW_DEG) / 2))
-    azimuths = [360.0 * view / num_views for view in range(num_views)]
-    pictures: list[ByteArray] = []
-    for azimuth in azimuths:  # one at a time: supersampled pictures of all views at once need much memory
-        cameras = orbit([azimuth], elevation_deg, distance, FIELD_OF_VIEW_DEG)
-        render = render_surface(
-            mesh, cameras, size, size, studio_light(cameras), asset.material.base_color_srgb, supersample
-        )
-        background = torch.tensor(BACKGROUND_SRGB)
-        picture = render.color_srgb[0] + (1.0 - render.opacity[0, ..., None]) * background
-        pictures.append((picture.clamp(0, 1) * 255.0).round().to(torch.uint8).numpy())
-    return np.stack(pictures)
+    return render_looks(asset, ("shaded",), num_views, size, elevation_deg, supersample)[0]
 
 
-def studio_light(cameras: Cameras) -> Shade:
-    """A neutral light that turns with the camera, so that every side looks alike.
-
-    A hemisphere (brighter from above), a key light from the upper left of the camera and a weak fill from the
-    right; white light and no tone curve: a texture keeps its hue.
-
-    Args:
-        cameras: The cameras of the picture.
-
-    Returns:
-        The shading function for `render_surface`.
-    """
-    c2w = cameras.c2w()[:, :3, :3]  # [B, 3, 3], columns: right, up, backward
-    key = normalize(torch.einsum("bij,j->bi", c2w, c2w.new_tensor([-0.5, 0.7, 0.8])))
-    fill = normalize(torch.einsum("bij,j->bi", c2w, c2w.new_tensor([0.8, 0.1, 0.6])))
-
-    def shade(points: SurfacePoints) -> Tensor:
-        def lambert(lights: Tensor) -> Tensor:
-            return (points.normals * lights[points.view]).sum(-1).clamp_min(0.0)
-
-        hemisphere = 0.30 + 0.12 * points.normals[:, 1]
-        light = hemisphere + 0.62 * lambert(key) + 0.15 * lambert(fill)
-        return points.base_color * light[:, None]
-
-    return shade
+def render_looks(
+    asset: TexturedMesh,
+    looks: Sequence[Look],
+    num_views: int = SHEET_VIEWS,
+    size: int = 256,
+    elevation_deg: float = ELEVATION_DEG,
+    supersample: int = 2,
+) -> ByteArray:
+    """As `render_turntable`, in one or more looks: [M, B, size, size, 3]."""
+    textured = prepare(_framed(asset))
+    stage = set_stage(textured, shadow_maps(textured.vertices, textured.faces))
+    # The unit sphere fills the frame, with a margin for the shadow at its feet.
+    distance = MARGIN / float(np.sin(np.radians(FIELD_OF_VIEW_DEG) / 2))
+    pictures = np.empty((len(looks), num_views, size, size, 3), np.uint8)
+    for view in range(num_views):  # one at a time: pictures of all views at once would need much memory
+        camera = orbit([360.0 * view / num_views], elevation_deg, distance, FIELD_OF_VIEW_DEG)
+        for look, picture in enumerate(paint(stage, camera, tuple(looks), size, supersample)):
+            pictures[look, view] = (picture * 255.0).round().byte().numpy()
+    return pictures
 
 
 def encode_png_preview(asset: TexturedMesh) -> bytes:
-    """The sheet of eight views as a PNG file."""
-    stream = io.BytesIO()
-    Image.fromarray(sheet(render_turntable(asset), SHEET_COLUMNS)).save(stream, "PNG")
-    return stream.getvalue()
+    """The sheet of eight shaded views as a PNG file."""
+    return _encode_png(sheet(render_turntable(asset), SHEET_COLUMNS))
 
 
 def sheet(pictures: NDArray[np.uint8], columns: int) -> ByteArray:
-    """Arrange pictures [B, H, W, 3] in rows of `columns`; B must be a multiple of it."""
+    """Arrange pictures [B, H, W, 3] in rows of `columns`; what the last row lacks is left as backdrop."""
     num_pictures, height, width, channels = pictures.shape
-    grid = pictures.reshape(num_pictures // columns, columns, height, width, channels)
+    rows = -(-num_pictures // columns)
+    grid = np.full((rows * columns, height, width, channels), round(BACKDROP_SRGB * 255), np.uint8)
+    grid[:num_pictures] = pictures
+    grid = grid.reshape(rows, columns, height, width, channels)
     return np.ascontiguousarray(grid.transpose(0, 2, 1, 3, 4)).reshape(-1, columns * width, channels)
 
 
-def write_preview(asset: TexturedMesh, path: Path, size: int = 256) -> None:
+def write_preview(
+    asset: TexturedMesh, path: Path, size: int = 256, mode: Mode = "shaded", num_views: int | None = None
+) -> None:
     """Write a sheet (.png) or a turning animation (.gif, .mp4), whole or not at all.
 
     Args:
         asset: What to show.
         path: Its ending chooses the kind.
         size: Side of each picture in pixels.
+        mode: How to look at it. "all" has a row for each look on a sheet, a quarter for each in an animation.
+        num_views: How many pictures one turn has; 8, 60 (.gif) or 90 (.mp4) when None.
 
     Raises:
-        InputError: The ending is another one, .mp4 is asked for without the `video` extra, or the path is
-            impossible.
+        InputError: The ending is another one, .mp4 is asked for without the `video` extra, the path is
+            impossible, or there is nothing to see.
         RunError: The disk is full or failed.
     """
+    looks = _looks(mode)
+    num_views = num_views or DEFAULT_VIEWS.get(path.suffix.lower(), 1)
     match path.suffix.lower():
         case ".png":
-            content = encode_png_preview(asset)
+            views = render_looks(asset, looks, num_views, size)
+            columns = min(SHEET_COLUMNS, views.shape[1]) if len(looks) == 1 else views.shape[1]
+            content = _encode_png(sheet(np.concatenate(list(views)), columns))
         case ".gif":
-            content = _encode_gif(render_turntable(asset, ANIMATION_VIEWS, size))
+            frames = _animate(render_looks(asset, looks, num_views, size))
+            content = encode_gif(frames, SECONDS_PER_TURN)
         case ".mp4":
-            writer = _video_writer()
-            content = _encode_mp4(writer, render_turntable(asset, ANIMATION_VIEWS, size))
+            writer = video_writer()  # before the work
+            frames = _animate(render_looks(asset, looks, num_views, size))
+            content = encode_mp4(writer, frames, SECONDS_PER_TURN)
         case _:
             raise InputError(f"{path} must end in .png, .gif or .mp4")
     write_files({path: content})
 
 
-def preview_file(source: Path, target: Path) -> None:
+def preview_file(source: Path, target: Path, size: int, mode: Mode, num_views: int | None) -> None:
     """Render a turntable of a .glb to `target`; see `write_preview` for what can go wrong."""
-    write_preview(load_textured_mesh(source), target)
+    write_preview(load_textured_mesh(source), target, size, mode, num_views)
 
 
-def _encode_gif(frames: ByteArray) -> bytes:
-    """An endless GIF of frames [B, H, W, 3] with one palette for all, so that colors do not flicker."""
-    every = max(1, len(frames) // 8)
-    palette = Image.fromarray(sheet(frames[::every], 1)).quantize(256, method=Image.Quantize.MEDIANCUT)
-    images = [
-        Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
-        for frame in frames
-    ]
-    stream = io.BytesIO()
-    images[0].save(
-        stream,
-        "GIF",
-        save_all=True,
-        append_images=images[1:],
-        duration=round(1000 / FRAMES_PER_SECOND),
-        loop=0,
-    )
-    return stream.getvalue()
+def count_pictures(path: Path, mode: Mode, num_views: int | None) -> int:
+    """How many pictures `write_preview` renders for these arguments."""
+    return len(_looks(mode)) * (num_views or DEFAULT_VIEWS.get(path.suffix.lower(), 1))
 
 
-def _video_writer() -> Any:
-    """The optional module that carries an ffmpeg program.
+def _looks(mode: Mode) -> tuple[Look, ...]:
+    return LOOKS if mode == "all" else (mode,)
+
+
+def _animate(views: ByteArray) -> ByteArray:
+    """Frames [B, H, W, 3] of one look, or of four looks in quarters, from [M, B, S, S, 3]."""
+    if len(views) == 1:
+        return views[0]
+    return np.stack([sheet(views[:, view], 2) for view in range(views.shape[1])])
+
+
+def _framed(asset: TexturedMesh) -> TexturedMesh:
+    """The asset in the unit sphere, without the triangles that have a corner nowhere and unused vertices.
 
     Raises:
-        InputError: It is not installed.
+        InputError: Nothing is left, or it has no extent.
     """
-    try:
-        import imageio_ffmpeg
-    except ImportError:
-        raise InputError(
-            "an .mp4 needs the video extra: pip install 'dream3d[video]', or ask for a .gif"
-        ) from None
-    return imageio_ffmpeg
-
-
-def _encode_mp4(imageio_ffmpeg: Any, frames: ByteArray) -> bytes:
-    """H.264 video of frames [B, H, W, 3], playable by browsers."""
-    with tempfile.TemporaryDirectory(prefix="dream3d-") as folder:
-        path = Path(folder) / "turntable.mp4"
-        writer = imageio_ffmpeg.write_frames(
-            str(path),
-            (frames.shape[2], frames.shape[1]),
-            fps=FRAMES_PER_SECOND,
-            quality=8,
-            macro_block_size=2,
-            ffmpeg_log_level="error",
+    mesh = asset.mesh
+    is_finite = np.asarray(np.isfinite(mesh.vertices).all(axis=1))
+    faces = mesh.faces[is_finite[mesh.faces].all(axis=1)]
+    used, inverse = np.unique(faces, return_inverse=True)
+    vertices = mesh.vertices[used].astype(np.float64)
+    if len(faces) == 0 or not np.ptp(vertices, axis=0).max() > 0.0:
+        raise InputError("the mesh has no extent: there is nothing to show")
+    carried = {
+        name: None if values is None else values[used]
+        for name, values in (
+            ("normals", mesh.normals),
+            ("uvs", mesh.uvs),
+            ("colors", mesh.colors),
+            ("tangents", mesh.tangents),
         )
-        writer.send(None)  # starts the program
-        for frame in frames:
-            writer.send(np.ascontiguousarray(frame))
-        writer.close()
-        return path.read_bytes()
+    }
+    faces = inverse.reshape(-1, 3).astype(np.int32)
+    return replace(
+        asset, mesh=fit_sphere(replace(mesh, vertices=mesh.vertices[used], faces=faces, **carried))
+    )
+
+
+def _encode_png(picture: ByteArray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "PNG")
+    return stream.getvalue()

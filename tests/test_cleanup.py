@@ -9,7 +9,7 @@ from analytic_fields import ball, box, solid, torus, union
 from dream3d.config import ExtractConfig
 from dream3d.errors import RunError
 from dream3d.extract.cleanup import add_normals, decimate, remove_floaters, smooth
-from dream3d.extract.mesh import extract_mesh
+from dream3d.extract.mesh import extract_mesh, extract_surfaces
 from dream3d.extract.topology import (
     euler_characteristic,
     face_components,
@@ -130,6 +130,24 @@ def test_the_whole_stage_on_an_object_with_floaters():
     np.testing.assert_allclose(np.linalg.norm(mesh.normals, axis=1), 1.0, atol=1e-5)
     again = extract_mesh(field, ExtractConfig(target_faces=600, resolution=72))
     np.testing.assert_array_equal(mesh.vertices, again.vertices)
+
+
+def test_the_dense_surface_is_handed_over_beside_the_mesh():
+    """Closed, smooth, of the same shape, and what the mesh was reduced from."""
+    field, config = solid(torus(0.6, 0.2), density=10.0), ExtractConfig(target_faces=500, resolution=64)
+    surfaces = extract_surfaces(field, config)
+    mesh = extract_mesh(field, config)
+    for name in ("vertices", "faces", "normals"):
+        np.testing.assert_array_equal(getattr(surfaces.mesh, name), getattr(mesh, name))
+    dense = surfaces.dense
+    assert len(dense.faces) > 10 * len(mesh.faces)
+    assert is_watertight(dense.faces)  # its vertices are shared: no creases
+    assert euler_characteristic(dense.faces) == 0
+    away_from_ring = dense.vertices.astype(np.float64)
+    away_from_ring[:, [0, 2]] *= 1 - 0.6 / np.linalg.norm(dense.vertices[:, [0, 2]], axis=1, keepdims=True)
+    away_from_ring /= np.linalg.norm(away_from_ring, axis=1, keepdims=True)
+    cosines = np.sum(away_from_ring * dense.normals, axis=1)
+    assert np.degrees(np.arccos(np.clip(cosines, -1, 1))).mean() < 2
 
 
 def test_a_torus_stays_a_torus_through_the_whole_stage():

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from dream3d import __version__
 from dream3d.cli import main
@@ -205,6 +206,31 @@ def test_preview_writes_a_picture(capsys: pytest.CaptureFixture[str], glb: Path)
     assert main(["preview", str(glb), "-o", "tent.png"]) == 0
     assert capsys.readouterr().out == "tent.png\n"
     assert Path("tent.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_preview_takes_a_mode_a_size_and_views(capsys: pytest.CaptureFixture[str], glb: Path) -> None:
+    words = ["preview", str(glb), "-o", "tent.png", "--mode", "all", "--views", "3", "--size", "40"]
+    assert main(words) == 0
+    with Image.open("tent.png") as picture:
+        assert picture.size == (120, 160)
+    assert capsys.readouterr().out == "tent.png\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--mode", "clay"], "invalid choice 'clay'"),
+        (["--views", "0"], "--views must be between 1 and 360, not 0"),
+        (["--views", "many"], "expected a whole number, got 'many'"),
+        (["--size", "8"], "--size must be between 16 and 2048, not 8"),
+        (["--size", "2048", "--views", "360"], "--size: 360 pictures of 2048 pixels are too many; 863 is"),
+        (["--veiws", "3"], "unknown option --veiws; did you mean '--views'?"),
+    ],
+)
+def test_bad_options_of_preview_are_refused(
+    capsys: pytest.CaptureFixture[str], glb: Path, words: list[str], says: str
+) -> None:
+    assert says in refused(capsys, "preview", str(glb), "-o", "a.png", *words)
 
 
 def test_a_bad_output_of_preview_is_refused(capsys: pytest.CaptureFixture[str], glb: Path) -> None:

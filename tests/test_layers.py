@@ -18,11 +18,11 @@ LAYERS = [
     {"cameras", "mesh", "ops"},
     {"scene", "prior"},
     {"render", "guidance"},
-    {"optimize", "extract", "bake", "export", "preview", "metrics", "checkpoint"},
+    {"optimize", "extract", "bake", "detail", "export", "preview", "metrics", "checkpoint"},
     {"asset"},
     {"generate"},
     {"evaluate"},
-    {"cli", "cli_eval", "app", "batch", "overlays", "progress", "doctor"},
+    {"cli", "cli_eval", "cli_preview", "app", "batch", "overlays", "progress", "doctor"},
 ]
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 STRANGERS = [{"scene", "prior"}, {"render", "guidance"}]  # same layer, must not know each other
@@ -218,7 +218,8 @@ def test_only_the_command_line_prints() -> None:
     assert [
         place
         for place, name in calls(FILES)
-        if name == "print" and not place.startswith(("dream3d/cli.py", "dream3d/cli_eval.py"))
+        if name == "print"
+        and not place.startswith(("dream3d/cli.py", "dream3d/cli_eval.py", "dream3d/cli_preview.py"))
     ] == []
 
 

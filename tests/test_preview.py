@@ -5,25 +5,18 @@ import pytest
 from analytic_fields import BLUE, GREEN, RED, make_figure
 from PIL import Image
 
-from dream3d.cameras import orbit
 from dream3d.errors import InputError
 from dream3d.export.glb import encode_glb
 from dream3d.mesh import Material, Mesh, TexturedMesh
-from dream3d.preview import (
-    BACKGROUND_SRGB,
-    preview_file,
-    render_turntable,
-    sheet,
-    studio_light,
-    write_preview,
-)
-from dream3d.render.surface import render_surface
+from dream3d.preview import LOOKS, preview_file, render_looks, render_turntable, sheet, write_preview
+from dream3d.render.looks import BACKDROP_SRGB
 
-BACKGROUND = np.round(np.array(BACKGROUND_SRGB) * 255)
+BACKDROP = round(BACKDROP_SRGB * 255)
 
 
 def mask_of(picture: np.ndarray) -> np.ndarray:
-    return np.abs(picture.astype(int) - BACKGROUND).max(axis=-1) > 3
+    """Pixels with a hue: the ground and its shadow are gray."""
+    return np.ptp(picture.astype(int), axis=-1) > 12
 
 
 def dominant(picture: np.ndarray) -> str:
@@ -34,6 +27,22 @@ def dominant(picture: np.ndarray) -> str:
         hues / np.linalg.norm(hues, axis=1, keepdims=True)
     ).T
     return "RBG"[np.bincount(nearest.argmax(axis=1), minlength=3).argmax()]
+
+
+def ball(gray: int, count: int = 24) -> TexturedMesh:
+    """A unit sphere of one gray."""
+    u, v = np.meshgrid(np.linspace(0, 2 * math.pi, 2 * count), np.linspace(0, math.pi, count))
+    normals = np.stack([np.sin(v) * np.sin(u), np.cos(v), np.sin(v) * np.cos(u)], axis=-1).reshape(-1, 3)
+    corner = (np.arange(count - 1)[:, None] * 2 * count + np.arange(2 * count - 1)).ravel()
+    faces = np.concatenate(
+        [
+            np.stack([corner, corner + 2 * count, corner + 1], axis=1),
+            np.stack([corner + 1, corner + 2 * count, corner + 2 * count + 1], axis=1),
+        ]
+    )
+    uvs = np.full((len(normals), 2), 0.5, np.float32)
+    mesh = Mesh(normals.astype(np.float32), faces.astype(np.int32), normals.astype(np.float32), uvs)
+    return TexturedMesh(mesh, Material(np.full((4, 4, 3), gray, np.uint8)))
 
 
 def test_turntable_starts_at_the_front_and_turns_towards_x():
@@ -57,7 +66,7 @@ def test_object_fills_the_frame_without_touching_it():
         rows, columns = np.nonzero(mask_of(view))
         assert min(rows.min(), columns.min()) >= 1
         assert max(rows.max(), columns.max()) <= 94
-        assert rows.max() - rows.min() > 70
+        assert rows.max() - rows.min() > 66
 
 
 def test_scale_and_place_of_the_object_do_not_matter():
@@ -77,25 +86,30 @@ def test_top_and_bottom_are_the_right_way_up():
 
 def test_light_is_neutral_and_the_same_from_every_side():
     """A white ball is gray everywhere, and looks the same from all azimuths."""
-    count = 24
-    u, v = np.meshgrid(np.linspace(0, 2 * math.pi, 2 * count), np.linspace(0, math.pi, count))
-    normals = np.stack([np.sin(v) * np.sin(u), np.cos(v), np.sin(v) * np.cos(u)], axis=-1).reshape(-1, 3)
-    corner = (np.arange(count - 1)[:, None] * 2 * count + np.arange(2 * count - 1)).ravel()
-    faces = np.concatenate(
-        [
-            np.stack([corner, corner + 2 * count, corner + 1], axis=1),
-            np.stack([corner + 1, corner + 2 * count, corner + 2 * count + 1], axis=1),
-        ]
-    )
-    uvs = np.full((len(normals), 2), 0.5, np.float32)
-    mesh = Mesh(normals.astype(np.float32), faces.astype(np.int32), normals.astype(np.float32), uvs)
-    white = TexturedMesh(mesh, Material(np.full((4, 4, 3), 230, np.uint8)))
-    views = render_turntable(white, 3, 64).astype(int)
+    views = render_turntable(ball(230), 3, 64).astype(int)
     inside = views[0][16:48, 16:48]
     assert np.ptp(inside, axis=-1).max() <= 1
     assert np.abs(views[0] - views[1]).mean() < 1.5
     assert inside[:10].mean() > inside[-10:].mean()  # lit from above
     assert inside.max() <= 250  # not blown out
+
+
+def test_a_shadow_lies_on_the_ground_and_ends_before_the_border():
+    view = render_turntable(ball(230), 1, 96)[0].astype(int)
+    feet = view[85:91, 40:56]
+    assert feet.min() < BACKDROP - 25
+    border = np.concatenate([view[0], view[-1], view[:, 0], view[:, -1]])
+    assert np.abs(border - BACKDROP).max() <= 1
+    from_below = render_turntable(ball(230), 1, 96, elevation_deg=-20.0)[0].astype(int)
+    outside = np.hypot(*(np.mgrid[:96, :96] - 47.5)) > 47.5
+    assert np.abs(from_below[outside] - BACKDROP).max() == 0
+
+
+def test_a_last_row_that_is_not_full_is_backdrop():
+    result = sheet(np.zeros((5, 2, 3, 3), np.uint8), 4)
+    assert result.shape == (4, 12, 3)
+    assert (result[2:, :3] == 0).all()
+    assert (result[2:, 3:] == BACKDROP).all()
 
 
 def test_sheet_reads_in_rows():
@@ -108,13 +122,15 @@ def test_sheet_reads_in_rows():
 def test_png_gif_and_mp4_are_written(tmp_path):
     source = tmp_path / "figure.glb"
     source.write_bytes(encode_glb(make_figure()))
-    preview_file(source, tmp_path / "a.png")
+    preview_file(source, tmp_path / "a.png", 256, "shaded", None)
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.size == (1024, 512)
+        np.testing.assert_array_equal(np.asarray(picture)[:256, :256], render_turntable(make_figure(), 1)[0])
     write_preview(make_figure(), tmp_path / "a.gif", size=64)
     with Image.open(tmp_path / "a.gif") as animation:
         assert animation.size == (64, 64)
-        assert getattr(animation, "n_frames", 1) == 45
+        assert getattr(animation, "n_frames", 1) == 60
+        assert animation.info["duration"] == 50  # a turn takes three seconds
         assert animation.info["loop"] == 0
         frame = np.asarray(animation.convert("RGB")).astype(int)
     first = render_turntable(make_figure(), 1, 64)[0].astype(int)
@@ -130,7 +146,7 @@ def test_mp4_plays_the_turntable(tmp_path):
     assert meta["source_size"] == (64, 64)
     assert meta["codec"] == "h264"
     pictures = [np.frombuffer(frame, np.uint8).reshape(64, 64, 3).astype(int) for frame in frames]
-    assert len(pictures) == 45
+    assert len(pictures) == 90
     assert np.abs(pictures[0] - render_turntable(make_figure(), 1, 64)[0]).mean() < 6
 
 
@@ -146,8 +162,14 @@ def test_other_endings_are_refused(tmp_path):
         write_preview(make_figure(), tmp_path / "a.webp")
 
 
-def test_studio_light_needs_no_texture():
-    mesh = Mesh(make_figure().mesh.vertices, make_figure().mesh.faces, make_figure().mesh.normals)
-    cameras = orbit([0.0, 90.0], 0.0, 4.0, 30.0)
-    render = render_surface(mesh, cameras, 32, 32, studio_light(cameras))
-    assert render.color_srgb.max() <= 1
+def test_all_looks_in_one_file(tmp_path):
+    write_preview(make_figure(), tmp_path / "a.png", 32, "all", 3)
+    with Image.open(tmp_path / "a.png") as picture:
+        pixels = np.asarray(picture)
+    rows = [sheet(views, 3) for views in render_looks(make_figure(), LOOKS, 3, 32)]
+    np.testing.assert_array_equal(pixels, np.concatenate(rows))
+    write_preview(make_figure(), tmp_path / "a.gif", 32, "all", 2)
+    with Image.open(tmp_path / "a.gif") as animation:
+        assert animation.size == (64, 64)
+        assert getattr(animation, "n_frames", 1) == 2
+        assert animation.info["duration"] == 1500

@@ -58,7 +58,7 @@ def test_a_blob_becomes_the_shape_and_takes_the_color_that_the_prior_believes_in
         color = field.albedo_srgb(torch.as_tensor(result.mesh.vertices))
     assert (color - torch.tensor(COLOR)).abs().median() < 0.03
     assert [event.step for event in events] == list(range(1, 61))
-    assert result.stats.prior_evaluations == 2 * 4 * 60
+    assert result.prior_evaluations == 2 * 4 * 60
 
 
 def test_the_same_seed_gives_the_same_surface():

@@ -1,5 +1,7 @@
 """The extraction stage as a whole."""
 
+from dataclasses import dataclass
+
 import torch
 
 from dream3d.config import ExtractConfig
@@ -19,7 +21,20 @@ MORE_SMOOTHING_VOXELS = (1.5, 3.0, 5.0)  # of the attempts after the first, for 
 FACES_PER_HANDLE = 8  # a mesh with fewer has no faces left for its shape
 
 
+@dataclass(frozen=True)
+class Surfaces:
+    """The same surface twice, in scene units."""
+
+    mesh: Mesh  # within the budget of faces, with normals that break at creases
+    dense: Mesh  # before its triangles were reduced, with smooth normals
+
+
 def extract_mesh(density: Density, config: ExtractConfig, device: torch.device | str = "cpu") -> Mesh:
+    """The mesh of `extract_surfaces` alone."""
+    return extract_surfaces(density, config, device).mesh
+
+
+def extract_surfaces(density: Density, config: ExtractConfig, device: torch.device | str = "cpu") -> Surfaces:
     """Turn a density field into a closed, clean mesh with normals.
 
     Args:
@@ -28,8 +43,8 @@ def extract_mesh(density: Density, config: ExtractConfig, device: torch.device |
         device: Where the field lives.
 
     Returns:
-        Vertices, faces and normals in scene units. Once vertices at the same position are welded it is
-        watertight, but for fields that are sponges at every scale.
+        The mesh, and the one with all details that it was reduced from. Once vertices at the same position
+        are welded both are watertight, but for fields that are sponges at every scale.
 
     Raises:
         RunError: The field is empty or not finite.
@@ -42,15 +57,20 @@ def extract_mesh(density: Density, config: ExtractConfig, device: torch.device |
         if euler_characteristic(surface.faces) > -config.target_faces / FACES_PER_HANDLE:
             reduced = decimate(surface, config.target_faces)
             if is_watertight(reduced.faces):
-                return add_normals(reduced, config.crease_angle_deg)
+                return _with_normals(reduced, surface, config)
         try:
             surface = _surface(volume, level, max(smoothing, config.smoothing_voxels), config)
         except RunError:  # all of it is thinner than the smoothing: an open mesh is better than none
             break
-    return add_normals(decimate(surface, config.target_faces), config.crease_angle_deg)
+    return _with_normals(decimate(surface, config.target_faces), surface, config)
 
 
-def clean_mesh(surface: Mesh, config: ExtractConfig) -> Mesh:
+def _with_normals(reduced: Mesh, surface: Mesh, config: ExtractConfig) -> Surfaces:
+    """Both meshes with normals; many small triangles need no creases."""
+    return Surfaces(add_normals(reduced, config.crease_angle_deg), add_normals(surface, 180.0))
+
+
+def clean_surfaces(surface: Mesh, config: ExtractConfig) -> Surfaces:
     """Turn a closed surface of many triangles into a clean mesh with normals, within the budget.
 
     Args:
@@ -62,7 +82,7 @@ def clean_mesh(surface: Mesh, config: ExtractConfig) -> Mesh:
     """
     pieces = remove_floaters(surface, config.min_volume_share)
     smoothed = smooth(pieces, config.smoothing_iterations)
-    return add_normals(decimate(smoothed, config.target_faces), config.crease_angle_deg)
+    return _with_normals(decimate(smoothed, config.target_faces), smoothed, config)
 
 
 def _surface(volume: Volume, level: float, smoothing_voxels: float, config: ExtractConfig) -> Mesh:

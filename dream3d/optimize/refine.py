@@ -5,7 +5,6 @@ on a lattice of tetrahedra, the color as the field it is. First both move, under
 layout stays; then the shape is frozen and the color alone is refined.
 """
 
-import time
 from dataclasses import dataclass
 
 import torch
@@ -27,20 +26,11 @@ from dream3d.scene.tet_surface import TetSurface
 
 
 @dataclass(frozen=True)
-class RefineStats:
-    """What the stage cost."""
-
-    steps: int
-    seconds: float
-    prior_evaluations: int  # images denoised, both guidance branches counted
-
-
-@dataclass(frozen=True)
 class RefineResult:
     """A finished surface; its color is that of the field given, which has been refined in place."""
 
     mesh: Mesh  # closed, vertices and faces only, in scene units
-    stats: RefineStats
+    prior_evaluations: int  # images denoised, both guidance branches counted
 
 
 def optimize_refine(
@@ -69,7 +59,6 @@ def optimize_refine(
     Raises:
         RunError: Nothing is above the threshold, or the surface vanished or diverged.
     """
-    start = time.perf_counter()
     run = RefineRun(prior, embedding, field, threshold, config, generator)
     for step in range(config.num_steps):
         run.do_step(step)
@@ -80,8 +69,7 @@ def optimize_refine(
             "the surface vanished while it was refined: try another --seed, or fewer --refine.num-steps"
         )
     mesh = Mesh(vertices.detach().cpu().numpy(), faces.cpu().numpy())
-    evaluations = 2 * config.num_views * config.num_steps
-    return RefineResult(mesh, RefineStats(config.num_steps, time.perf_counter() - start, evaluations))
+    return RefineResult(mesh, 2 * config.num_views * config.num_steps)
 
 
 class RefineRun:
