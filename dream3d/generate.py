@@ -74,7 +74,9 @@ def _to_textured_mesh(
     texture = bake_base_color(mesh, field.density, field.albedo_srgb, config.bake, device)
     maps = bake_detail(mesh, surfaces.dense, config.bake)
     on_event(Event("bake", 1, 1))
-    material = Material(texture, 0.0, config.bake.roughness, maps.normal_map, maps.orm)
+    material = Material(
+        texture, roughness_factor=config.bake.roughness, orm=maps.orm, normal_map=maps.normal_map
+    )
     return TexturedMesh(mesh, material, slug(prompt))
 
 
