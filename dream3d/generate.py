@@ -11,7 +11,7 @@ from dream3d.bake import bake_base_color
 from dream3d.config import Config
 from dream3d.errors import InputError
 from dream3d.events import Event, OnEvent, ignore
-from dream3d.export.glb import slug
+from dream3d.export.names import slug
 from dream3d.extract.mesh import extract_mesh
 from dream3d.extract.unwrap import unwrap
 from dream3d.inputs import check_prompt

@@ -19,6 +19,7 @@ class Mesh:
     normals: FloatArray | None = None  # [V, 3], unit length
     uvs: FloatArray | None = None  # [V, 2], glTF convention: (0, 0) is the top left texel corner
     colors: FloatArray | None = None  # [V, 3], linear base colour in [0, 1]
+    tangents: FloatArray | None = None  # [V, 4], unit tangent of the UVs and the sign of the bitangent (glTF)
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,10 @@ class Material:
     """A metallic-roughness material (glTF 2.0, section 3.9)."""
 
     base_color_srgb: ByteArray  # [H, W, 3], row 0 on top, sRGB encoded
-    metallic_factor: float = 0.0
-    roughness_factor: float = 0.8
+    metallic_factor: float = 0.0  # of the whole surface; an `orm` picture holds it per texel instead
+    roughness_factor: float = 0.8  # the same
+    orm: ByteArray | None = None  # [H, W, 3], linear: occlusion (255 is none), roughness, metallic
+    normal_map: ByteArray | None = None  # [H, W, 3], linear, tangent space, +Y up; the mesh then has tangents
 
 
 @dataclass(frozen=True)
