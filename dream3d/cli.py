@@ -56,6 +56,10 @@ class Generate:
         if self.dry_run:
             self._print_settings(prompt, output)
             return 0
+        if self.settings.export.collision != "none":
+            from dream3d.export.collision import check_collision
+
+            check_collision(self.settings.export.collision)
         # Heavy: torch and diffusers. Only now is there work to do.
         from dream3d.generate import generate
 
@@ -90,7 +94,7 @@ class Generate:
 
 @dataclass(frozen=True)
 class Inspect:
-    """Say what is in a .glb: faces, vertices, watertight, components, textures, bounds, provenance."""
+    """Say what is in a .glb: faces, LODs, watertight, collision, textures, bounds, provenance."""
 
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE.glb")]
     """The file to look at."""

@@ -9,7 +9,6 @@ from dream3d.extract.topology import face_components
 from dream3d.extract.uv_collapse import UvSurface, decimate_with_uvs
 from dream3d.mesh import FloatArray, Mesh
 
-MAX_LODS = 8
 # A level with more than this share of the faces of the one before is not worth its place.
 MAX_FACE_SHARE = 0.75
 DRIFT_SHARE = 0.45  # of the gap between charts; both of two neighbors may move into it
