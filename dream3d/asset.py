@@ -16,7 +16,7 @@ from dream3d.config import Collision, ExportConfig
 from dream3d.errors import RunError
 from dream3d.export.collision import check_collision
 from dream3d.export.files import write_files
-from dream3d.export.glb import encode_glb
+from dream3d.export.formats import encode_files
 from dream3d.export.gltf import Layout
 from dream3d.export.layout import game_layout
 from dream3d.inputs import check_output
@@ -68,26 +68,26 @@ class Asset:
         origin: Literal["bottom", "center"] | None = None,
         lods: int | None = None,
         collision: Collision | None = None,
-    ) -> tuple[Path, Path, Path]:
-        """Write FILE.glb, FILE.json (how it was made) and FILE.png (a preview): all three or none.
+    ) -> tuple[Path, ...]:
+        """Write FILE.glb, FILE.json (how it was made) and FILE.png (a preview): all or none.
 
         Args:
-            path: Where the .glb goes; the others go beside it.
+            path: Where the .glb goes, or a .gltf or .obj with its data files; the others go beside it.
             height: Height in metres; the run's own setting when None.
             origin: Where the pivot is; the run's own setting when None.
             lods: Levels of detail, 1 to 8; the run's own setting when None.
             collision: Whose names collision shapes bear, or "none"; the run's own setting when None.
 
         Returns:
-            The three paths: .glb, .json, .png.
+            The paths: .glb, .json, .png, and the data files of other formats.
 
         Raises:
             InputError: The path or an option is impossible, or the library for collision shapes is missing.
             RunError: The disk is full or failed.
         """
-        target = check_output(Path(path))  # before any work
         options = {"height_m": height, "origin": origin, "lods": lods, "collision": collision}
         export = replace(self.export, **{key: value for key, value in options.items() if value is not None})
+        target = check_output(Path(path), export.suffixes)  # before any work
         check_collision(export.collision)
         placed = replace(
             self.textured_mesh,
@@ -95,18 +95,18 @@ class Asset:
             metadata=self.textured_mesh.metadata | asdict(export),
         )
         layout = game_layout(placed, export.lods, export.collision)
-        glb = encode_glb(layout)
-        report = self._report(target, glb, layout, export)
+        files = encode_files(layout, target)
+        report = self._report(target, files[target], layout, export)
         json_path, png_path = target.with_suffix(".json"), target.with_suffix(".png")
         text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         write_files(
             {
                 json_path: text.encode(),
                 png_path: encode_png_preview(self.textured_mesh),
-                target: glb,  # last: where the .glb is, the others are
             }
+            | files  # the target is last: where it is, the others are
         )
-        return target, json_path, png_path
+        return target, json_path, png_path, *(file for file in files if file != target)
 
     def _report(self, target: Path, content: bytes, layout: Layout, export: ExportConfig) -> dict[str, Any]:
         """What FILE.json says."""

@@ -52,14 +52,17 @@ class Generate:
     def run(self) -> int:
         """Generate, save, and say what was made."""
         prompt = check_prompt(self.prompt)
-        output = check_output(self.output or default_output(prompt))
+        export = self.settings.export
+        output = check_output(self.output or default_output(prompt, export.suffixes[0]), export.suffixes)
+        if output.suffix.lower() == ".obj" and export.lods > 1:
+            raise InputError("an .obj cannot keep levels of detail apart: leave --lods out, or write a .glb")
         if self.dry_run:
             self._print_settings(prompt, output)
             return 0
-        if self.settings.export.collision != "none":
+        if export.collision != "none":
             from dream3d.export.collision import check_collision
 
-            check_collision(self.settings.export.collision)
+            check_collision(export.collision)
         # Heavy: torch and diffusers. Only now is there work to do.
         from dream3d.generate import generate
 

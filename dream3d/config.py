@@ -27,6 +27,10 @@ Collision = Literal["none", "unreal", "godot"]
 """Whose names the convex collision shapes in a file bear."""
 
 
+Format = Literal["auto", "glb", "gltf", "obj"]
+"""The file that is written; "auto" goes by the ending of its name, .glb without one."""
+
+
 @dataclass(frozen=True)
 class ExtractConfig:
     """From the field to a clean triangle mesh."""
@@ -107,6 +111,8 @@ class ExportConfig:
     """Levels of detail, NAME_LOD0 and so on, each with half of the faces of the one before; 1 is one mesh."""
     collision: Annotated[Collision, tyro.conf.arg(aliases=["--collision"])] = "none"
     """Convex collision shapes, under the names that this engine knows."""
+    format: Annotated[Format, tyro.conf.arg(aliases=["--format"])] = "auto"
+    """What to write; `auto` goes by the ending of the output file."""
 
     def __post_init__(self) -> None:
         if not 1e-3 <= self.height_m <= 1e4:
@@ -117,6 +123,13 @@ class ExportConfig:
             raise InputError(f"--lods must be between 1 and 8, not {self.lods}")
         if self.collision not in ("none", "unreal", "godot"):
             raise InputError(f"--collision must be none, unreal or godot, not {self.collision!r}")
+        if self.format not in ("auto", "glb", "gltf", "obj"):
+            raise InputError(f"--format must be auto, glb, gltf or obj, not {self.format!r}")
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Endings that the file may have, the one it gets by default first."""
+        return (".glb", ".gltf", ".obj") if self.format == "auto" else (f".{self.format}",)
 
 
 @dataclass(frozen=True)
