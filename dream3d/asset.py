@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,10 +12,13 @@ from PIL import Image
 from trimesh.visual.material import PBRMaterial
 from trimesh.visual.texture import TextureVisuals
 
-from dream3d.config import ExportConfig
+from dream3d.config import Collision, ExportConfig
 from dream3d.errors import RunError
+from dream3d.export.collision import check_collision
 from dream3d.export.files import write_files
-from dream3d.export.glb import encode_glb
+from dream3d.export.formats import encode_files
+from dream3d.export.gltf import Layout
+from dream3d.export.layout import game_layout
 from dream3d.inputs import check_output
 from dream3d.mesh import Material, Mesh, TexturedMesh
 from dream3d.preview import encode_png_preview
@@ -63,49 +66,67 @@ class Asset:
         path: str | Path,
         height: float | None = None,
         origin: Literal["bottom", "center"] | None = None,
-    ) -> tuple[Path, Path, Path]:
-        """Write FILE.glb, FILE.json (how it was made) and FILE.png (a preview): all three or none.
+        lods: int | None = None,
+        collision: Collision | None = None,
+    ) -> tuple[Path, ...]:
+        """Write FILE.glb, FILE.json (how it was made) and FILE.png (a preview): all or none.
 
         Args:
-            path: Where the .glb goes; the others go beside it.
+            path: Where the .glb goes, or a .gltf or .obj with its data files; the others go beside it.
             height: Height in metres; the run's own setting when None.
             origin: Where the pivot is; the run's own setting when None.
+            lods: Levels of detail, 1 to 8; the run's own setting when None.
+            collision: Whose names collision shapes bear, or "none"; the run's own setting when None.
 
         Returns:
-            The three paths: .glb, .json, .png.
+            The paths: .glb, .json, .png, and the data files of other formats.
 
         Raises:
-            InputError: The path or the height is impossible.
+            InputError: The path or an option is impossible, or the library for collision shapes is missing.
             RunError: The disk is full or failed.
         """
-        target = check_output(Path(path))  # before any work
-        placement = ExportConfig(
-            self.export.height_m if height is None else height, origin or self.export.origin
+        options = {"height_m": height, "origin": origin, "lods": lods, "collision": collision}
+        export = replace(self.export, **{key: value for key, value in options.items() if value is not None})
+        target = check_output(Path(path), export.suffixes)  # before any work
+        check_collision(export.collision)
+        placed = replace(
+            self.textured_mesh,
+            mesh=place(self.mesh, export),
+            metadata=self.textured_mesh.metadata | asdict(export),
         )
-        placed = place(self.mesh, placement)
-        metadata = {**self.textured_mesh.metadata, "height_m": placement.height_m, "origin": placement.origin}
-        glb = encode_glb(replace(self.textured_mesh, mesh=placed, metadata=metadata))
-        report = {
-            **metadata,
-            "file": target.name,
-            "sha256": hashlib.sha256(glb).hexdigest(),
-            "faces": len(placed.faces),
-            "vertices": len(placed.vertices),
-            "texture_size": list(self.material.base_color_srgb.shape[1::-1]),
-            "bounds_m": [placed.vertices.min(axis=0).tolist(), placed.vertices.max(axis=0).tolist()],
-            "metrics": self.metrics,
-            "warnings": list(self.warnings),
-        }
+        layout = game_layout(placed, export.lods, export.collision)
+        files = encode_files(layout, target)
+        report = self._report(target, files[target], layout, export)
         json_path, png_path = target.with_suffix(".json"), target.with_suffix(".png")
         text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         write_files(
             {
                 json_path: text.encode(),
                 png_path: encode_png_preview(self.textured_mesh),
-                target: glb,  # last: where the .glb is, the others are
             }
+            | files  # the target is last: where it is, the others are
         )
-        return target, json_path, png_path
+        return target, json_path, png_path, *(file for file in files if file != target)
+
+    def _report(self, target: Path, content: bytes, layout: Layout, export: ExportConfig) -> dict[str, Any]:
+        """What FILE.json says."""
+        mesh = layout.nodes[0].mesh
+        warnings = list(self.warnings)
+        if len(layout.groups) < export.lods:
+            warnings.append(f"made {len(layout.groups)} of {export.lods} LODs: the surface cannot be coarser")
+        return {
+            **layout.metadata,
+            "file": target.name,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "faces": len(mesh.faces),
+            "vertices": len(mesh.vertices),
+            "lod_faces": [len(group.nodes[0].mesh.faces) for group in layout.groups],
+            "collision_hulls": sum(not node.is_visible for node in layout.nodes),
+            "texture_size": list(self.material.base_color_srgb.shape[1::-1]),
+            "bounds_m": [mesh.vertices.min(axis=0).tolist(), mesh.vertices.max(axis=0).tolist()],
+            "metrics": self.metrics,
+            "warnings": warnings,
+        }
 
 
 def place(mesh: Mesh, placement: ExportConfig) -> Mesh:

@@ -53,10 +53,17 @@ class Generate:
     def run(self) -> int:
         """Generate, save, and say what was made."""
         prompt = check_prompt(self.prompt)
-        output = check_output(self.output or default_output(prompt))
+        export = self.settings.export
+        output = check_output(self.output or default_output(prompt, export.suffixes[0]), export.suffixes)
+        if output.suffix.lower() == ".obj" and export.lods > 1:
+            raise InputError("an .obj cannot keep levels of detail apart: leave --lods out, or write a .glb")
         if self.dry_run:
             self._print_settings(prompt, output)
             return 0
+        if export.collision != "none":
+            from dream3d.export.collision import check_collision
+
+            check_collision(export.collision)
         # Heavy: torch and diffusers. Only now is there work to do.
         from dream3d.generate import generate
 
@@ -91,7 +98,7 @@ class Generate:
 
 @dataclass(frozen=True)
 class Inspect:
-    """Say what is in a .glb: faces, vertices, watertight, components, textures, bounds, provenance."""
+    """Say what is in a .glb: faces, LODs, watertight, collision, textures, bounds, provenance."""
 
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE.glb")]
     """The file to look at."""

@@ -23,6 +23,14 @@ ViewConditioning = Literal["words", "camera", "joint"]
 themselves; or from the cameras while all views of a group are denoised together, as MVDream does."""
 
 
+Collision = Literal["none", "unreal", "godot"]
+"""Whose names the convex collision shapes in a file bear."""
+
+
+Format = Literal["auto", "glb", "gltf", "obj"]
+"""The file that is written; "auto" goes by the ending of its name, .glb without one."""
+
+
 @dataclass(frozen=True)
 class ExtractConfig:
     """From the field to a clean triangle mesh."""
@@ -103,12 +111,29 @@ class ExportConfig:
     """Height of the asset in metres."""
     origin: Annotated[Literal["bottom", "center"], tyro.conf.arg(aliases=["--origin"])] = "bottom"
     """Where the pivot is: under the asset, or at the centre of its bounding box."""
+    lods: Annotated[int, tyro.conf.arg(aliases=["--lods"])] = 1
+    """Levels of detail, NAME_LOD0 and so on, each with half of the faces of the one before; 1 is one mesh."""
+    collision: Annotated[Collision, tyro.conf.arg(aliases=["--collision"])] = "none"
+    """Convex collision shapes, under the names that this engine knows."""
+    format: Annotated[Format, tyro.conf.arg(aliases=["--format"])] = "auto"
+    """What to write; `auto` goes by the ending of the output file."""
 
     def __post_init__(self) -> None:
         if not 1e-3 <= self.height_m <= 1e4:
             raise InputError(f"--height must be between 0.001 and 10000 metres, not {self.height_m}")
         if self.origin not in ("bottom", "center"):
             raise InputError(f"--origin must be bottom or center, not {self.origin!r}")
+        if not 1 <= self.lods <= 8:
+            raise InputError(f"--lods must be between 1 and 8, not {self.lods}")
+        if self.collision not in ("none", "unreal", "godot"):
+            raise InputError(f"--collision must be none, unreal or godot, not {self.collision!r}")
+        if self.format not in ("auto", "glb", "gltf", "obj"):
+            raise InputError(f"--format must be auto, glb, gltf or obj, not {self.format!r}")
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Endings that the file may have, the one it gets by default first."""
+        return (".glb", ".gltf", ".obj") if self.format == "auto" else (f".{self.format}",)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dream3d.config import BakeConfig, Config
 from dream3d.detail.bake import bake_detail
 from dream3d.errors import InputError
 from dream3d.events import Event, OnEvent, ignore
-from dream3d.export.glb import slug
+from dream3d.export.names import slug
 from dream3d.extract.isosurface import density_threshold
 from dream3d.extract.mesh import Surfaces, clean_surfaces, extract_surfaces
 from dream3d.extract.tangents import add_tangents

@@ -60,10 +60,10 @@ def check_prompt(prompt: str, name: str = "prompt") -> str:
     return text
 
 
-def default_output(prompt: str) -> Path:
+def default_output(prompt: str, suffix: str = ".glb") -> Path:
     """A file name in the working folder made from the prompt."""
     slug = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:60].rstrip("-")
-    return Path(f"{slug or 'asset'}.glb")
+    return Path(f"{slug or 'asset'}{suffix}")
 
 
 def check_output(path: Path, suffixes: tuple[str, ...] = (".glb",)) -> Path:

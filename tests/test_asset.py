@@ -84,7 +84,7 @@ def test_the_runs_own_placement_is_the_default(tmp_path):
 def test_impossible_saves_leave_nothing(tmp_path):
     made = asset()
     for path, options in [
-        (tmp_path / "a.obj", {}),
+        (tmp_path / "a.fbx", {}),
         (tmp_path / "a.glb", {"height": 0.0}),
         (tmp_path / "a.glb", {"height": float("nan")}),
         (tmp_path / "a.glb", {"origin": "top"}),

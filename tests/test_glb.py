@@ -1,11 +1,7 @@
 """Every .glb against the Khronos validator and two readers that know nothing of our writer."""
 
 import io
-import json
-import shutil
-import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pygltflib
@@ -13,26 +9,15 @@ import pytest
 import trimesh
 from analytic_fields import make_figure
 from glb_bytes import split_glb
+from khronos import validate
 from PIL import Image
 
 from dream3d.asset import place
 from dream3d.config import ExportConfig
-from dream3d.export.glb import encode_glb, slug
+from dream3d.export.glb import encode_glb
 from dream3d.export.load import load_textured_mesh
+from dream3d.export.names import slug
 from dream3d.mesh import Material, Mesh, TexturedMesh
-
-HERE = Path(__file__).parent
-
-
-def validate(*paths: Path) -> list[dict]:
-    """Reports of the Khronos validator."""
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed: the Khronos validator did not run")
-    if not (HERE / "node_modules" / "gltf-validator").is_dir():
-        pytest.fail("the Khronos validator is missing: run 'npm ci' in the folder tests (or 'make test')")
-    command = ["node", "validate_glb.mjs", *map(str, paths)]
-    result = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=True, timeout=120)
-    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def grid_mesh(side: int) -> Mesh:

@@ -30,7 +30,7 @@ from dream3d.evaluate.rows import Journal, Row, row_key
 from dream3d.evaluate.validator import find_validator
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.export.files import write_files
-from dream3d.export.glb import slug
+from dream3d.export.names import slug
 from dream3d.generate import choose_device, generate
 from dream3d.metrics.calibration import calibration_assets
 from dream3d.metrics.judge_folder import find_judge, judge_sha256

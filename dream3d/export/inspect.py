@@ -32,6 +32,8 @@ class AssetReport:
     watertight: bool  # after vertices at the same position were welded
     components: int  # pieces that share no vertex, after welding
     meshes: int
+    lod_faces: list[int]  # faces of each level of detail, the finest first
+    collision_faces: list[int]  # faces of each collision shape
     textures: list[TextureFacts]
     bounds_m: list[list[float]]  # smallest and largest corner
     size_m: list[float]  # extent along x, y, z
@@ -63,6 +65,8 @@ def inspect(path: Path) -> AssetReport:
         watertight=is_watertight(welded_faces),
         components=int(face_components(welded_faces).max()) + 1,
         meshes=len(contents.parts),
+        lod_faces=[len(faces), *(len(part.mesh.faces) for part in contents.lods)],
+        collision_faces=[len(part.mesh.faces) for part in contents.collision],
         textures=[
             TextureFacts(picture.name, picture.mime_type, picture.pixels.shape[1], picture.pixels.shape[0])
             for picture in contents.pictures

@@ -1,46 +1,34 @@
 """Meshes and pictures of a .glb that may come from anyone.
 
-What is read: triangles with positions and optionally normals, UVs and vertex colors; base color textures and
+What is read: triangles with positions and optionally normals, tangents, UVs and vertex colors; textures and
 factors; nodes with transforms. What cannot be read is refused by name, in one line.
 """
 
-import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from dream3d.errors import InputError
 from dream3d.export.container import (
     Document,
     corrupt,
-    get_count,
     get_list,
     get_numbers,
     get_object,
     read_container,
 )
-from dream3d.math import linear_to_srgb, srgb_to_linear
-from dream3d.mesh import ByteArray, Material, Mesh, TexturedMesh
+from dream3d.export.load_material import Picture, read_material, read_pictures
+from dream3d.export.names import is_collision_only, lod_level
+from dream3d.mesh import Material, Mesh, TexturedMesh
 
 MAX_NODES = 10_000  # visited; nodes that share children could otherwise multiply without end
+MAX_SCENES = 64  # looked into for levels of detail
 MAX_FACES = 20_000_000  # over all nodes, for the same reason
-MAX_TEXELS = 2 * 8192 * 8192  # over all pictures: a small file can claim a huge picture
 
 IDENTITY = np.eye(4).reshape(-1).tolist()
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image of the file, decoded."""
-
-    name: str
-    mime_type: str
-    pixels: ByteArray  # [H, W, 3] sRGB encoded
 
 
 @dataclass(frozen=True)
@@ -48,6 +36,8 @@ class Contents:
     """Everything of a .glb that we read."""
 
     parts: list[TexturedMesh]  # one per mesh primitive and node that shows it, in metres
+    lods: list[TexturedMesh]  # coarser levels of detail, kept in scenes of their own
+    collision: list[TexturedMesh]  # shapes that are never seen, known by their names
     pictures: list[Picture]
     provenance: dict[str, Any]  # extras of the first node, else of the scene, else of the asset
     generator: str
@@ -88,30 +78,66 @@ def _contents(document: Document, max_faces: int) -> Contents:
     required = [str(name) for name in document.items("extensionsRequired")]
     if required:
         raise InputError(f"the file needs {', '.join(required)[:100]}, which is not read; save it without")
-    pictures = _pictures(document)
-    scene = document.item("scenes", document.json.get("scene", 0)) if document.items("scenes") else {}
-    parts: list[TexturedMesh] = []
-    extras: dict[str, Any] = {}
-    num_faces = 0
-    for node, matrix in _nodes(document, get_list(scene, "nodes")):
-        extras = extras or get_object(node, "extras")
-        if "mesh" not in node:
-            continue
-        mesh = document.item("meshes", node["mesh"])
-        for primitive in get_list(mesh, "primitives"):
-            if not isinstance(primitive, dict):
-                corrupt("a mesh primitive is not an object")
-            num_faces += _count_faces(document, primitive)
-            if num_faces > max_faces:
-                raise InputError(f"the file holds more than {max_faces} triangles; reduce it first")
-            name = str(node.get("name") or mesh.get("name") or "asset")
-            parts.append(_part(document, primitive, matrix, pictures, name))
+    pictures = read_pictures(document)
+    budget = _Budget(max_faces)
+    scenes = document.items("scenes")
+    main = document.json.get("scene", 0)
+    scene = document.item("scenes", main) if scenes else {}
+    shown, extras = _scene_parts(document, scene, pictures, budget)
+    lods: list[TexturedMesh] = []
+    for index in range(min(len(scenes), MAX_SCENES)):
+        if index != main:
+            lods += _scene_parts(document, document.item("scenes", index), pictures, budget, True)[0]
+    # A file in which everything has such a name has not named it for an engine.
+    parts = [part for part in shown if not is_collision_only(part.name)] or shown
+    collision = [part for part in shown if is_collision_only(part.name)] if parts is not shown else []
     if not parts:
         raise InputError("the file holds no triangles")
     asset = get_object(document.json, "asset")
     extras = extras or get_object(scene, "extras") or get_object(asset, "extras")
     parts = [replace(part, metadata=extras) for part in parts]
-    return Contents(parts, pictures, extras, str(asset.get("generator", "")), document.num_bytes)
+    generator = str(asset.get("generator", ""))
+    return Contents(parts, lods, collision, pictures, extras, generator, document.num_bytes)
+
+
+class _Budget:
+    """Triangles that may still be read, over all nodes of a file."""
+
+    def __init__(self, max_faces: int) -> None:
+        self.max_faces = max_faces
+        self.num_faces = 0
+
+    def take(self, num_faces: int) -> None:
+        self.num_faces += num_faces
+        if self.num_faces > self.max_faces:
+            raise InputError(f"the file holds more than {self.max_faces} triangles; reduce it first")
+
+
+def _scene_parts(
+    document: Document,
+    scene: dict[str, Any],
+    pictures: list[Picture],
+    budget: _Budget,
+    only_lods: bool = False,
+) -> tuple[list[TexturedMesh], dict[str, Any]]:
+    """Every mesh primitive of a scene in the world, and the extras of its first node that has some.
+
+    With `only_lods`, nodes whose names are not those of coarser levels of detail are passed over.
+    """
+    parts: list[TexturedMesh] = []
+    extras: dict[str, Any] = {}
+    for node, matrix in _nodes(document, get_list(scene, "nodes")):
+        extras = extras or get_object(node, "extras")
+        if "mesh" not in node or (only_lods and not lod_level(str(node.get("name")))):
+            continue
+        mesh = document.item("meshes", node["mesh"])
+        for primitive in get_list(mesh, "primitives"):
+            if not isinstance(primitive, dict):
+                corrupt("a mesh primitive is not an object")
+            budget.take(_count_faces(document, primitive))
+            name = str(node.get("name") or mesh.get("name") or "asset")
+            parts.append(_part(document, primitive, matrix, pictures, name))
+    return parts, extras
 
 
 def _nodes(document: Document, roots: list[Any]) -> list[tuple[dict[str, Any], NDArray[np.float64]]]:
@@ -183,8 +209,9 @@ def _part(
         normals,
         read("TEXCOORD_0", ("VEC2",)),
         read("COLOR_0", ("VEC3", "VEC4")),
+        read("TANGENT", ("VEC4",)),
     )
-    material, factor = _material(document, primitive, pictures)
+    material, factor = read_material(document, primitive, pictures)
     if material is None:  # no texture: the colors travel on the vertices
         colors = np.ones_like(mesh.vertices) if mesh.colors is None else mesh.colors[:, :3]
         plain = Material(np.full((1, 1, 3), 255, np.uint8))
@@ -224,62 +251,12 @@ def _moved(mesh: Mesh, matrix: NDArray[np.float64]) -> Mesh:
         turned = normals @ cofactors.T * (-1.0 if mirrored else 1.0)
         lengths = np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-30)
         normals = (turned / lengths).astype(np.float32)
-    return replace(mesh, vertices=vertices, faces=np.ascontiguousarray(faces), normals=normals)
-
-
-def _material(
-    document: Document, primitive: dict[str, Any], pictures: list[Picture]
-) -> tuple[Material | None, NDArray[np.float32]]:
-    """Material with its base color texture, None without one, and the linear base color factor [3]."""
-    if "material" not in primitive:
-        return None, np.ones(3, np.float32)
-    pbr = get_object(document.item("materials", primitive["material"]), "pbrMetallicRoughness")
-    factor = get_numbers(pbr, "baseColorFactor", [1.0] * 4)[:3].clip(0.0, 1.0).astype(np.float32)
-    if "baseColorTexture" not in pbr:
-        return None, factor
-    info = get_object(pbr, "baseColorTexture")
-    if info.get("texCoord", 0) != 0:
-        raise InputError("the file's texture uses a second set of UVs, which is not read")
-    source = get_count(document.item("textures", info.get("index")), "source")
-    document.item("images", source)
-    texture = pictures[source].pixels
-    if not np.all(factor == 1.0):
-        linear = srgb_to_linear(torch.from_numpy(texture / np.float32(255.0))) * torch.from_numpy(factor)
-        texture = (linear_to_srgb(linear) * 255.0).round().to(torch.uint8).numpy()
-    metallic, roughness = (
-        float(get_numbers({"value": [pbr.get(key, 1.0)]}, "value", [1.0])[0])
-        for key in ("metallicFactor", "roughnessFactor")
+    tangents = mesh.tangents
+    if tangents is not None:
+        turned = tangents[:, :3] @ linear.T
+        lengths = np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-30)
+        signs = tangents[:, 3:] * (-1.0 if mirrored else 1.0)
+        tangents = np.hstack([turned / lengths, signs]).astype(np.float32)
+    return replace(
+        mesh, vertices=vertices, faces=np.ascontiguousarray(faces), normals=normals, tangents=tangents
     )
-    return Material(texture, metallic, roughness), factor
-
-
-def _pictures(document: Document) -> list[Picture]:
-    """All images, decoded; their sizes are read from the headers and added up first."""
-    opened: list[tuple[dict[str, Any], Image.Image]] = []
-    num_texels = 0
-    for index in range(len(document.items("images"))):
-        image = document.item("images", index)
-        if "uri" in image:
-            raise InputError(
-                "the file keeps its pictures in other files; only self-contained .glb files are read"
-            )
-        data, _ = document.view(image.get("bufferView"))
-        try:
-            picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
-        except Exception:  # damaged pictures raise nearly anything inside Pillow
-            corrupt(f"images[{index}] is not a whole PNG or JPEG")
-        num_texels += picture.width * picture.height
-        if num_texels > MAX_TEXELS:
-            raise InputError(
-                f"the file's pictures have more than {MAX_TEXELS >> 20} million texels; too large"
-            )
-        opened.append((image, picture))
-    return [_decode(index, image, picture) for index, (image, picture) in enumerate(opened)]
-
-
-def _decode(index: int, image: dict[str, Any], picture: Image.Image) -> Picture:
-    try:
-        pixels = np.asarray(picture.convert("RGB"))
-    except Exception:
-        corrupt(f"images[{index}] is damaged")
-    return Picture(str(image.get("name", "")), f"image/{(picture.format or '').lower()}", pixels)

@@ -1,0 +1,108 @@
+"""Levels of detail: coarser meshes over the atlas and the texture of the finest one."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from dream3d.extract.connectivity import IntVector, Rows, next_corner, twins
+from dream3d.extract.topology import face_components
+from dream3d.extract.uv_collapse import UvSurface, decimate_with_uvs
+from dream3d.mesh import FloatArray, Mesh
+
+# A level with more than this share of the faces of the one before is not worth its place.
+MAX_FACE_SHARE = 0.75
+DRIFT_SHARE = 0.45  # of the gap between charts; both of two neighbors may move into it
+MAX_DRIFT = 4.0 / 512.0  # in UV units, however wide the gap
+
+
+def make_lods(mesh: Mesh, num_levels: int) -> list[Mesh]:
+    """The mesh and coarser versions of it, each with about half of the faces of the one before.
+
+    Their positions, UVs and normals are some of the mesh's own: one texture serves them all. They are closed
+    where the mesh is.
+
+    Args:
+        mesh: With normals and UVs, vertices split along seams and creases.
+        num_levels: How many are wanted, the mesh itself included.
+
+    Returns:
+        At least the mesh. Fewer than wanted where the surface cannot be closed with fewer faces.
+    """
+    assert mesh.uvs is not None
+    levels = [mesh]
+    if num_levels == 1:
+        return levels
+    positions, position_of = _unique_rows(mesh.vertices)
+    split, wedge_of = _unique_rows(np.hstack([mesh.vertices, mesh.uvs]))
+    wedges = wedge_of[mesh.faces]
+    surface = UvSurface.start(
+        positions.astype(np.float64),
+        split[:, 3:].astype(np.float64),
+        position_of[mesh.faces],
+        wedges,
+        min(DRIFT_SHARE * chart_gap(split[:, 3:], wedges), MAX_DRIFT),
+    )
+    for level in range(1, num_levels):
+        decimate_with_uvs(surface, max(len(mesh.faces) >> level, 4))
+        if len(surface.faces) > MAX_FACE_SHARE * len(levels[-1].faces):
+            break
+        levels.append(_with_attributes(mesh, surface, position_of, wedge_of))
+    return levels
+
+
+def _unique_rows(rows: FloatArray) -> tuple[FloatArray, IntVector]:
+    """Different rows, and which of them each row is. Adding zero makes -0.0 and 0.0 one."""
+    unique, inverse = np.unique(rows + np.float32(0.0), axis=0, return_inverse=True)
+    return unique, inverse.reshape(-1)
+
+
+def _with_attributes(mesh: Mesh, surface: UvSurface, position_of: IntVector, wedge_of: IntVector) -> Mesh:
+    """The surface with normals of the original mesh: of those at a position, the best one for each face."""
+    assert mesh.normals is not None
+    assert mesh.uvs is not None
+    corners = surface.positions[surface.faces]
+    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    at_position = Rows.group(position_of, len(surface.positions))
+    owner, vertex = at_position.expand(surface.faces.reshape(-1))
+    agreement = (mesh.normals[vertex] * face_normals[owner // 3]).sum(axis=1)
+    order = np.lexsort([-vertex, agreement, owner])  # the last one of each corner is the best
+    is_last = np.append(owner[order][1:] != owner[order][:-1], True)
+    normal_source = vertex[order[is_last]]  # [3 T]
+    # Any vertex of the wedge has its UV; where there are several the tangents are alike.
+    uv_source = np.zeros(len(surface.uvs), np.int64)
+    uv_source[wedge_of] = np.arange(len(wedge_of))
+    keys = np.stack([normal_source, uv_source[surface.wedges.reshape(-1)]], axis=1)
+    sources, inverse = np.unique(keys, axis=0, return_inverse=True)
+    return Mesh(
+        mesh.vertices[sources[:, 0]],
+        inverse.reshape(-1, 3).astype(np.int32),
+        normals=mesh.normals[sources[:, 0]],
+        uvs=mesh.uvs[sources[:, 1]],
+        tangents=None if mesh.tangents is None else mesh.tangents[sources[:, 1]],
+    )
+
+
+def chart_gap(uvs: NDArray[np.floating], wedges: IntVector) -> float:
+    """Smallest distance between the outlines of two UV charts; 1 when there is only one chart.
+
+    Args:
+        uvs: [U, 2].
+        wedges: Faces of the charts, [T, 3].
+    """
+    charts = np.zeros(len(uvs), np.int64)
+    charts[wedges] = face_components(wedges)[:, None]
+    ends = wedges.reshape(-1)
+    border = np.flatnonzero(twins(ends, len(uvs)) < 0)
+    a, b = ends[border], ends[next_corner(border)]
+    # Points along every border edge, closer than what is to be told apart.
+    counts = np.maximum(np.ceil(np.linalg.norm(uvs[a] - uvs[b], axis=1) * 1024).astype(np.int64), 1)
+    owner = np.repeat(np.arange(len(border)), counts)
+    share = (np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)) / counts[owner]
+    points = uvs[a[owner]] + share[:, None] * (uvs[b[owner]] - uvs[a[owner]])
+    gap = 1.0
+    labels = charts[a[owner]]
+    for chart in range(int(labels.max(initial=0))):
+        inside, outside = points[labels == chart], points[labels > chart]
+        if len(inside) and len(outside):
+            gap = min(gap, float(KDTree(outside).query(inside, distance_upper_bound=gap)[0].min()))
+    return gap

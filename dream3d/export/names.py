@@ -1,0 +1,42 @@
+"""Names inside files: ASCII, short, and what game engines read out of them."""
+
+import re
+import unicodedata
+
+MAX_NAME_LENGTH = 60
+
+
+def slug(text: str, separator: str = "_") -> str:
+    """ASCII name of a prompt, safe as a file or node name: "A red mushroom!" -> "a_red_mushroom"."""
+    plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode().lower()
+    words = re.sub(r"[^a-z0-9]+", separator, plain).strip(separator)
+    return words[:MAX_NAME_LENGTH].rstrip(separator) or "asset"
+
+
+def lod_name(name: str, level: int) -> str:
+    """Name of a level of detail, as Unity and Unreal spell it: "chair_LOD0" is the finest."""
+    return f"{name}_LOD{level}"
+
+
+def lod_level(name: str) -> int | None:
+    """The level that a name ends in, None without one."""
+    match = re.search(r"_LOD(\d{1,2})$", name, flags=re.IGNORECASE)
+    return int(match[1]) if match else None
+
+
+def unreal_hull_name(mesh_name: str, index: int) -> str:
+    """Unreal takes `UCX_<mesh>_<number>` for a convex collision shape of the mesh of that name."""
+    return f"UCX_{mesh_name}_{index:02d}"
+
+
+def godot_hull_name(name: str, index: int) -> str:
+    """Godot turns a node whose name ends in "-convcolonly" into a static body with a convex shape."""
+    return f"{name}_hull_{index:02d}-convcolonly"
+
+
+def is_collision_only(name: str) -> bool:
+    """True for names whose meshes an engine collides with and never shows: Unreal's and Godot's."""
+    is_unreal = re.match(r"(UCX|UBX|USP|UCP)_", name) is not None
+    return (
+        is_unreal or re.search(r"[-$_](convcolonly|colonly)[\d\s]*$", name, flags=re.IGNORECASE) is not None
+    )
