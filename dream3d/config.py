@@ -239,6 +239,47 @@ class CoarseConfig:
 
 
 @dataclass(frozen=True)
+class RefineConfig:
+    """Distillation of the prior into a surface with a color field on it."""
+
+    num_steps: int = 0
+    """Optimisation steps; 0 leaves the stage out."""
+    num_views: int = 4
+    """Views rendered in each step, in groups of four around the object."""
+    lattice_resolution: int = 64
+    """Cells of the tetrahedral lattice along each axis."""
+    shape_until: float = 0.6
+    """Share of the steps in which the shape moves; after that only the color does."""
+    guidance: GuidanceConfig = field(
+        default_factory=lambda: GuidanceConfig(
+            hold=0.0, t_max_start=0.5, t_max_end=0.3, t_min_start=0.02, t_min_end=0.02
+        )
+    )
+    samples_per_axis: int = 2
+    """Samples per pixel and axis: as smooth edges as the prior's."""
+    close_up_share: float = 0.25
+    """Share of the groups of views that are close-ups."""
+    smoothing: float = 10.0
+    """How far the gradient of the shape spreads before it is followed: the root of this, in edges."""
+    shape_learning_rate: float = 0.04
+    """How far the surface moves in a step at most, in cells of the lattice."""
+    table_learning_rate: float = 2e-2
+    """Adam's learning rate of the hash table."""
+    network_learning_rate: float = 4e-3
+    """Adam's learning rate of the network."""
+    shaded_share: float = 0.5
+    """Share of the steps that show the shape while it moves: lit, as clay, or as normals, equally often."""
+    normal_weight: float = 0.3
+    """How much of each move evens out the angles between neighbouring faces."""
+
+    def __post_init__(self) -> None:
+        if self.num_steps < 0:
+            raise InputError(f"--refine.num-steps must be 0 or more, not {self.num_steps}")
+        if self.num_views < 4 or self.num_views % 4:
+            raise InputError(f"--refine.num-views must be a multiple of 4, not {self.num_views}")
+
+
+@dataclass(frozen=True)
 class Config:
     """All settings of one run but the prompt and the output file."""
 
@@ -254,6 +295,7 @@ class Config:
     bake: BakeConfig = field(default_factory=BakeConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     coarse: CoarseConfig = field(default_factory=CoarseConfig)
+    refine: RefineConfig = field(default_factory=RefineConfig)
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:

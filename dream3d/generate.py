@@ -8,18 +8,21 @@ import torch
 from dream3d import __version__
 from dream3d.asset import Asset
 from dream3d.bake import bake_base_color
-from dream3d.config import Config
+from dream3d.config import BakeConfig, Config
 from dream3d.detail.bake import bake_detail
 from dream3d.errors import InputError
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.export.names import slug
-from dream3d.extract.mesh import extract_surfaces
+from dream3d.extract.isosurface import density_threshold
+from dream3d.extract.mesh import Surfaces, clean_surfaces, extract_surfaces
 from dream3d.extract.tangents import add_tangents
 from dream3d.extract.unwrap import unwrap
 from dream3d.inputs import check_prompt
 from dream3d.mesh import Material, TexturedMesh
-from dream3d.optimize.coarse import CoarseResult, optimize_coarse
+from dream3d.optimize.coarse import optimize_coarse
+from dream3d.optimize.refine import optimize_refine
 from dream3d.prior import Prior
+from dream3d.scene.radiance_field import RadianceField
 
 
 def generate(
@@ -52,32 +55,39 @@ def generate(
 
     generator = torch.Generator().manual_seed(config.seed)
     coarse = optimize_coarse(prior, embedding, config.coarse, generator, on_event, device)
-    textured = _to_textured_mesh(prompt, coarse, config, on_event, device)
+    field, bake, evaluations = coarse.field, config.bake, coarse.stats.prior_evaluations
+    if config.refine.num_steps:
+        threshold = density_threshold(field.density, config.extract.resolution, device)
+        refined = optimize_refine(prior, embedding, field, threshold, config.refine, generator, on_event)
+        evaluations += refined.prior_evaluations
+        on_event(Event("extract", 0, 2))
+        surfaces = clean_surfaces(refined.mesh, config.extract)
+        bake = replace(bake, samples=1)  # the prior saw the color on the surface itself, not in a soft shell
+    else:
+        on_event(Event("extract", 0, 2))
+        surfaces = extract_surfaces(field.density, config.extract, device)
+    textured = _textured_mesh(slug(prompt), surfaces, field, bake, on_event, device)
+    costs = {"prior_evaluations": evaluations, "seconds": time.perf_counter() - started}
     metadata = _provenance(prompt, config, prior)
-    metrics = {**asdict(coarse.stats), "seconds": time.perf_counter() - started}
+    metrics = asdict(coarse.stats) | costs
     return Asset(replace(textured, metadata=metadata), config.export, metrics, tuple(warnings))
 
 
-def _to_textured_mesh(
-    prompt: str, coarse: CoarseResult, config: Config, on_event: OnEvent, device: str
+def _textured_mesh(
+    name: str, surfaces: Surfaces, field: RadianceField, config: BakeConfig, on_event: OnEvent, device: str
 ) -> TexturedMesh:
-    """Surface, atlas and texture of a finished field."""
-    field = coarse.field
-    on_event(Event("extract", 0, 2))
-    surfaces = extract_surfaces(field.density, config.extract, device)
+    """Atlas and textures of a finished surface."""
     on_event(Event("extract", 1, 2))
-    mesh = unwrap(surfaces.mesh, config.bake.texture_size, config.bake.padding_texels)
-    if config.bake.normal_map:
+    mesh = unwrap(surfaces.mesh, config.texture_size, config.padding_texels)
+    if config.normal_map:
         mesh = add_tangents(mesh)
     on_event(Event("extract", 2, 2))
     on_event(Event("bake", 0, 1))
-    texture = bake_base_color(mesh, field.density, field.albedo_srgb, config.bake, device)
-    maps = bake_detail(mesh, surfaces.dense, config.bake)
+    texture = bake_base_color(mesh, field.density, field.albedo_srgb, config, device)
+    maps = bake_detail(mesh, surfaces.dense, config)
     on_event(Event("bake", 1, 1))
-    material = Material(
-        texture, roughness_factor=config.bake.roughness, orm=maps.orm, normal_map=maps.normal_map
-    )
-    return TexturedMesh(mesh, material, slug(prompt))
+    material = Material(texture, roughness_factor=config.roughness, orm=maps.orm, normal_map=maps.normal_map)
+    return TexturedMesh(mesh, material, name)
 
 
 def choose_device(device: str) -> str:

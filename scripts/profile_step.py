@@ -16,8 +16,11 @@ import tyro
 from torch import Tensor
 
 from dream3d.config import CoarseConfig
+from dream3d.optimize import schedules
 from dream3d.optimize.coarse import CoarseRun
+from dream3d.optimize.distillation import ask_prior, prior_images
 from dream3d.prior import Prior
+from dream3d.render.volume import Render
 
 Result = TypeVar("Result")
 
@@ -52,12 +55,18 @@ def profile(run: CoarseRun, repeats: int) -> dict[str, Timing]:
     cameras = run.prior.sample_cameras(run.config.num_views // 4, run.generator)
     render, parts["render"] = best_of(repeats, lambda: run.render(cameras, "albedo"))
     _, parts["render, lit"] = best_of(repeats, lambda: run.render(cameras, "shaded"))
-    images = run.prior_images(render)
-    guidance, parts["prior"] = best_of(repeats, lambda: run.ask_prior(images, cameras, "albedo"))
+    images = shown(run, render)
+    bounds = schedules.timestep_bounds(run.step, run.config.num_steps, run.config.guidance)
+    guidance, parts["prior"] = best_of(
+        repeats,
+        lambda: ask_prior(
+            run.prior, images, run.embedding, cameras, "albedo", bounds, run.config.guidance, run.generator
+        ),
+    )
 
     def surrogate() -> Tensor:
         render = run.render(cameras, "albedo")
-        return (run.prior_images(render) * guidance.gradient).sum() + run.regularize(render)
+        return (shown(run, render) * guidance.gradient).sum() + run.regularize(render)
 
     _, both = best_of(repeats, lambda: run.descend(surrogate()))
     parts["backward, Adam"] = Timing(both.wall - parts["render"].wall, both.cpu - parts["render"].cpu)
@@ -67,6 +76,11 @@ def profile(run: CoarseRun, repeats: int) -> dict[str, Timing]:
         f"step {run.step}: {render.num_samples} samples, {run.occupancy.fraction():.0%} of the cells occupied"
     )
     return parts
+
+
+def shown(run: CoarseRun, render: Render) -> Tensor:
+    """A render as the prior takes it."""
+    return prior_images(run.prior, render.color_srgb, render.opacity, run.generator)
 
 
 def main(

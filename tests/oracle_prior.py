@@ -79,6 +79,9 @@ def picture(parts: tuple[Part, ...], cameras: Cameras, size: int, shading: str) 
         albedo = albedo * factor[:, None] ** (1 / 2.2)
     if shading == "textureless":
         albedo = ((0.8 * factor)[:, None] ** (1 / 2.2)).expand_as(albedo)
+    if shading == "normals":
+        turn = cameras.c2w()[:, :3, :3].repeat_interleave(4 * size * size, 0)
+        albedo = 0.5 + 0.5 * torch.einsum("rij,ri->rj", turn, normals)
     image = torch.cat([albedo * alpha[:, None], alpha[:, None]], dim=-1)
     image = image.view(len(cameras), size, 2, size, 2, 4).mean(dim=(2, 4))
     return image, normals.view(len(cameras), size, 2, size, 2, 3)[:, :, 0, :, 0]
@@ -107,8 +110,10 @@ class OraclePrior:
     def decode(self, latents: Tensor) -> Tensor:
         return (latents.permute(0, 2, 3, 1) + 1.0) / 2.0
 
-    def sample_cameras(self, num_groups: int, generator: torch.Generator) -> Cameras:
-        return CameraLaw().sample(num_groups, generator)
+    def sample_cameras(
+        self, num_groups: int, generator: torch.Generator, close_up_share: float = 0.0
+    ) -> Cameras:
+        return CameraLaw().sample(num_groups, generator, close_up_share=close_up_share)
 
     def predict_x0(self, noisy, timesteps, embedding, cameras, shading, views):  # noqa: ARG002 (a prior's interface)
         self.calls += 1

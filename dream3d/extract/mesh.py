@@ -70,6 +70,21 @@ def _with_normals(reduced: Mesh, surface: Mesh, config: ExtractConfig) -> Surfac
     return Surfaces(add_normals(reduced, config.crease_angle_deg), add_normals(surface, 180.0))
 
 
+def clean_surfaces(surface: Mesh, config: ExtractConfig) -> Surfaces:
+    """Turn a closed surface of many triangles into a clean mesh with normals, within the budget.
+
+    Args:
+        surface: Welded, closed pieces, in scene units.
+        config: Smoothing and budget.
+
+    Raises:
+        RunError: No piece encloses any volume.
+    """
+    pieces = remove_floaters(surface, config.min_volume_share)
+    smoothed = smooth(pieces, config.smoothing_iterations)
+    return _with_normals(decimate(smoothed, config.target_faces), smoothed, config)
+
+
 def _surface(volume: Volume, level: float, smoothing_voxels: float, config: ExtractConfig) -> Mesh:
     """The level set without floaters and stair-steps, at the resolution of the volume."""
     surface = extract_isosurface(volume, level, smoothing_voxels)

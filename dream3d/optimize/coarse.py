@@ -6,7 +6,6 @@ there. An empty, full or non-finite field is noticed early and started again wit
 
 import time
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,38 +14,13 @@ from dream3d.cameras import Cameras
 from dream3d.config import CoarseConfig, Shading
 from dream3d.errors import RunError
 from dream3d.events import Event, OnEvent, ignore
-from dream3d.guidance.sds_x0 import DenoisingPrior, Guidance, sds_x0
 from dream3d.optimize import regularizers, schedules
+from dream3d.optimize.distillation import RenderablePrior, ask_prior, prior_images
 from dream3d.optimize.health import Problem, diagnose, scene_coverage
 from dream3d.prior import TextEmbedding
 from dream3d.render.volume import Render, render_volume
-from dream3d.scene.background import over_background, random_solid_background
 from dream3d.scene.occupancy import OccupancyGrid
 from dream3d.scene.radiance_field import RadianceField
-
-
-class RenderablePrior(DenoisingPrior, Protocol):
-    """A prior that says what to render for it; `dream3d.prior.Prior` is one."""
-
-    @property
-    def image_size(self) -> int:
-        """Side of the square images it denoises best, in pixels."""
-        ...
-
-    @property
-    def image_sizes(self) -> tuple[int, ...]:
-        """Sides of all square images that it denoises."""
-        ...
-
-    @property
-    def image_channels(self) -> int:
-        """4 for premultiplied RGBA, 3 for opaque RGB."""
-        ...
-
-    def sample_cameras(self, num_groups: int, generator: torch.Generator) -> Cameras:
-        """Groups of four views around the object, drawn from the law the prior was trained on."""
-        ...
-
 
 _OCCUPANCY_DECAY = 0.6  # Of the remembered density, per update: a cell is given up after a few empty looks.
 
@@ -157,8 +131,11 @@ class CoarseRun:
         draw = float(torch.rand((), generator=self.generator))
         shading = schedules.shading(self.step, draw, self.config)
         render = self.render(cameras, shading)
-        images = self.prior_images(render)
-        guidance = self.ask_prior(images, cameras, shading)
+        images = prior_images(self.prior, render.color_srgb, render.opacity, self.generator)
+        bounds = schedules.timestep_bounds(self.step, self.config.num_steps, self.config.guidance)
+        guidance = ask_prior(
+            self.prior, images, self.embedding, cameras, shading, bounds, self.config.guidance, self.generator
+        )
         penalty = self.regularize(render) * images.shape[1] ** 2
         self.descend((images * guidance.gradient).sum() + penalty)
         return scene_coverage(render.opacity, cameras), guidance.loss + float(penalty.detach())
@@ -185,38 +162,6 @@ class CoarseRun:
         normals = self.config.roughness_weight > 0 and shading != "albedo"
         return render_volume(
             self.field, self.occupancy, cameras, size, size, shading, step_size, jitter, normals
-        )
-
-    def prior_images(self, render: Render) -> Tensor:
-        """The render as the prior takes it, [B, H, W, C] at a size that it knows."""
-        if self.prior.image_channels == 4:
-            images = torch.cat([render.color_srgb, render.opacity[..., None]], dim=-1)
-        else:
-            background = random_solid_background(len(render.opacity), self.generator, self.device)
-            images = over_background(render.color_srgb, render.opacity, background)
-        size = self.prior.image_size
-        if images.shape[1] in self.prior.image_sizes:
-            return images
-        channels_first = images.permute(0, 3, 1, 2)
-        larger = torch.nn.functional.interpolate(channels_first, (size, size), mode="bilinear")
-        return larger.permute(0, 2, 3, 1)
-
-    def ask_prior(self, images: Tensor, cameras: Cameras, shading: Shading) -> Guidance:
-        """The gradient of the images at a noise level drawn for this step."""
-        num_timesteps = len(self.prior.alphas_cumprod)
-        low, high = schedules.timestep_bounds(
-            self.step, self.config.num_steps, num_timesteps, self.config.guidance
-        )
-        timestep = int(torch.randint(low, high + 1, (), generator=self.generator))
-        return sds_x0(
-            self.prior,
-            images,
-            self.embedding,
-            cameras,
-            shading,
-            timestep,
-            self.config.guidance,
-            self.generator,
         )
 
     def regularize(self, render: Render) -> Tensor:

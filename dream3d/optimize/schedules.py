@@ -1,20 +1,18 @@
 """What changes over the coarse stage, as plain functions of the step. Nothing here remembers anything."""
 
-from dream3d.config import CoarseConfig, GuidanceConfig, Shading
+from dream3d.config import CoarseConfig, GuidanceConfig, RefineConfig, Shading
 from dream3d.math import ramp
 
 
-def timestep_bounds(step: int, num_steps: int, num_timesteps: int, config: GuidanceConfig) -> tuple[int, int]:
-    """Lowest and highest timestep to draw from, both inclusive: held at first, then falling linearly.
+def timestep_bounds(step: int, num_steps: int, config: GuidanceConfig) -> tuple[float, float]:
+    """Lowest and highest noise level to draw from, as shares of all: held at first, then falling linearly.
 
     High noise decides the layout, low noise the detail (annealing as in MVDream, Shi et al. 2023). Below
     about 0.9 of the timesteps the prior believes what it is shown: the shape has to be there before.
     """
     held = round(config.hold * num_steps)
     low = ramp(step - held, num_steps - held, config.t_min_start, config.t_min_end)
-    high = ramp(step - held, num_steps - held, config.t_max_start, config.t_max_end)
-    last = num_timesteps - 1
-    return round(low * last), round(high * last)
+    return low, ramp(step - held, num_steps - held, config.t_max_start, config.t_max_end)
 
 
 def render_size(step: int, image_size: int, config: CoarseConfig) -> int:
@@ -41,6 +39,13 @@ def shading(step: int, draw: float, config: CoarseConfig) -> Shading:
     if step < config.num_steps // 5 or draw >= config.shaded_share:
         return "albedo"
     return "textureless" if draw < config.textureless_share * config.shaded_share else "shaded"
+
+
+def refine_shading(draw: float, is_shape_free: bool, config: RefineConfig) -> Shading:
+    """How a refinement step's renders are drawn, given a uniform random number in [0, 1)."""
+    if not is_shape_free or draw >= config.shaded_share:
+        return "albedo"
+    return ("shaded", "textureless", "normals")[int(3 * draw / config.shaded_share)]
 
 
 def regularizer_factor(step: int, num_steps: int) -> float:

@@ -122,9 +122,13 @@ class Prior:
         """Words of the prompt that the prior never saw, each with its nearest known words."""
         return text.unknown_words(prompt, self.card.vocabulary)
 
-    def sample_cameras(self, num_groups: int, generator: torch.Generator) -> Cameras:
+    def sample_cameras(
+        self, num_groups: int, generator: torch.Generator, close_up_share: float = 0.0
+    ) -> Cameras:
         """Draw groups of four views, 90 degrees apart, from the law the prior was trained on."""
-        return self.card.camera_law.sample(num_groups, generator).to(self.device)
+        return self.card.camera_law.sample(num_groups, generator, close_up_share=close_up_share).to(
+            self.device
+        )
 
     def encode(self, images: Tensor) -> Tensor:
         """Images [B, H, W, C] in [0, 1] (premultiplied sRGB) to latents [B, 4 C, H / 2, W / 2]."""
