@@ -92,7 +92,8 @@ def parse(command_type: type[Command], args: Sequence[str], prog: str) -> Comman
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """The end of a message: the nearest known word, or where to look."""
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    likeness = {name: difflib.SequenceMatcher(None, name, word).ratio() for name in known}
+    near = [name for name in known if likeness[name] == max(likeness.values()) >= 0.5]  # the first of equals
     if not near:
         tail = word.rsplit(".", 1)[-1]
         near = [name for name in known if name.rsplit(".", 1)[-1] == tail][:1]
