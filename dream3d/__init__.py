@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dream3d.asset import Asset
     from dream3d.config import Config
+    from dream3d.export.load_model import load_model
     from dream3d.generate import generate
     from dream3d.mesh import Mesh
     from dream3d.prior import Prior
+    from dream3d.refine import refine
 
 # Read by OpenMP when torch is first imported. Idle threads that spin, its default, take the cores from the
 # kernels' own threads and from whatever else runs: on a busy machine a step then takes ten times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-__all__ = ["Asset", "Config", "Mesh", "Prior", "__version__", "generate"]
+__all__ = ["Asset", "Config", "Mesh", "Prior", "__version__", "generate", "load_model", "refine"]
 
 _HOME = {
     "Asset": "dream3d.asset",
@@ -33,6 +35,8 @@ _HOME = {
     "Mesh": "dream3d.mesh",
     "Prior": "dream3d.prior",
     "generate": "dream3d.generate",
+    "load_model": "dream3d.export.load_model",
+    "refine": "dream3d.refine",
 }
 
 try:

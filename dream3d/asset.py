@@ -133,9 +133,9 @@ def place(mesh: Mesh, placement: ExportConfig) -> Mesh:
     """Scale a mesh to its height in metres and move the pivot to the origin.
 
     Args:
-        mesh: In scene units.
-        placement: Height, and whether the pivot is at the center of the bounding box or at the middle of its
-            floor.
+        mesh: In scene units, or a given mesh in its own.
+        placement: Height, None to leave it; and whether the pivot is at the center of the bounding box, at
+            the middle of its floor, or where it is.
 
     Returns:
         The mesh in metres; normals and UVs are unchanged.
@@ -143,12 +143,16 @@ def place(mesh: Mesh, placement: ExportConfig) -> Mesh:
     Raises:
         RunError: The mesh is flat and cannot be given a height.
     """
+    if placement.height_m is None and placement.origin == "source":
+        return mesh
     low = mesh.vertices.min(axis=0).astype(np.float64)
     high = mesh.vertices.max(axis=0).astype(np.float64)
-    if high[1] - low[1] <= 1e-9:
-        raise RunError("the mesh is flat: it cannot be scaled to a height")
-    pivot = 0.5 * (low + high)
+    pivot = np.zeros(3) if placement.origin == "source" else 0.5 * (low + high)
     if placement.origin == "bottom":
         pivot[1] = low[1]
-    scale = placement.height_m / (high[1] - low[1])
+    scale = 1.0
+    if placement.height_m is not None:
+        if high[1] - low[1] <= 1e-9:
+            raise RunError("the mesh is flat: it cannot be scaled to a height")
+        scale = placement.height_m / (high[1] - low[1])
     return replace(mesh, vertices=((mesh.vertices - pivot) * scale).astype(np.float32))

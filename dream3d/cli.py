@@ -5,7 +5,6 @@ to stderr. Nothing here imports torch before the input has been checked.
 """
 
 import errno
-import json
 import os
 import shlex
 import signal
@@ -14,19 +13,23 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from dream3d import __version__
+from dream3d.cli_asset import check_layout, deliver, print_json
 from dream3d.cli_eval import Eval
 from dream3d.cli_preview import Preview
+from dream3d.cli_refine import Refine
 from dream3d.config import Config
 from dream3d.errors import InputError, RunError
-from dream3d.events import ignore
+from dream3d.events import OnEvent
 from dream3d.inputs import check_file, check_output, check_prompt, default_output
 from dream3d.overlays import Overlays, Settings, Switch, did_you_mean, parse, to_yaml
-from dream3d.progress import ProgressLine, format_seconds
+
+if TYPE_CHECKING:  # heavy: torch
+    from dream3d.asset import Asset
 
 
 @dataclass(frozen=True)
@@ -55,45 +58,24 @@ class Generate:
         prompt = check_prompt(self.prompt)
         export = self.settings.export
         output = check_output(self.output or default_output(prompt, export.suffixes[0]), export.suffixes)
-        if output.suffix.lower() == ".obj" and export.lods > 1:
-            raise InputError("an .obj cannot keep levels of detail apart: leave --lods out, or write a .glb")
+        check_layout(export, output)
         if self.dry_run:
             self._print_settings(prompt, output)
             return 0
-        if export.collision != "none":
-            from dream3d.export.collision import check_collision
-
-            check_collision(export.collision)
         # Heavy: torch and diffusers. Only now is there work to do.
         from dream3d.generate import generate
 
-        progress = None if self.quiet or self.json else ProgressLine()
-        try:
-            asset = generate(prompt, self.settings, on_event=progress or ignore)
-            files = asset.save(output)
-        finally:
-            if progress:
-                progress.close()
-        self._report([str(path) for path in files], asset.metrics, asset.warnings)
-        return 0
+        def make(on_event: OnEvent) -> "Asset":
+            return generate(prompt, self.settings, on_event)
+
+        return deliver(make, export, output, self.quiet, self.json)
 
     def _print_settings(self, prompt: str, output: Path) -> None:
         if self.json:
-            _print_json({"prompt": prompt, "output": str(output), "config": asdict(self.settings)})
+            print_json({"prompt": prompt, "output": str(output), "config": asdict(self.settings)})
         else:
             print(f"# dream3d generate {shlex.quote(prompt)} -o {shlex.quote(str(output))}")
             print(to_yaml(self.settings), end="")
-
-    def _report(self, files: list[str], metrics: dict[str, Any], warnings: Sequence[str]) -> None:
-        if self.json:
-            _print_json({"files": files, "metrics": metrics, "warnings": list(warnings)})
-            return
-        if self.quiet:  # else the progress has shown them
-            for warning in warnings:
-                print(f"dream3d: warning: {warning}", file=sys.stderr)
-        else:
-            print(f"made in {format_seconds(metrics['seconds'])}", file=sys.stderr)
-        print("\n".join(files))
 
 
 @dataclass(frozen=True)
@@ -112,7 +94,7 @@ class Inspect:
 
         facts = asdict(inspect(self.file))
         if self.json:
-            _print_json(facts)
+            print_json(facts)
         else:
             _print_table(facts)
         return 0
@@ -140,7 +122,7 @@ class Priors:
             card = asdict(read_card(folder))
             facts = {"path": str(folder), **card.pop("vocabulary"), **card.pop("facts"), **card}
         if self.json:
-            _print_json(facts)
+            print_json(facts)
             return 0
         _print_table(facts)
         if self.name is None:
@@ -160,7 +142,7 @@ class Doctor:
         from dream3d.doctor import diagnose, format_findings
 
         findings = diagnose()
-        _print_json([asdict(finding) for finding in findings]) if self.json else print(
+        print_json([asdict(finding) for finding in findings]) if self.json else print(
             format_findings(findings)
         )
         return 0
@@ -173,8 +155,8 @@ QUIET_LIBRARIES = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
 
-Command = Generate | Inspect | Preview | Priors | Eval | Doctor
-COMMAND_NAMES = ["generate", "inspect", "preview", "priors", "eval", "doctor"]
+Command = Generate | Refine | Inspect | Preview | Priors | Eval | Doctor
+COMMAND_NAMES = ["generate", "refine", "inspect", "preview", "priors", "eval", "doctor"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -227,6 +209,8 @@ def _read(args: list[str]) -> Command:
     match name:
         case "generate":
             return parse(Generate, rest, "dream3d generate")
+        case "refine":
+            return parse(Refine, rest, "dream3d refine")
         case "inspect":
             return parse(Inspect, rest, "dream3d inspect")
         case "preview":
@@ -251,7 +235,7 @@ def _read(args: list[str]) -> Command:
 
 def _print_help() -> None:
     print("usage: dream3d COMMAND [OPTIONS]\n\nText to game-ready 3D assets.\n")
-    for command in (Generate, Inspect, Preview, Priors, Eval, Doctor):
+    for command in (Generate, Refine, Inspect, Preview, Priors, Eval, Doctor):
         summary = (command.__doc__ or "").splitlines()[0]
         print(f"  {command.__name__.lower():<10}{summary}")
     print('\nTry: dream3d generate "a red mushroom"\nOptions of a command: dream3d COMMAND --help')
@@ -260,10 +244,6 @@ def _print_help() -> None:
 def _fail(message: str, code: int) -> int:
     print(f"dream3d: {'error: ' if code != 130 else ''}{' '.join(message.split())}", file=sys.stderr)
     return code
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2, default=str))
 
 
 def _print_table(facts: dict[str, Any]) -> None:

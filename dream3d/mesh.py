@@ -43,9 +43,32 @@ class TexturedMesh:
     metadata: dict[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Frame:
+    """Where a mesh is outside of the scene: a point there is `center + unit * point` of the scene."""
+
+    center: NDArray[np.float64]  # [3], the middle of the mesh's bounding box
+    unit: float  # length of a scene unit
+
+    @staticmethod
+    def around(mesh: Mesh, radius: float = 1.0) -> "Frame":
+        """The frame in which the mesh is centred on the origin, its farthest vertex `radius` away."""
+        vertices = mesh.vertices.astype(np.float64)
+        center = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
+        extent = max(float(np.linalg.norm(vertices - center, axis=1).max()), 1e-12)
+        return Frame(center, extent / radius)
+
+    def enter(self, mesh: Mesh) -> Mesh:
+        """The mesh in scene units."""
+        vertices = (mesh.vertices.astype(np.float64) - self.center) / self.unit
+        return replace(mesh, vertices=vertices.astype(np.float32))
+
+    def leave(self, mesh: Mesh) -> Mesh:
+        """The mesh back where it was."""
+        vertices = self.center + self.unit * mesh.vertices.astype(np.float64)
+        return replace(mesh, vertices=vertices.astype(np.float32))
+
+
 def fit_sphere(mesh: Mesh, radius: float = 1.0) -> Mesh:
     """The mesh, its bounding box centred on the origin and its farthest vertex `radius` away."""
-    vertices = mesh.vertices.astype(np.float64)
-    centered = vertices - 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
-    extent = max(float(np.linalg.norm(centered, axis=1).max()), 1e-12)
-    return replace(mesh, vertices=(centered * (radius / extent)).astype(np.float32))
+    return Frame.around(mesh, radius).enter(mesh)

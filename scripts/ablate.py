@@ -29,7 +29,7 @@ from dream3d.evaluate.report import with_relative_chamfer
 from dream3d.evaluate.rows import Row
 from dream3d.evaluate.run import Evaluation
 from dream3d.export.files import write_files
-from dream3d.generate import choose_device
+from dream3d.finish import choose_device
 from dream3d.inputs import Shard, parse_shard
 from dream3d.overlays import Overlays, Settings, parse
 from dream3d.prior import Prior

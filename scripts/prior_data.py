@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from dream3d.cameras import Cameras, join_cameras
-from dream3d.config import Shading
 from dream3d.math import srgb_to_linear
 from dream3d.prior.camera_law import CameraLaw
 from dream3d.prior.conditioning import SHADINGS
@@ -32,6 +31,7 @@ from dream3d.props.words import (
 )
 from dream3d.render.shading import TEXTURELESS_ALBEDO, light_directions, light_factor, normal_colors
 from dream3d.render.surface import SurfacePoints, render_surface
+from dream3d.stage_config import Shading
 
 SUPERSAMPLING = 3  # Samples per pixel side.
 SHADING_SHARES = (0.45, 0.3, 0.12, 0.13)  # In the order of SHADINGS.

@@ -14,7 +14,6 @@ from prior_data import render_views
 from torch import Tensor
 
 from dream3d.cameras import Cameras, orbit
-from dream3d.config import Shading, ViewConditioning
 from dream3d.errors import InputError
 from dream3d.evaluate.prompts import read_prompts
 from dream3d.evaluate.run import safe_name
@@ -22,6 +21,7 @@ from dream3d.export.files import write_files
 from dream3d.prior import Prior
 from dream3d.prior.sampling import sample_images
 from dream3d.props import Spec, make_prop, parse_caption
+from dream3d.stage_config import Shading, ViewConditioning
 
 NUM_VIEWS = 4  # 90 degrees apart
 SIZE = 64  # pixels

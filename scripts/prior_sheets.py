@@ -10,10 +10,10 @@ from prior_scores import Score
 from sheets import BLACK, LETTER_WIDTH, RED, Tile, contact_sheet, strip
 
 from dream3d.cameras import orbit
-from dream3d.config import Shading
 from dream3d.prior import Prior
 from dream3d.prior.sampling import sample_images
 from dream3d.props import COLORS
+from dream3d.stage_config import Shading
 
 FAMILY_COLUMNS, PROMPT_COLUMNS = 3, 5
 STRIP_WIDTH = NUM_VIEWS * SIZE

@@ -15,12 +15,12 @@ import torch
 import tyro
 from torch import Tensor
 
-from dream3d.config import CoarseConfig
 from dream3d.optimize import schedules
 from dream3d.optimize.coarse import CoarseRun
 from dream3d.optimize.distillation import ask_prior, prior_images
 from dream3d.prior import Prior
 from dream3d.render.volume import Render
+from dream3d.stage_config import CoarseConfig
 
 Result = TypeVar("Result")
 

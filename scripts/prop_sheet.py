@@ -13,9 +13,9 @@ from prior_data import render_views
 from sheets import BLACK, Tile, contact_sheet, strip
 
 from dream3d.cameras import orbit
-from dream3d.config import Shading
 from dream3d.errors import InputError
 from dream3d.props import FAMILIES, Prop, make_prop, parse_caption, sample_prop
+from dream3d.stage_config import Shading
 
 AZIMUTHS_DEG, ELEVATION_DEG, DISTANCE, FOV_Y_DEG = (30.0, 210.0), 20.0, 3.05, 40.0
 

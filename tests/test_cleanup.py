@@ -8,8 +8,9 @@ from analytic_fields import ball, box, solid, torus, union
 
 from dream3d.config import ExtractConfig
 from dream3d.errors import RunError
-from dream3d.extract.cleanup import add_normals, decimate, remove_floaters, smooth
+from dream3d.extract.cleanup import decimate, remove_floaters, smooth
 from dream3d.extract.mesh import extract_mesh, extract_surfaces
+from dream3d.extract.normals import add_normals
 from dream3d.extract.topology import (
     euler_characteristic,
     face_components,

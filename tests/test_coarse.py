@@ -8,11 +8,11 @@ from oracle_prior import CHAIR, MUSHROOM, OraclePrior, Part, picture
 from torch.nn import functional
 
 from dream3d.cameras import Cameras, orbit
-from dream3d.config import CoarseConfig, FieldConfig
 from dream3d.errors import RunError
 from dream3d.events import Event, ignore
 from dream3d.optimize.coarse import CoarseResult, optimize_coarse
 from dream3d.render.volume import render_volume
+from dream3d.stage_config import CoarseConfig, FieldConfig
 
 TINY = CoarseConfig(
     num_steps=6,

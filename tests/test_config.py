@@ -5,8 +5,9 @@ import typing
 
 import pytest
 
-from dream3d.config import BakeConfig, CoarseConfig, Config, ExportConfig, ExtractConfig
+from dream3d.config import BakeConfig, Config, ExportConfig, ExtractConfig
 from dream3d.errors import InputError
+from dream3d.stage_config import CoarseConfig
 
 
 @pytest.mark.parametrize("size", [64, 128, 256, 512, 1024, 2048, 4096])

@@ -11,8 +11,9 @@ import torch
 import trimesh
 from PIL import Image
 
-from dream3d.evaluate.measure import join_parts, make_judges, measure_asset, measure_file, run_report
+from dream3d.evaluate.measure import make_judges, measure_asset, measure_file, run_report
 from dream3d.export.load import load_glb
+from dream3d.export.load_model import join_parts
 from dream3d.mesh import Material, Mesh, TexturedMesh
 from dream3d.metrics import views
 from dream3d.metrics.ground_truth import chamfer_distance

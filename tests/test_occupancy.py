@@ -1,8 +1,8 @@
 import torch
 
-from dream3d.config import FieldConfig
 from dream3d.scene.occupancy import OccupancyGrid
 from dream3d.scene.radiance_field import RadianceField
+from dream3d.stage_config import FieldConfig
 
 
 def ball(density_scale: float = 20.0, radius: float = 0.5) -> RadianceField:

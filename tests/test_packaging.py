@@ -65,17 +65,20 @@ def test_the_command_is_installed() -> None:
 
 
 def test_the_public_names_are_what_the_package_says() -> None:
-    assert set(dream3d.__all__) == {"Asset", "Config", "Mesh", "Prior", "__version__", "generate"}
+    functions = {"generate", "load_model", "refine"}
+    assert set(dream3d.__all__) == {"Asset", "Config", "Mesh", "Prior", "__version__"} | functions
     for name in dream3d.__all__:
         assert getattr(dream3d, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = dream3d.nonsense
 
 
-def test_generate_stays_a_function_after_its_module_is_imported() -> None:
+def test_functions_stay_functions_after_their_modules_are_imported() -> None:
     from dream3d.generate import generate
+    from dream3d.refine import refine
 
     assert dream3d.generate is generate
+    assert dream3d.refine is refine
 
 
 def test_importing_the_package_does_not_import_torch() -> None:

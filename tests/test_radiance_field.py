@@ -1,7 +1,7 @@
 import torch
 
-from dream3d.config import FieldConfig
 from dream3d.scene.radiance_field import RadianceField
+from dream3d.stage_config import FieldConfig
 
 CONFIG = FieldConfig(num_levels=4, log2_hashmap_size=10, finest_resolution=32, hidden_size=16)
 

@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
-import pytest
 import torch
 from oracle_prior import OraclePrior, Part
 
-from dream3d.config import FieldConfig, RefineConfig
-from dream3d.errors import RunError
 from dream3d.events import Event, ignore
 from dream3d.optimize.refine import optimize_refine
 from dream3d.scene.radiance_field import RadianceField
+from dream3d.scene.tet_lattice import tet_lattice
+from dream3d.scene.tet_surface import TetSurface
+from dream3d.stage_config import FieldConfig, RefineConfig
 
 FIELD = FieldConfig(num_levels=4, log2_hashmap_size=10, finest_resolution=24, hidden_size=16)
 CONFIG = RefineConfig(num_steps=60, lattice_resolution=32, samples_per_axis=1, shape_learning_rate=0.1)
@@ -34,7 +34,8 @@ def refine(config: RefineConfig = CONFIG, field: RadianceField | None = None, on
     field = field or blob()
     prior = OraclePrior(ORACLE, image_size=32, image_sizes=(32,))
     generator = torch.Generator().manual_seed(0)
-    return optimize_refine(prior, None, field, threshold(field), config, generator, on_event)
+    surface = TetSurface.from_density(field.density, threshold(field), tet_lattice(config.lattice_resolution))
+    return optimize_refine(prior, None, field, surface, config, generator, on_event)
 
 
 def misfit(vertices) -> torch.Tensor:
@@ -75,10 +76,3 @@ def test_a_frozen_shape_stays_while_its_color_is_refined():
     start = refine(replace(CONFIG, num_steps=0))
     assert (result.mesh.vertices == start.mesh.vertices).all()
     assert not torch.equal(field.table, table)
-
-
-def test_an_empty_field_is_refused():
-    field = blob()
-    generator = torch.Generator().manual_seed(0)
-    with pytest.raises(RunError, match="no surface"):
-        optimize_refine(OraclePrior(ORACLE), None, field, 1e9, CONFIG, generator)

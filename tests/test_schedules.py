@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from dream3d.cameras import orbit
-from dream3d.config import CoarseConfig, GuidanceConfig
 from dream3d.optimize import schedules
 from dream3d.optimize.health import diagnose, scene_coverage
+from dream3d.stage_config import CoarseConfig, GuidanceConfig
 
 
 @pytest.mark.parametrize("num_steps", [1, 2, 160, 400])

@@ -8,8 +8,8 @@ from oracle_prior import cosine_schedule
 from torch import Tensor
 
 from dream3d.cameras import orbit
-from dream3d.config import GuidanceConfig
 from dream3d.guidance.sds_x0 import guidance_scale, guided_x0, rgba_distance, sds_x0
+from dream3d.stage_config import GuidanceConfig
 
 CAMERAS = orbit([0.0, 90.0], 10.0, 3.0, 40.0)
 PLAIN = GuidanceConfig(scale=1.0, scale_at_noise=1.0, rescale=0.0, clamp=False)

@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from dream3d.cameras import Cameras, orbit
-from dream3d.config import FieldConfig
 from dream3d.render.volume import render_volume
 from dream3d.scene.occupancy import OccupancyGrid
 from dream3d.scene.radiance_field import RadianceField
+from dream3d.stage_config import FieldConfig
 
 SMALL = FieldConfig(
     num_levels=4, log2_hashmap_size=10, base_resolution=4, finest_resolution=16, hidden_size=16

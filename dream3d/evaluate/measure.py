@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -22,17 +21,16 @@ from dream3d.errors import InputError
 from dream3d.evaluate.rows import Numbers
 from dream3d.evaluate.validator import validator_findings
 from dream3d.export.load import Contents, load_glb
+from dream3d.export.load_model import MAX_FACES, join_parts
 from dream3d.inputs import check_prompt
-from dream3d.mesh import ByteArray, Material, Mesh, TexturedMesh
+from dream3d.mesh import ByteArray, TexturedMesh
 from dream3d.metrics.ground_truth import FamilyJudge
 from dream3d.metrics.judge import Judge as PictureJudge
 from dream3d.metrics.learned import LearnedJudge
 from dream3d.metrics.surface import surface_facts
 from dream3d.metrics.views import Views, in_frame, look
 from dream3d.preview import render_turntable, sheet
-from dream3d.render.surface import sample_bilinear
 
-MAX_FACES = 1_000_000  # a game asset has a hundredth of that
 STRIP_VIEWS, STRIP_SIZE = 8, 128
 JPEG_QUALITY = 82
 
@@ -109,22 +107,6 @@ def measure_file(path: Path, prompt: str | None, judges: Sequence[Judge]) -> Mea
     return replace(measured, metrics=metrics, provenance=contents.provenance | {"prompt": prompt})
 
 
-def join_parts(parts: Sequence[TexturedMesh]) -> TexturedMesh:
-    """All meshes of a file as one. With several, textures are read at the vertices only."""
-    if len(parts) == 1:
-        return parts[0]
-    meshes = [part.mesh for part in parts]
-    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
-    normals = [mesh.normals for mesh in meshes if mesh.normals is not None]
-    mesh = Mesh(
-        np.concatenate([mesh.vertices for mesh in meshes]),
-        np.concatenate([mesh.faces + int(start) for mesh, start in zip(meshes, starts, strict=True)]),
-        np.concatenate(normals) if len(normals) == len(meshes) else None,
-        colors=np.concatenate([_vertex_colors(part) for part in parts]),
-    )
-    return TexturedMesh(mesh, Material(np.full((1, 1, 3), 255, np.uint8)), metadata=parts[0].metadata)
-
-
 def run_report(glb: Path) -> dict[str, Any]:
     """FILE.json beside a FILE.glb that `generate` left; nothing when it tells of another file."""
     try:
@@ -141,14 +123,6 @@ def _own_prompt(contents: Contents) -> str | None:
         return check_prompt(str(contents.provenance.get("prompt", "")))
     except InputError:
         return None
-
-
-def _vertex_colors(part: TexturedMesh) -> np.ndarray:
-    """Linear color of each vertex, [V, 3]."""
-    mesh = part.mesh
-    if mesh.uvs is not None:
-        return sample_bilinear(part.material.base_color_srgb, torch.from_numpy(mesh.uvs)).numpy()
-    return np.ones_like(mesh.vertices) if mesh.colors is None else mesh.colors
 
 
 def _file_facts(path: Path, contents: Contents) -> Numbers:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from dream3d import __version__
-from dream3d.config import Config, Shading
+from dream3d.config import Config
 from dream3d.errors import DiskError, InputError, RunError
 from dream3d.evaluate.columns import METRICS_VERSION
 from dream3d.evaluate.measure import (
@@ -31,13 +31,15 @@ from dream3d.evaluate.validator import find_validator
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.export.files import write_files
 from dream3d.export.names import slug
-from dream3d.generate import choose_device, generate
+from dream3d.finish import choose_device
+from dream3d.generate import generate
 from dream3d.metrics.calibration import calibration_assets
 from dream3d.metrics.judge_folder import find_judge, judge_sha256
 from dream3d.metrics.learned import can_judge, judge_cameras
 from dream3d.prior import Prior
 from dream3d.prior.folder import find_prior, weights_sha256
 from dream3d.prior.sampling import sample_images
+from dream3d.stage_config import Shading
 
 
 class Evaluation:

@@ -6,7 +6,7 @@ import torch
 
 from dream3d.config import ExtractConfig
 from dream3d.errors import RunError
-from dream3d.extract.cleanup import add_normals, decimate, remove_floaters, smooth
+from dream3d.extract.cleanup import decimate, remove_floaters, smooth
 from dream3d.extract.isosurface import (
     Density,
     Volume,
@@ -14,6 +14,7 @@ from dream3d.extract.isosurface import (
     sample_density,
     surface_level,
 )
+from dream3d.extract.normals import add_normals
 from dream3d.extract.topology import euler_characteristic, is_watertight
 from dream3d.mesh import Mesh
 

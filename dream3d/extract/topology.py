@@ -74,3 +74,9 @@ def signed_volumes(vertices: NDArray[np.floating], faces: FaceArray) -> NDArray[
     """
     a, b, c = (vertices[faces[:, corner]].astype(np.float64) for corner in range(3))
     return np.einsum("ti,ti->t", a, np.cross(b, c)) / 6.0
+
+
+def face_areas(vertices: NDArray[np.floating], faces: FaceArray) -> NDArray[np.float64]:
+    """Area of each face, [T], for vertices [V, 3] and faces [T, 3]."""
+    a, b, c = (vertices[faces[:, corner]].astype(np.float64) for corner in range(3))
+    return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)

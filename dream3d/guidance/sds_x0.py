@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.config import GuidanceConfig, Shading, ViewConditioning
 from dream3d.prior import TextEmbedding
+from dream3d.stage_config import GuidanceConfig, Shading, ViewConditioning
 
 _MIN_OPACITY = 0.02  # Colors of fainter pixels are not amplified further.
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.config import CoarseConfig, Shading
 from dream3d.errors import RunError
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.optimize import regularizers, schedules
@@ -21,6 +20,7 @@ from dream3d.prior import TextEmbedding
 from dream3d.render.volume import Render, render_volume
 from dream3d.scene.occupancy import OccupancyGrid
 from dream3d.scene.radiance_field import RadianceField
+from dream3d.stage_config import CoarseConfig, Shading
 
 _OCCUPANCY_DECAY = 0.6  # Of the remembered density, per update: a cell is given up after a few empty looks.
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.config import GuidanceConfig, Shading
 from dream3d.guidance.sds_x0 import DenoisingPrior, Guidance, sds_x0
 from dream3d.prior import TextEmbedding
 from dream3d.scene.background import over_background, random_solid_background
+from dream3d.stage_config import GuidanceConfig, Shading
 
 
 class RenderablePrior(DenoisingPrior, Protocol):

@@ -10,19 +10,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dream3d.cameras import Cameras
-from dream3d.config import RefineConfig, Shading
 from dream3d.errors import RunError
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.mesh import Mesh
 from dream3d.optimize import mesh_regularizers, schedules
-from dream3d.optimize.distillation import RenderablePrior, ask_prior, prior_images
+from dream3d.optimize.distillation import RenderablePrior
+from dream3d.optimize.paint import Painter, descend
 from dream3d.optimize.surface_flow import bounded, distance_gradient, smooth_rows
 from dream3d.prior import TextEmbedding
-from dream3d.render.rasterized import render_rasterized, vertex_normals
+from dream3d.render.rasterized import vertex_normals
 from dream3d.scene.radiance_field import RadianceField
-from dream3d.scene.tet_lattice import tet_lattice
 from dream3d.scene.tet_surface import TetSurface
+from dream3d.stage_config import RefineConfig
 
 
 @dataclass(frozen=True)
@@ -37,18 +36,18 @@ def optimize_refine(
     prior: RenderablePrior,
     embedding: TextEmbedding,
     field: RadianceField,
-    threshold: float,
+    surface: TetSurface,
     config: RefineConfig,
     generator: torch.Generator,
     on_event: OnEvent = ignore,
 ) -> RefineResult:
-    """Refine a coarse field into a surface.
+    """Refine a surface and its colors.
 
     Args:
         prior: The frozen prior.
         embedding: The prompt.
-        field: The finished coarse field; its color goes on learning.
-        threshold: Density at its surface.
+        field: Its color goes on learning, in place; its density is not used.
+        surface: Where it starts, such as the level set of a coarse field; moved in place.
         config: Everything that can be set.
         generator: CPU generator; the only source of randomness.
         on_event: Told after every step.
@@ -57,64 +56,38 @@ def optimize_refine(
         The surface and what it cost.
 
     Raises:
-        RunError: Nothing is above the threshold, or the surface vanished or diverged.
+        RunError: The surface vanished or diverged.
     """
-    run = RefineRun(prior, embedding, field, threshold, config, generator)
+    painter = Painter(prior, embedding, field, config, generator)
+    sculptor = Sculptor(surface, config)
+    num_free = round(config.shape_until * config.num_steps)
     for step in range(config.num_steps):
-        run.do_step(step)
+        is_free = step < num_free
+        draw = float(torch.rand((), generator=generator))
+        edges, faces = surface.topology()
+        vertices = surface.positions(edges).detach().requires_grad_(is_free)
+        painter.do_step(vertices, faces, schedules.refine_shading(draw, is_free, config), step)
+        if is_free:
+            sculptor.move(vertices, edges, faces, schedules.learning_rate_factor(step, config.num_steps))
         on_event(Event("refine", step + 1, config.num_steps))
-    vertices, faces = run.surface.mesh()
+    vertices, faces = surface.mesh()
     if not len(faces) or not bool(vertices.isfinite().all()):
         raise RunError(
             "the surface vanished while it was refined: try another --seed, or fewer --refine.num-steps"
         )
     mesh = Mesh(vertices.detach().cpu().numpy(), faces.cpu().numpy())
-    return RefineResult(mesh, 2 * config.num_views * config.num_steps)
+    return RefineResult(mesh, painter.evaluations_per_step * config.num_steps)
 
 
-class RefineRun:
-    """The surface, its optimizer and the parts of a step."""
+class Sculptor:
+    """A surface and the optimizer that moves it."""
 
-    def __init__(
-        self,
-        prior: RenderablePrior,
-        embedding: TextEmbedding,
-        field: RadianceField,
-        threshold: float,
-        config: RefineConfig,
-        generator: torch.Generator,
-    ) -> None:
-        self.prior = prior
-        self.embedding = embedding
+    def __init__(self, surface: TetSurface, config: RefineConfig) -> None:
+        self.surface = surface
         self.config = config
-        self.generator = generator
-        self.field = field
-        lattice = tet_lattice(config.lattice_resolution, device=field.table.device)
-        self.surface = TetSurface.from_density(field.density, threshold, lattice)
-        self.spacing = min(lattice.spacing)
-        self.color_rates = config.table_learning_rate, config.network_learning_rate
-        color = [{"params": part} for part in ([field.table], field.network_parameters())]
-        self.color_optimizer = torch.optim.Adam(color, lr=0.0, betas=(0.9, 0.99), eps=1e-15, fused=True)
+        self.spacing = min(surface.lattice.spacing)
         # Dampened by as much as it remembers, so that the rate is what a step moves.
-        self.shape_optimizer = torch.optim.SGD([self.surface.sdf], lr=0.0, momentum=0.9, dampening=0.9)
-
-    def do_step(self, step: int) -> None:
-        """Render, ask the prior, update once."""
-        config = self.config
-        cameras = self.prior.sample_cameras(
-            config.num_views // 4, self.generator, close_up_share=config.close_up_share
-        )
-        is_free = step < config.shape_until * config.num_steps
-        draw = float(torch.rand((), generator=self.generator))
-        shading = schedules.refine_shading(draw, is_free, config)
-        edges, faces = self.surface.topology()
-        vertices = self.surface.positions(edges).detach().requires_grad_(is_free)
-        self.color_optimizer.zero_grad(set_to_none=True)
-        self.guidance(vertices, faces, cameras, shading, step).backward()
-        factor = schedules.learning_rate_factor(step, config.num_steps)
-        descend(self.color_optimizer, self.color_rates, factor)
-        if is_free:
-            self.move(vertices, edges, faces, factor)
+        self.optimizer = torch.optim.SGD([surface.sdf], lr=0.0, momentum=0.9, dampening=0.9)
 
     def move(self, vertices: Tensor, edges: Tensor, faces: Tensor, factor: float) -> None:
         """Let the surface follow the gradient of its vertices, smoothed, and grow smoother itself."""
@@ -128,31 +101,4 @@ class RefineRun:
             normals = vertex_normals(vertices, faces)
         sdf = self.surface.sdf
         sdf.grad = distance_gradient(flow, normals, edges, self.surface.lattice.edges)
-        descend(self.shape_optimizer, (self.config.shape_learning_rate * self.spacing,), factor)
-
-    def guidance(
-        self, vertices: Tensor, faces: Tensor, cameras: Cameras, shading: Shading, step: int
-    ) -> Tensor:
-        """A scalar whose gradient is what the prior wants changed."""
-        render = render_rasterized(
-            vertices,
-            faces,
-            self.field.albedo_srgb,
-            cameras,
-            self.prior.image_size,
-            shading,
-            self.config.samples_per_axis,
-        )
-        images = prior_images(self.prior, render.color_srgb, render.opacity, self.generator)
-        bounds = schedules.timestep_bounds(step, self.config.num_steps, self.config.guidance)
-        guidance = ask_prior(
-            self.prior, images, self.embedding, cameras, shading, bounds, self.config.guidance, self.generator
-        )
-        return (images * guidance.gradient).sum()
-
-
-def descend(optimizer: torch.optim.Optimizer, rates: tuple[float, ...], factor: float) -> None:
-    """Step with each group's own rate times a common factor."""
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate * factor
-    optimizer.step()
+        descend(self.optimizer, (self.config.shape_learning_rate * self.spacing,), factor)

@@ -1,7 +1,7 @@
 """What changes over the coarse stage, as plain functions of the step. Nothing here remembers anything."""
 
-from dream3d.config import CoarseConfig, GuidanceConfig, RefineConfig, Shading
 from dream3d.math import ramp
+from dream3d.stage_config import CoarseConfig, GuidanceConfig, RefineConfig, Shading
 
 
 def timestep_bounds(step: int, num_steps: int, config: GuidanceConfig) -> tuple[float, float]:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.config import Shading
 from dream3d.math import degrees_to_radians
+from dream3d.stage_config import Shading
 
 SHADINGS: tuple[Shading, ...] = get_args(Shading)
 RAY_FREQUENCIES = (1.0, 2.0)  # Cycles per two scene units.

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.config import Shading, ViewConditioning
 from dream3d.errors import InputError
 from dream3d.ops._library import resolve_backend
 from dream3d.prior import codec, schedule, text
@@ -17,6 +16,7 @@ from dream3d.prior.conditioning import ray_map, view_vector
 from dream3d.prior.folder import CARD, find_prior, read_json, weights_sha256
 from dream3d.prior.text import TextEmbedding, Vocabulary
 from dream3d.prior.view_words import VIEW_WORDS, view_words
+from dream3d.stage_config import Shading, ViewConditioning
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.config import Shading, ViewConditioning
 from dream3d.prior import schedule
 from dream3d.prior.prior import Prior
 from dream3d.prior.text import TextEmbedding
+from dream3d.stage_config import Shading, ViewConditioning
 
 
 @torch.no_grad()

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.config import Shading
 from dream3d.math import normalize
 from dream3d.ops.antialias import antialias
 from dream3d.ops.rasterize import interpolate, rasterize
 from dream3d.render.shading import shade_srgb
+from dream3d.stage_config import Shading
 
 AlbedoSrgb = Callable[[Tensor], Tensor]  # points in the world [N, 3] -> sRGB-encoded albedo [N, 3] in [0, 1]
 

@@ -7,8 +7,8 @@ sRGB encoding multiply by the encoded factor instead, which is the same for a pu
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.config import Shading
 from dream3d.math import normalize
+from dream3d.stage_config import Shading
 
 AMBIENT = 0.45
 DIFFUSE = 0.55

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.config import Shading
 from dream3d.math import normalize
 from dream3d.ops.composite import composite
 from dream3d.ops.ray_march import RaySamples, ray_march
 from dream3d.render.shading import shade_srgb
 from dream3d.scene.occupancy import OccupancyGrid
 from dream3d.scene.radiance_field import RadianceField
+from dream3d.stage_config import Shading
 
 _NORMAL_OPACITY = 0.1  # pixels fainter than this get no normal: it would be noise, and its light is invisible
 _HIDDEN_OPTICAL_DEPTH = 5.5  # samples behind this much count for less than one 8-bit step of color

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dream3d.config import FieldConfig
 from dream3d.ops.field_mlp import field_mlp
 from dream3d.ops.hash_grid import hash_grid_levels
+from dream3d.stage_config import FieldConfig
 
 SCENE_RADIUS = 1.0  # the object lives inside this sphere around the origin
 

@@ -1,0 +1,76 @@
+"""The command `dream3d refine`: a mesh goes in, the same mesh comes out painted, or reshaped too."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from dream3d.cli_asset import check_layout, deliver
+from dream3d.config import given_mesh_settings
+from dream3d.errors import InputError
+from dream3d.events import OnEvent
+from dream3d.inputs import check_file, check_output, check_prompt, default_output
+from dream3d.overlays import Overlays, Settings, Switch
+from dream3d.stage_config import PaintConfig
+
+if TYPE_CHECKING:
+    from dream3d.asset import Asset
+
+KEPT_STRENGTH = 0.5
+
+
+@dataclass(frozen=True)
+class Refine:
+    """Paint a mesh of your own, or one made before, as a prompt says.
+
+    Leaves FILE.glb, FILE.json (how it was made) and FILE.png (a preview). The mesh stands on +Y and faces +Z.
+    UVs without overlaps are kept, and with them its normal map, roughness and metallic.
+    """
+
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MESH.glb|MESH.obj")]
+    """The mesh."""
+    prompt: Annotated[str | None, tyro.conf.arg(aliases=["-p"], metavar="PROMPT")] = None
+    """What it is and how it should look; without this, the prompt that the file says it was made from."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE.glb")] = None
+    """Where to write it; without this, MESH-refined.glb in the working folder."""
+    geometry: Literal["locked", "free"] = "locked"
+    """Keep every triangle, or let the surface flow: it then gets triangles and UVs of its own."""
+    strength: Annotated[float | None, tyro.conf.arg(metavar="0..1")] = None
+    """1 lets the prompt decide about the colors, 0.5 keeps those of the file and cleans them up; without
+    this, 1 with a --prompt and 0.5 without."""
+    paint: PaintConfig = field(default_factory=PaintConfig)
+    config: Annotated[Overlays, tyro.conf.arg(metavar="NAME|FILE", help_behavior_hint="(repeatable)")] = ()
+    """Overlay of settings, by name (draft, standard) or a YAML file; later ones win, options win over all."""
+    quiet: Switch = False
+    """No progress; only errors and the paths of what was made."""
+    json: Switch = False
+    """Print one JSON object (files, metrics, warnings) on stdout and nothing else."""
+    settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=given_mesh_settings)
+
+    def run(self) -> int:
+        """Check the input, refine, save, and say what was made."""
+        if self.file.suffix.lower() not in (".glb", ".obj"):
+            raise InputError(f"{self.file} must end in .glb or .obj")
+        check_file(self.file, self.file.suffix.lower())
+        export = self.settings.export
+        output = self.output or default_output(f"{self.file.stem}-refined", export.suffixes[0])
+        check_output(output, export.suffixes)
+        if output.resolve() == self.file.resolve():
+            raise InputError(f"{output} is the mesh itself; name another file")
+        check_layout(export, output)
+        prompt = None if self.prompt is None else check_prompt(self.prompt)
+        if self.strength is not None and not 0 < self.strength <= 1:
+            raise InputError(f"--strength must be above 0 and at most 1, not {self.strength}")
+        # Heavy: torch and diffusers. Only now is there work to do.
+        from dream3d.export.load_model import load_model
+        from dream3d.refine import refine
+
+        strength = self.strength or (1.0 if prompt else KEPT_STRENGTH)
+        model = load_model(self.file)
+        prompt = prompt or check_prompt(str(model.metadata.get("prompt", "")), f"prompt of {self.file.name}")
+
+        def make(on_event: OnEvent) -> "Asset":
+            return refine(model, prompt, self.settings, self.paint, self.geometry, strength, on_event)
+
+        return deliver(make, export, output, self.quiet, self.json)

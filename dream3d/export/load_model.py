@@ -1,0 +1,87 @@
+"""One mesh out of a .glb or .obj from anyone, ready to be painted."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dream3d.errors import InputError
+from dream3d.export.load import load_glb
+from dream3d.export.load_obj import load_obj
+from dream3d.mesh import Material, Mesh, TexturedMesh
+from dream3d.render.surface import sample_bilinear
+
+MAX_FACES = 1_000_000  # a game asset has a hundredth of that
+MIN_EXTENT, MAX_EXTENT = 1e-9, 1e15  # of a file's bounding box: squares of it must stay finite
+
+
+def load_model(path: Path) -> TexturedMesh:
+    """Read a model as one mesh.
+
+    Args:
+        path: A .glb, or an .obj, of which the geometry is read and no other file opened.
+
+    Returns:
+        The mesh in its own units, where it is in its file. Without a texture its colors are on the vertices,
+        or there are none. Vertices that no face names, and faces without three different ones, are gone.
+
+    Raises:
+        InputError: It cannot be read, holds no triangles or more than a million, a position is not finite, or
+            it has no extent.
+    """
+    if path.suffix.lower() == ".obj":
+        plain = Material(np.full((1, 1, 3), 255, np.uint8))
+        model = TexturedMesh(load_obj(path, MAX_FACES), plain, path.stem)
+    else:
+        model = join_parts(load_glb(path, MAX_FACES).parts)
+    mesh = _tidy(model.mesh)
+    if not len(mesh.faces):
+        raise InputError(f"{path}: it holds no triangles")
+    if not np.isfinite(mesh.vertices).all():
+        raise InputError(f"{path}: a position is not a finite number")
+    extent = float(np.ptp(mesh.vertices.astype(np.float64), axis=0).max())
+    if not MIN_EXTENT < extent < MAX_EXTENT:
+        raise InputError(f"{path}: the mesh is {extent:.3g} m large; it has to have a sensible size")
+    return replace(model, mesh=mesh)
+
+
+def join_parts(parts: Sequence[TexturedMesh]) -> TexturedMesh:
+    """All meshes of a file as one. With several, textures are read at the vertices only."""
+    if len(parts) == 1:
+        return parts[0]
+    meshes = [part.mesh for part in parts]
+    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
+    normals = [mesh.normals for mesh in meshes if mesh.normals is not None]
+    mesh = Mesh(
+        np.concatenate([mesh.vertices for mesh in meshes]),
+        np.concatenate([mesh.faces + int(start) for mesh, start in zip(meshes, starts, strict=True)]),
+        np.concatenate(normals) if len(normals) == len(meshes) else None,
+        colors=np.concatenate([_vertex_colors(part) for part in parts]),
+    )
+    return TexturedMesh(mesh, Material(np.full((1, 1, 3), 255, np.uint8)), metadata=parts[0].metadata)
+
+
+def _vertex_colors(part: TexturedMesh) -> np.ndarray:
+    """Linear color of each vertex, [V, 3]."""
+    mesh = part.mesh
+    if mesh.uvs is not None:
+        return sample_bilinear(part.material.base_color_srgb, torch.from_numpy(mesh.uvs)).numpy()
+    return np.ones_like(mesh.vertices) if mesh.colors is None else mesh.colors
+
+
+def _tidy(mesh: Mesh) -> Mesh:
+    """The mesh without faces that are a line or a point, repeated faces, and unused vertices."""
+    a, b, c = mesh.faces.T
+    proper = mesh.faces[(a != b) & (b != c) & (c != a)]
+    turns = (proper.argmin(axis=1)[:, None] + np.arange(3)) % 3
+    # The smallest vertex first: a face and its back stay two, as a leaf has them.
+    _, first = np.unique(np.take_along_axis(proper, turns, axis=1), axis=0, return_index=True)
+    faces = proper[np.sort(first)]
+    used, inverse = np.unique(faces, return_inverse=True)
+    kept = {
+        name: None if (values := getattr(mesh, name)) is None else values[used]
+        for name in ("normals", "uvs", "colors", "tangents")
+    }
+    return replace(mesh, vertices=mesh.vertices[used], faces=inverse.reshape(-1, 3).astype(np.int32), **kept)

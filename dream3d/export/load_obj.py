@@ -1,0 +1,111 @@
+"""The geometry of a Wavefront .obj from anyone; no other file that it names is opened.
+
+A reader of our own: the common ones merge corners that differ in their normals only, and so lose hard edges.
+"""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dream3d.errors import InputError
+from dream3d.mesh import Mesh
+
+MAX_BYTES = 256 << 20
+MAX_CORNERS = 64  # of a polygon
+
+
+def load_obj(path: Path, max_faces: int) -> Mesh:
+    """Read positions, UVs, normals and faces; objects, groups and materials become one mesh.
+
+    Args:
+        path: The file.
+        max_faces: Files with more triangles are refused.
+
+    Returns:
+        The mesh, one vertex for each combination of position, UV and normal. UVs or normals that some face
+        lacks are left out.
+
+    Raises:
+        InputError: It cannot be read, or a line of it makes no sense.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path} is larger than {MAX_BYTES >> 20} MB; reduce it first")
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    reader = _Reader(max_faces)
+    for number, line in enumerate(text.replace("\\\n", " ").split("\n"), 1):
+        try:
+            reader.read(line.split())
+        except (ValueError, IndexError, OverflowError):
+            raise InputError(f"{path}: line {number} makes no sense: {line.strip()[:60]!r}") from None
+    if len(reader.triangles) > max_faces:
+        raise InputError(f"{path} holds more than {max_faces} triangles; reduce it first")
+    if not reader.triangles:
+        raise InputError(f"{path}: it holds no triangles")
+    return reader.mesh()
+
+
+class _Reader:
+    """What was read so far. A corner is (position, UV, normal), counted from 0; -1 where it has none."""
+
+    def __init__(self, max_faces: int) -> None:
+        self.max_faces = max_faces
+        self.values: dict[str, list[tuple[float, ...]]] = {"v": [], "vt": [], "vn": []}
+        self.triangles: list[tuple[tuple[int, ...], ...]] = []
+
+    def read(self, words: Sequence[str]) -> None:
+        """Take one line; ValueError or IndexError where it makes no sense."""
+        match words:
+            case ["v" | "vn" as kind, *numbers]:
+                x, y, z = map(float, numbers[:3])
+                self.values[kind].append((x, y, z))
+            case ["vt", *numbers]:
+                u, v = map(float, [*numbers[:2], "0"][:2])
+                self.values["vt"].append((u, 1.0 - v))  # v grows upwards there
+            case ["f", *corners] if len(self.triangles) <= self.max_faces:
+                if not 3 <= len(corners) <= MAX_CORNERS:
+                    raise ValueError
+                first, *rest = map(self._corner, corners)
+                self.triangles += [(first, a, b) for a, b in itertools.pairwise(rest)]
+
+    def _corner(self, word: str) -> tuple[int, ...]:
+        """`7`, `7/2`, `7//3` or `7/2/3`; negative numbers count from the end."""
+        parts = [*word.split("/"), "", ""][:3]
+        return tuple(
+            self._index(part, len(values)) for part, values in zip(parts, self.values.values(), strict=True)
+        )
+
+    @staticmethod
+    def _index(part: str, count: int) -> int:
+        if not part:
+            return -1
+        index = int(part)
+        index += count if index < 0 else -1
+        if not 0 <= index < count:
+            raise IndexError
+        return index
+
+    def mesh(self) -> Mesh:
+        """Everything as one mesh."""
+        corners = np.array(self.triangles, np.int64).reshape(-1, 3)
+        missing = np.asarray((corners < 0).any(axis=0))
+        if missing[0]:
+            raise InputError("a face of the .obj names no position")
+        corners[:, missing] = -1
+        unique, inverse = np.unique(corners, axis=0, return_inverse=True)
+
+        def gather(kind: str, column: int) -> NDArray[np.float32] | None:
+            if missing[column]:
+                return None
+            with np.errstate(over="ignore"):  # huge numbers become infinite, and are refused as such
+                return np.array(self.values[kind], np.float64)[unique[:, column]].astype(np.float32)
+
+        vertices = gather("v", 0)
+        assert vertices is not None
+        faces = inverse.reshape(-1, 3).astype(np.int32)
+        return Mesh(vertices, faces, normals=gather("vn", 2), uvs=gather("vt", 1))

@@ -1,0 +1,128 @@
+"""Colors for a surface, by what the prior says of its pictures."""
+
+import torch
+from torch import Tensor
+
+from dream3d.cameras import Cameras
+from dream3d.events import Event, OnEvent, ignore
+from dream3d.optimize import schedules
+from dream3d.optimize.distillation import RenderablePrior, ask_prior, prior_images
+from dream3d.prior import TextEmbedding
+from dream3d.render.rasterized import render_rasterized
+from dream3d.scene.radiance_field import RadianceField
+from dream3d.stage_config import PaintConfig, Shading
+
+FIT_STEPS, FIT_POINTS = 200, 1 << 13
+FIT_RATES = 5e-2, 1e-2  # of the hash table and of the network
+
+
+def optimize_paint(
+    prior: RenderablePrior,
+    embedding: TextEmbedding,
+    field: RadianceField,
+    vertices: Tensor,
+    faces: Tensor,
+    config: PaintConfig,
+    generator: torch.Generator,
+    on_event: OnEvent = ignore,
+) -> int:
+    """Paint a surface that stays as it is: the last phase of Magic3D (Lin et al. 2023) on its own.
+
+    Args:
+        prior: The frozen prior.
+        embedding: The prompt.
+        field: Its color learns, in place; its density is not used.
+        vertices: [V, 3] inside the scene.
+        faces: [T, 3] int32, counter-clockwise seen from outside.
+        config: Everything that can be set.
+        generator: CPU generator; the only source of randomness.
+        on_event: Told after every step.
+
+    Returns:
+        How many images the prior denoised, both guidance branches counted.
+    """
+    painter = Painter(prior, embedding, field, config, generator)
+    for step in range(config.num_steps):
+        painter.do_step(vertices, faces, "albedo", step)
+        on_event(Event("paint", step + 1, config.num_steps))
+    return painter.evaluations_per_step * config.num_steps
+
+
+class Painter:
+    """The color field, its optimizer, and the question to the prior that moves it."""
+
+    def __init__(
+        self,
+        prior: RenderablePrior,
+        embedding: TextEmbedding,
+        field: RadianceField,
+        config: PaintConfig,
+        generator: torch.Generator,
+    ) -> None:
+        self.prior = prior
+        self.embedding = embedding
+        self.field = field
+        self.config = config
+        self.generator = generator
+        self.optimizer = color_optimizer(field)
+
+    @property
+    def evaluations_per_step(self) -> int:
+        """Images that the prior denoises in a step."""
+        return 2 * self.config.num_views
+
+    def do_step(self, vertices: Tensor, faces: Tensor, shading: Shading, step: int) -> None:
+        """Render, ask the prior, update the color once; vertices that need a gradient get theirs."""
+        config = self.config
+        cameras = self.prior.sample_cameras(
+            config.num_views // 4, self.generator, close_up_share=config.close_up_share
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        self._guidance(vertices, faces, cameras, shading, step).backward()
+        factor = schedules.learning_rate_factor(step, config.num_steps)
+        descend(self.optimizer, (config.table_learning_rate, config.network_learning_rate), factor)
+
+    def _guidance(
+        self, vertices: Tensor, faces: Tensor, cameras: Cameras, shading: Shading, step: int
+    ) -> Tensor:
+        """A scalar whose gradient is what the prior wants changed."""
+        config = self.config
+        albedo, size = self.field.albedo_srgb, self.prior.image_size
+        render = render_rasterized(vertices, faces, albedo, cameras, size, shading, config.samples_per_axis)
+        images = prior_images(self.prior, render.color_srgb, render.opacity, self.generator)
+        bounds = schedules.timestep_bounds(step, config.num_steps, config.guidance)
+        guidance = ask_prior(
+            self.prior, images, self.embedding, cameras, shading, bounds, config.guidance, self.generator
+        )
+        return (images * guidance.gradient).sum()
+
+
+def fit_colors(field: RadianceField, points: Tensor, colors_srgb: Tensor, generator: torch.Generator) -> None:
+    """Give a field the colors that a surface has already, in place, by least squares.
+
+    Args:
+        field: Its density is not touched on purpose, and is worth nothing afterwards.
+        points: [N, 3] on the surface.
+        colors_srgb: [N, 3] in [0, 1].
+        generator: CPU generator that draws the points of each step.
+    """
+    optimizer = color_optimizer(field)
+    for step in range(FIT_STEPS):
+        chosen = torch.randint(len(points), (FIT_POINTS,), generator=generator).to(points.device)
+        optimizer.zero_grad(set_to_none=True)
+        error = field.albedo_srgb(points[chosen]) - colors_srgb[chosen]
+        error.square().sum(dim=1).mean().backward()
+        descend(optimizer, FIT_RATES, schedules.learning_rate_factor(step, FIT_STEPS))
+
+
+def color_optimizer(field: RadianceField) -> torch.optim.Adam:
+    """Adam over the field's table and network, two groups whose rates `descend` sets."""
+    groups = [{"params": part} for part in ([field.table], field.network_parameters())]
+    return torch.optim.Adam(groups, lr=0.0, betas=(0.9, 0.99), eps=1e-15, fused=True)
+
+
+def descend(optimizer: torch.optim.Optimizer, rates: tuple[float, ...], factor: float) -> None:
+    """Step with each group's own rate times a common factor."""
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate * factor
+    optimizer.step()

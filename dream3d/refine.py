@@ -1,0 +1,176 @@
+"""The second stage on its own: a mesh and a prompt go in, the mesh with new colors comes out."""
+
+import time
+from dataclasses import asdict, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dream3d.asset import Asset
+from dream3d.config import BakeConfig, Config, given_mesh_settings
+from dream3d.errors import InputError
+from dream3d.events import Event, OnEvent, ignore
+from dream3d.extract.mesh import Surfaces, clean_surfaces
+from dream3d.extract.normals import with_unit_normals
+from dream3d.extract.samples import sample_surface
+from dream3d.extract.signed_distance import signed_distances
+from dream3d.extract.tangents import add_tangents
+from dream3d.extract.unwrap import unwrap
+from dream3d.extract.uv_quality import uv_fault
+from dream3d.finish import bake_material, choose_device, open_prior, provenance
+from dream3d.inputs import check_prompt
+from dream3d.math import linear_to_srgb
+from dream3d.mesh import Frame, Material, Mesh, TexturedMesh
+from dream3d.optimize.paint import fit_colors, optimize_paint
+from dream3d.optimize.refine import optimize_refine
+from dream3d.prior import Prior
+from dream3d.render.surface import sample_bilinear
+from dream3d.scene.radiance_field import RadianceField
+from dream3d.scene.tet_lattice import tet_lattice
+from dream3d.scene.tet_surface import TetSurface
+from dream3d.stage_config import GuidanceConfig, PaintConfig
+
+Geometry = Literal["locked", "free"]
+
+RADIUS = 0.9  # of the farthest vertex in the scene, as the prior's props have it
+COLOR_SAMPLES = 1 << 17
+SAME_COLOR = 2 / 255
+METHOD = "score distillation (x0 form) of a 2D diffusion prior into the colors of a given mesh"
+
+
+def refine(
+    model: TexturedMesh,
+    prompt: str,
+    config: Config | None = None,
+    paint: PaintConfig | None = None,
+    geometry: Geometry = "locked",
+    strength: float = 1.0,
+    on_event: OnEvent = ignore,
+    prior: Prior | None = None,
+) -> Asset:
+    """Paint a mesh as a prompt says, and reshape it if that is allowed.
+
+    Args:
+        model: Anyone's mesh, +Y up and facing +Z; `dream3d.load_model` reads one.
+        prompt: What it is and how it should look.
+        config: All settings; when None, `given_mesh_settings()`: size and pivot stay as they are.
+        paint: How the colors are found.
+        geometry: "locked" keeps every triangle, and the UVs if they can carry a texture. "free" lets the
+            surface flow; the result is a closed mesh of its own with new UVs.
+        strength: Factor on the noise levels. At 1 the prompt decides about the colors; at a half those of the
+            mesh stay and become more like what the prior knows, since below about 0.9 it believes what it
+            sees.
+        on_event: Called with the progress of each stage.
+        prior: A loaded prior to use again; `config.prior` is loaded when it is None.
+
+    Returns:
+        The asset, in the units and at the place of the given mesh.
+
+    Raises:
+        InputError: A setting is impossible, or the mesh encloses nothing and its shape is to be free.
+        RunError: The surface vanished, or does not fit the texture.
+    """
+    if not 0 < strength <= 1:
+        raise InputError(f"--strength must be above 0 and at most 1, not {strength}")
+    prompt, config, paint = check_prompt(prompt), config or given_mesh_settings(), paint or PaintConfig()
+    device = choose_device(config.device)
+    started = time.perf_counter()
+    frame = Frame.around(model.mesh, RADIUS)
+    given = replace(model, mesh=with_unit_normals(frame.enter(model.mesh), config.extract.crease_angle_deg))
+    # Before the long part of the work: it refuses meshes that enclose nothing.
+    free = None if geometry == "locked" else _free_surface(given.mesh, config, device)
+    prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event)
+
+    generator = torch.Generator().manual_seed(config.seed)
+    field = _start_field(given, config, device, generator)
+    vertices, faces = (torch.from_numpy(part).to(device) for part in (given.mesh.vertices, given.mesh.faces))
+    weak = replace(paint, guidance=_weakened(paint.guidance, strength))
+    evaluations = optimize_paint(prior, embedding, field, vertices, faces, weak, generator, on_event)
+    surfaces = Surfaces(given.mesh, given.mesh)
+    if free is not None:
+        refined = optimize_refine(prior, embedding, field, free, config.refine, generator, on_event)
+        evaluations += refined.prior_evaluations
+        surfaces = clean_surfaces(refined.mesh, config.extract)
+
+    painted, notes = _paint_textures(given, surfaces, field, config.bake, on_event, device)
+    how = {"geometry": geometry, "strength": strength, "paint": asdict(paint)}
+    metadata = provenance(prompt, config, prior, METHOD) | how
+    costs = {"prior_evaluations": evaluations, "seconds": time.perf_counter() - started}
+    textured = replace(painted, mesh=frame.leave(painted.mesh), metadata=metadata)
+    return Asset(textured, config.export, costs, warnings + notes)
+
+
+def _free_surface(mesh: Mesh, config: Config, device: str) -> TetSurface:
+    """A surface that can be moved, where the mesh is."""
+    lattice = tet_lattice(config.refine.lattice_resolution, device=device)
+    return TetSurface(lattice, signed_distances(mesh, lattice))
+
+
+def _start_field(
+    model: TexturedMesh, config: Config, device: str, generator: torch.Generator
+) -> RadianceField:
+    """A color field with the colors that the mesh has, or gray."""
+    field = RadianceField(config.coarse.radiance_field, generator).to(device)
+    colors = _surface_colors(model, device)
+    if colors is not None:
+        fit_colors(field, *colors, generator)
+    return field
+
+
+def _surface_colors(model: TexturedMesh, device: str) -> tuple[Tensor, Tensor] | None:
+    """Points [N, 3] of a surface and their sRGB-encoded colors [N, 3]; None if all are the same."""
+    mesh = model.mesh
+    samples = sample_surface(mesh, COLOR_SAMPLES, np.random.default_rng(0))
+    if mesh.uvs is not None:
+        uvs = torch.from_numpy(samples.at(mesh, mesh.uvs)).float()
+        linear = sample_bilinear(model.material.base_color_srgb, uvs)
+    elif mesh.colors is not None:
+        linear = torch.from_numpy(samples.at(mesh, mesh.colors)).float()
+    else:
+        return None
+    colors = linear_to_srgb(linear.clamp(0.0, 1.0))
+    if bool(((colors - colors[0]).abs() < SAME_COLOR).all()):
+        return None
+    return torch.from_numpy(samples.at(mesh, mesh.vertices)).float().to(device), colors.to(device)
+
+
+def _weakened(guidance: GuidanceConfig, strength: float) -> GuidanceConfig:
+    """The guidance with all its noise levels times the strength."""
+    return replace(
+        guidance,
+        t_max_start=guidance.t_max_start * strength,
+        t_max_end=guidance.t_max_end * strength,
+        t_min_start=guidance.t_min_start * strength,
+        t_min_end=guidance.t_min_end * strength,
+    )
+
+
+def _paint_textures(
+    given: TexturedMesh,
+    surfaces: Surfaces,
+    field: RadianceField,
+    config: BakeConfig,
+    on_event: OnEvent,
+    device: str,
+) -> tuple[TexturedMesh, tuple[str, ...]]:
+    """The mesh with its textures, over its own UVs where those are good; and what could not be kept."""
+    config = replace(config, samples=1)  # the prior saw the color on the surface itself
+    on_event(Event("extract", 0, 1))
+    mesh, own, notes = surfaces.mesh, given.material, ()
+    fault = uv_fault(mesh)
+    if fault:
+        mesh = unwrap(mesh, config.texture_size, config.padding_texels)
+        if given.mesh.uvs is not None:
+            notes = (f"made new UVs, because {fault}" if surfaces.mesh is given.mesh else "made new UVs",)
+        own = Material(own.base_color_srgb, own.metallic_factor, own.roughness_factor)
+    if config.normal_map or (own.normal_map is not None and mesh.tangents is None):
+        mesh = add_tangents(mesh)
+    on_event(Event("extract", 1, 1))
+    made = bake_material(mesh, surfaces.dense, field, config, on_event, device)
+    if given.mesh.uvs is not None:  # it came with a material: what nobody asked to change stays
+        normal_map = made.normal_map if config.normal_map else own.normal_map
+        orm = made.orm if config.occlusion else own.orm
+        made = replace(own, base_color_srgb=made.base_color_srgb, normal_map=normal_map, orm=orm)
+    return replace(given, mesh=mesh, material=made), notes

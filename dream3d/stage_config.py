@@ -1,0 +1,179 @@
+"""Settings of the stages that optimise: what the field is, how the prior is asked, how far each step goes.
+
+As in `dream3d.config`, which holds these sections: frozen, and the defaults are the `standard` effort.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from dream3d.errors import InputError
+
+Shading = Literal["albedo", "shaded", "textureless", "normals"]
+"""How a view is drawn, and what the prior was taught to tell apart: unlit, lit, lit clay, or a normal map."""
+
+
+ViewConditioning = Literal["words", "camera", "joint"]
+"""How a prior learns where the views stand: from words in the prompt, as DreamFusion does; from the cameras
+themselves; or from the cameras while all views of a group are denoised together, as MVDream does."""
+
+
+@dataclass(frozen=True)
+class FieldConfig:
+    """The radiance field: hash grid, network, initial density."""
+
+    num_levels: int = 8
+    """Resolutions of the hash grid."""
+    features_per_level: int = 2
+    """Numbers stored per grid vertex."""
+    log2_hashmap_size: int = 15
+    """A level stores at most 2 to this power vertices."""
+    base_resolution: int = 8
+    """Cells per axis of the coarsest level."""
+    finest_resolution: int = 96
+    """Cells per axis of the finest level; beyond the prior's pixels there is nothing to store."""
+    hidden_size: int = 32
+    """Width of the network's only hidden layer."""
+    density_scale: float = 20.0
+    """Density per unit length at a softplus of 1, at the start."""
+    blob_strength: float = 5.0
+    """Initial density logit at the center."""
+    blob_radius: float = 0.5
+    """Radius at which the initial density logit is zero."""
+    normal_epsilon: float = 0.02
+    """Half width of the stencil that normals are taken with, in scene units."""
+
+
+@dataclass(frozen=True)
+class GuidanceConfig:
+    """Score distillation: how the prior is asked."""
+
+    scale: float = 3.0
+    """Guidance scale s in x0_uncond + s (x0_text - x0_uncond)."""
+    scale_at_noise: float = 1.0
+    """Guidance scale at pure noise; it rises to `scale` at half the noise levels."""
+    rescale: float = 0.5
+    """How far guidance is shrunk where it would increase the spread of the image, 0 (not) to 1."""
+    clamp: bool = True
+    """Keep the guided image in [-1, 1]; right for priors whose latents are pixels."""
+    views: ViewConditioning = "joint"
+    """How the prior is told where the views stand."""
+    hold: float = 0.25
+    """Share of the steps spent at the starting noise levels, where the prior decides the layout."""
+    t_max_start: float = 0.99
+    """Upper end of the noise levels at the first step, as a share of the prior's timesteps."""
+    t_max_end: float = 0.4
+    """Upper end at the last step."""
+    t_min_start: float = 0.94
+    """Lower end at the first step."""
+    t_min_end: float = 0.02
+    """Lower end at the last step."""
+
+
+@dataclass(frozen=True)
+class CoarseConfig:
+    """Distillation of the prior into a radiance field."""
+
+    num_steps: int = 800
+    """Optimisation steps."""
+    num_views: int = 4
+    """Views rendered in each step, in groups of four around the object."""
+    radiance_field: FieldConfig = field(default_factory=FieldConfig)
+    guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
+    table_learning_rate: float = 1e-1
+    """Adam's learning rate of the hash table."""
+    network_learning_rate: float = 2e-2
+    """Adam's learning rate of the network."""
+    sharpening: float = 4.0
+    """Factor by which the density scale grows over the middle half of the run: fog becomes surface."""
+    half_size_until: float = 0.25
+    """Share of the steps rendered at half the prior's resolution."""
+    double_size_from: float = 1.0
+    """Share of the steps after which views are rendered at twice the prior's resolution, if it takes that."""
+    step_size: float = 2.0 / 96.0
+    """Distance between samples along a ray in scene units."""
+    shaded_share: float = 0.3
+    """Share of the steps, after the first fifth, that are lit instead of showing plain albedo."""
+    textureless_share: float = 0.5
+    """Share of the lit steps that show clay: shape without color."""
+    depth_spread_weight: float = 2.0
+    """Weight of the variance of depth along rays."""
+    entropy_weight: float = 0.1
+    """Weight of the entropy of the opacity, late in the run."""
+    sparsity_weight: float = 0.002
+    """Weight of the opacity itself: what the prior does not ask for goes away."""
+    roughness_weight: float = 0.0
+    """Weight of the difference between normals of neighbouring pixels, in lit steps."""
+    occupancy_resolution: int = 64
+    """Cells per axis of the occupancy grid."""
+    occupancy_interval: int = 8
+    """Steps between two updates of the occupancy grid."""
+    occupancy_threshold: float = 5.0
+    """Density per unit length above which a cell counts as occupied."""
+    max_restarts: int = 2
+    """Fresh starts after an empty, full or non-finite field."""
+
+    def __post_init__(self) -> None:
+        if self.num_steps < 1:
+            raise InputError(f"--coarse.num-steps must be at least 1, not {self.num_steps}")
+        if self.num_views < 4 or self.num_views % 4:
+            raise InputError(f"--coarse.num-views must be a multiple of 4, not {self.num_views}")
+
+
+@dataclass(frozen=True)
+class PaintConfig:
+    """Distillation of the prior into the colors of a mesh that is there already."""
+
+    num_steps: int = 200
+    """Optimisation steps; 0 leaves the stage out."""
+    num_views: int = 4
+    """Views rendered in each step, in groups of four around the object."""
+    guidance: GuidanceConfig = field(
+        default_factory=lambda: GuidanceConfig(hold=0.1, t_max_end=0.3, t_min_start=0.9)
+    )
+    samples_per_axis: int = 2
+    """Samples per pixel and axis: as smooth edges as the prior's."""
+    close_up_share: float = 0.25
+    """Share of the groups of views that are close-ups."""
+    table_learning_rate: float = 5e-2
+    """Adam's learning rate of the hash table."""
+    network_learning_rate: float = 1e-2
+    """Adam's learning rate of the network."""
+
+    def __post_init__(self) -> None:
+        if self.num_steps < 0:
+            raise InputError(f"--{self._flag}.num-steps must be 0 or more, not {self.num_steps}")
+        if self.num_views < 4 or self.num_views % 4:
+            raise InputError(f"--{self._flag}.num-views must be a multiple of 4, not {self.num_views}")
+
+    @property
+    def _flag(self) -> str:
+        return type(self).__name__.removesuffix("Config").lower()
+
+
+@dataclass(frozen=True)
+class RefineConfig(PaintConfig):
+    """Distillation of the prior into a surface with a color field on it."""
+
+    num_steps: int = 0
+    """Optimisation steps; 0 leaves the stage out."""
+    guidance: GuidanceConfig = field(
+        default_factory=lambda: GuidanceConfig(
+            hold=0.0, t_max_start=0.5, t_max_end=0.3, t_min_start=0.02, t_min_end=0.02
+        )
+    )
+    lattice_resolution: int = 64
+    """Cells of the tetrahedral lattice along each axis."""
+    shape_until: float = 0.6
+    """Share of the steps in which the shape moves; after that only the color does."""
+    smoothing: float = 10.0
+    """How far the gradient of the shape spreads before it is followed: the root of this, in edges."""
+    shape_learning_rate: float = 0.04
+    """How far the surface moves in a step at most, in cells of the lattice."""
+    table_learning_rate: float = 2e-2
+    """Adam's learning rate of the hash table."""
+    network_learning_rate: float = 4e-3
+    """Adam's learning rate of the network."""
+    shaded_share: float = 0.5
+    """Share of the steps that show the shape while it moves: lit, as clay, or as normals, equally often."""
+    normal_weight: float = 0.3
+    """How much of each move evens out the angles between neighbouring faces."""

@@ -1,0 +1,168 @@
+"""`dream3d refine`: the meshes of other people through a tiny prior that was never trained.
+
+What it paints is noise; what is tested is that everything else stays, and where it goes.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from bare_glb import ball, glb
+from khronos import validate
+from prior_folders import write_tiny_prior
+from trimesh.exchange.obj import export_obj
+
+from dream3d.cli import main
+from dream3d.config import BakeConfig, Config, ExportConfig
+from dream3d.export.load import load_textured_mesh
+from dream3d.export.load_model import load_model
+from dream3d.extract.normals import add_normals
+from dream3d.extract.tangents import add_tangents
+from dream3d.extract.unwrap import unwrap
+from dream3d.mesh import Material, Mesh, TexturedMesh
+from dream3d.prior import Prior
+from dream3d.refine import refine
+from dream3d.stage_config import PaintConfig, RefineConfig
+
+SMALL = ["--paint.num-steps", "2", "--texture-size", "64", "--quiet"]
+CONFIG = Config(
+    bake=BakeConfig(texture_size=64),
+    export=ExportConfig(height_m=None, origin="source"),
+    refine=RefineConfig(num_steps=2, lattice_resolution=16),
+)
+PAINT = PaintConfig(num_steps=2)
+RED = (200, 30, 30)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_prior(tmp_path_factory.mktemp("priors") / "untrained")
+
+
+@pytest.fixture(scope="module")
+def prior(folder: Path) -> Prior:
+    return Prior.from_pretrained(str(folder), "cpu")
+
+
+@pytest.fixture(scope="module")
+def model() -> TexturedMesh:
+    """A red ring far from the origin, with good UVs, a normal map and a rough metal."""
+    ring = trimesh.creation.torus(0.6, 0.25, major_sections=24, minor_sections=12)
+    bare = Mesh(
+        np.asarray(ring.vertices + np.array([3, 5, -2]), np.float32), np.asarray(ring.faces, np.int32)
+    )
+    mesh = add_tangents(unwrap(add_normals(bare, 180.0), 256, 4))
+    rng = np.random.default_rng(0)
+    normal_map = rng.integers(100, 156, (32, 32, 3)).astype(np.uint8)
+    normal_map[..., 2] = 250
+    orm = rng.integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    return TexturedMesh(
+        mesh, Material(np.full((64, 64, 3), RED, np.uint8), orm=orm, normal_map=normal_map), "ring"
+    )
+
+
+def write_grey_box(path: Path) -> Mesh:
+    """A box of eight vertices, two metres wide, off the origin."""
+    shape = trimesh.creation.box(extents=[2.0, 0.5, 1.0])
+    shape.apply_translation([4.0, 1.0, 0.0])
+    path.write_text(export_obj(shape, include_normals=False))
+    return Mesh(np.asarray(shape.vertices, np.float32), np.asarray(shape.faces, np.int32))
+
+
+def refused(capfd: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(["refine", *words]) == 2
+    streams = capfd.readouterr()
+    assert streams.out == ""
+    (line,) = streams.err.splitlines()
+    assert line.startswith("dream3d: error: ")
+    return line
+
+
+def test_good_uvs_and_their_maps_are_kept_and_only_the_color_changes(model, prior):
+    asset = refine(model, "a red mushroom", CONFIG, PAINT, prior=prior)
+    np.testing.assert_array_equal(asset.mesh.uvs, model.mesh.uvs)
+    np.testing.assert_array_equal(asset.mesh.faces, model.mesh.faces)
+    np.testing.assert_allclose(asset.mesh.vertices, model.mesh.vertices, atol=2e-6)
+    np.testing.assert_array_equal(asset.mesh.tangents, model.mesh.tangents)
+    np.testing.assert_array_equal(asset.material.normal_map, model.material.normal_map)
+    np.testing.assert_array_equal(asset.material.orm, model.material.orm)
+    assert not np.array_equal(asset.material.base_color_srgb, model.material.base_color_srgb)
+    assert asset.warnings == ()
+
+
+def test_without_steps_a_texture_comes_back_as_it_was(model, prior):
+    half = model.material.base_color_srgb.copy()
+    half[:, 32:] = (30, 60, 200)
+    given = replace(model, material=replace(model.material, base_color_srgb=half))
+    asset = refine(given, "a red mushroom", CONFIG, PaintConfig(num_steps=0), prior=prior)
+    # Charts of both colors meet on the surface, and the field blurs them there.
+    off = np.abs(asset.material.base_color_srgb.astype(int) - half).max(axis=2)
+    assert np.median(off) <= 8
+
+
+def test_overlapping_uvs_are_replaced_and_said_so(model, prior):
+    folded = replace(model, mesh=replace(model.mesh, uvs=np.abs(model.mesh.uvs - 0.5)))
+    asset = refine(folded, "a red mushroom", CONFIG, PAINT, prior=prior)
+    assert asset.warnings == ("made new UVs, because its UVs overlap",)
+    assert asset.material.normal_map is None
+    assert len(asset.mesh.faces) == len(model.mesh.faces)
+
+
+def test_a_free_surface_is_closed_and_stays_where_it_was(model, prior):
+    asset = refine(model, "a red mushroom", CONFIG, PAINT, geometry="free", prior=prior)
+    assert asset.to_trimesh().bounds == pytest.approx(
+        np.stack([model.mesh.vertices.min(axis=0), model.mesh.vertices.max(axis=0)]), abs=0.1
+    )
+    merged = trimesh.Trimesh(asset.mesh.vertices, asset.mesh.faces, process=True)
+    assert merged.is_watertight
+    assert merged.volume == pytest.approx(2 * np.pi**2 * 0.6 * 0.25**2, rel=0.1)
+
+
+def test_a_grey_box_becomes_a_clean_file_in_its_own_place(work, folder):
+    box = write_grey_box(work / "box.obj")
+    words = ["box.obj", "-p", "a red house", "--prior", str(folder), *SMALL]
+    assert main(["refine", *words, "--bake.occlusion", "True", "--collision", "godot"]) == 0
+    (report,) = validate(work / "box-refined.glb")
+    assert report["messages"] == []
+    mesh = load_textured_mesh(work / "box-refined.glb").mesh
+    np.testing.assert_allclose(mesh.vertices.min(axis=0), box.vertices.min(axis=0), atol=1e-6)
+    np.testing.assert_allclose(mesh.vertices.max(axis=0), box.vertices.max(axis=0), atol=1e-6)
+    assert len(mesh.faces) == 12
+    said = json.loads((work / "box-refined.json").read_text())
+    assert (said["prompt"], said["geometry"], said["strength"]) == ("a red house", "locked", 1.0)
+
+
+def test_what_was_made_before_is_refined_with_its_own_prompt(work, folder, capfd):
+    write_grey_box(work / "box.obj")
+    rest = ["--prior", str(folder), *SMALL]
+    assert main(["refine", "box.obj", "-p", "a blue house", "-o", "one.glb", *rest]) == 0
+    assert main(["refine", "one.glb", "-o", "two.glb", *rest, "--height", "3", "--origin", "bottom"]) == 0
+    said = json.loads((work / "two.json").read_text())
+    assert (said["prompt"], said["strength"]) == ("a blue house", 0.5)
+    one, two = load_model(work / "one.glb").mesh, load_model(work / "two.glb").mesh
+    np.testing.assert_array_equal(one.uvs, two.uvs)
+    assert np.ptp(two.vertices[:, 1]) == pytest.approx(3.0)
+    assert two.vertices[:, 1].min() == pytest.approx(0.0, abs=1e-6)
+    assert len(capfd.readouterr().out.splitlines()) == 6
+
+
+def test_bad_input_is_refused_before_any_work(work, capfd):
+    write_grey_box(work / "box.obj")
+    (work / "ball.glb").write_bytes(ball())
+    sheet = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], float)
+    (work / "sheet.glb").write_bytes(glb(sheet, np.array([[0, 1, 2]])))
+    (work / "cut.glb").write_bytes(ball()[:100])
+    before = sorted(path.name for path in work.iterdir())
+    prompt = ["-p", "a red mushroom"]
+    assert "must end in .glb or .obj" in refused(capfd, "box.fbx", *prompt)
+    assert "cannot be read" in refused(capfd, "none.obj", *prompt)
+    assert "the mesh itself" in refused(capfd, "ball.glb", *prompt, "-o", "./ball.glb")
+    assert "prompt of ball.glb is empty" in refused(capfd, "ball.glb")
+    assert "--strength" in refused(capfd, "ball.glb", *prompt, "--strength", "0")
+    assert "--paint.num-steps" in refused(capfd, "ball.glb", *prompt, "--paint.num-steps", "-1")
+    assert "encloses no volume" in refused(capfd, "sheet.glb", *prompt, "--geometry", "free")
+    assert "cut off" in refused(capfd, "cut.glb", *prompt)
+    assert sorted(path.name for path in work.iterdir()) == before
