@@ -23,10 +23,14 @@ def perspective(fov_y_rad: float, near: float, far: float) -> Array:
 PROJECTION = perspective(fov_y_rad=0.8, near=0.5, far=8.0)
 
 
+def homogeneous(points: Array) -> Array:
+    """Points [V, 3] with a 1 behind them, [V, 4]."""
+    return np.concatenate([points, np.ones((len(points), 1))], axis=1)
+
+
 def to_clip(points_camera: Array, projection: Array) -> Array:
     """Camera-space points [V, 3] to clip space [V, 4], rounded to float32 as the kernel sees them."""
-    homogeneous = np.concatenate([points_camera, np.ones((len(points_camera), 1))], axis=1)
-    return (homogeneous @ projection.T).astype(np.float32).astype(np.float64)
+    return (homogeneous(points_camera) @ projection.T).astype(np.float32).astype(np.float64)
 
 
 def pixel_centers_ndc(height: int, width: int) -> Array:
