@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+import trimesh
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -68,6 +69,22 @@ def random_soup(seed: int, num_triangles: int, size: float, crossing: bool) -> t
     centers = rng.uniform(low, high, (num_triangles, 1, 3))
     corners = centers + rng.normal(0, size, (num_triangles, 3, 3))
     return corners.reshape(-1, 3), np.arange(3 * num_triangles, dtype=np.int32).reshape(-1, 3)
+
+
+def closed_mesh(name: str) -> tuple[Array, np.ndarray]:
+    """A "torus", "boxes" or "bumps" in front of the camera: camera-space points [V, 3] and faces [T, 3]."""
+    if name == "torus":  # hides itself, 40,000 triangles
+        mesh = trimesh.creation.torus(0.6, 0.28, major_sections=200, minor_sections=100)
+    elif name == "boxes":  # through each other
+        boxes = [trimesh.creation.box(extents) for extents in ((1.6, 0.5, 0.5), (0.45, 1.4, 0.6))]
+        mesh = boxes[0] + boxes[1]
+    else:  # a ball with bumps all over, 20,480 triangles
+        mesh = trimesh.creation.icosphere(5, 0.8)
+        bumps = np.sin(9 * mesh.vertices).prod(axis=1, keepdims=True)
+        mesh.vertices = mesh.vertices * (1 + 0.3 * bumps)
+    mesh.apply_transform(trimesh.transformations.rotation_matrix(0.7, [1, 0.4, 0.3]))
+    mesh.apply_translation([0.1, 0, -2.5])
+    return np.array(mesh.vertices), np.array(mesh.faces, dtype=np.int32)
 
 
 def as_tensors(clip: np.ndarray, faces: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,13 +8,13 @@ the move exchanges.
 
 import numpy as np
 import pytest
-import trimesh
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from raster_scenes import (
     PROJECTION,
     Array,
     as_tensors,
+    closed_mesh,
     edge_distance_px,
     homogeneous,
     pixel_centers_ndc,
@@ -27,22 +27,6 @@ ROUNDING_PX = 1e-4  # what float32 makes of an edge
 MOVE_PX = 2**0.5 / 512 + ROUNDING_PX  # the farthest that snapping moves an edge
 TIE = 2e-6  # z/w of two surfaces that float32 takes for equal
 FOCAL = PROJECTION[0, 0]
-
-
-def solid(name: str) -> tuple[Array, np.ndarray]:
-    """A closed mesh in front of the camera: camera-space points [V, 3] and faces [T, 3]."""
-    if name == "torus":  # hides itself, 40,000 triangles
-        mesh = trimesh.creation.torus(0.6, 0.28, major_sections=200, minor_sections=100)
-    elif name == "boxes":  # through each other
-        boxes = [trimesh.creation.box(extents) for extents in ((1.6, 0.5, 0.5), (0.45, 1.4, 0.6))]
-        mesh = boxes[0] + boxes[1]
-    else:  # a ball with bumps all over, 20,480 triangles
-        mesh = trimesh.creation.icosphere(5, 0.8)
-        bumps = np.sin(9 * mesh.vertices).prod(axis=1, keepdims=True)
-        mesh.vertices = mesh.vertices * (1 + 0.3 * bumps)
-    mesh.apply_transform(trimesh.transformations.rotation_matrix(0.7, [1, 0.4, 0.3]))
-    mesh.apply_translation([0.1, 0, -2.5])
-    return np.array(mesh.vertices), np.array(mesh.faces, dtype=np.int32)
 
 
 def soup(seed: int, num_triangles: int, size: float) -> tuple[Array, np.ndarray]:
@@ -105,9 +89,9 @@ SCENES = {
     "large triangles": lambda: soup(0, 60, 0.6),
     "small triangles": lambda: soup(1, 2000, 0.1),
     "triangles of a pixel": lambda: soup(2, 20_000, 0.02),
-    "torus": lambda: solid("torus"),
-    "boxes": lambda: solid("boxes"),
-    "bumps": lambda: solid("bumps"),
+    "torus": lambda: closed_mesh("torus"),
+    "boxes": lambda: closed_mesh("boxes"),
+    "bumps": lambda: closed_mesh("bumps"),
 }
 
 
