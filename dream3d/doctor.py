@@ -23,7 +23,11 @@ REQUIRED = (
     "xatlas",
     "fast-simplification",
 )
-OPTIONAL = ("tinycudann", "nerfacc", "nvdiffrast")
+OPTIONAL = {
+    "tinycudann": "not used yet",
+    "nerfacc": "not used yet",
+    "nvdiffrast": "the rasteriser's ops take it by name",
+}
 
 
 @dataclass(frozen=True)
@@ -105,11 +109,9 @@ def _kernel(backend: "KernelBackend") -> Finding:
 
 def _optional() -> list[Finding]:
     findings = []
-    for name in OPTIONAL:
+    for name, use in OPTIONAL.items():
         try:
-            findings.append(
-                Finding(name, "note", importlib.metadata.version(name), "installed; not used yet")
-            )
+            findings.append(Finding(name, "note", importlib.metadata.version(name), f"installed; {use}"))
         except importlib.metadata.PackageNotFoundError:
             findings.append(Finding(name, "ok", "not installed", "optional, never required"))
     return findings

@@ -7,19 +7,22 @@ One function per op; each prints rows of kernel ms, twin ms and their ratio (bes
 
 import argparse
 import math
-import time
 from collections.abc import Callable
 from functools import partial
 
 import torch
+from kernel_rows import print_header, time_both_ways, time_row
 from torch import Tensor
 from torch.nn.functional import group_norm, silu
 
 from dream3d.cameras import orbit
+from dream3d.ops._library import Backend
+from dream3d.ops.antialias import antialias, build_edge_topology
 from dream3d.ops.composite import composite, composite_reference
 from dream3d.ops.field_mlp import field_mlp, field_mlp_reference
 from dream3d.ops.group_norm_silu import group_norm_silu
 from dream3d.ops.hash_grid import hash_grid, hash_grid_levels, hash_grid_reference
+from dream3d.ops.marching_tetrahedra import marching_tetrahedra
 from dream3d.ops.rasterize import (
     Fragments,
     interpolate,
@@ -30,13 +33,16 @@ from dream3d.ops.rasterize import (
 )
 from dream3d.ops.ray_march import RaySamples, ray_march, ray_march_reference
 from dream3d.ops.texture import build_mipmaps, sample_texture
+from dream3d.scene.tet_lattice import tet_lattice
 
 
 def main() -> None:
     """Run the sections that were asked for."""
     sections = {
         "rasterize": bench_rasterize,
+        "antialias": bench_antialias,
         "texture": bench_texture,
+        "marching_tetrahedra": bench_marching_tetrahedra,
         "hash_grid": bench_hash_grid,
         "field_mlp": bench_field_mlp,
         "group_norm_silu": bench_group_norm_silu,
@@ -48,7 +54,7 @@ def main() -> None:
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
-    print(f"{'on ' + name:<52}{'kernel ms':>11}{'twin ms':>11}{'ratio':>9}")
+    print_header(name)
     for section, bench in sections.items():
         if arguments.only in (None, section):
             bench(device)
@@ -60,20 +66,20 @@ def bench_rasterize(device: torch.device) -> None:
         positions, faces = _sphere_views(rings, views, device)
         case = f"rasterize {views} x {size} px, {len(faces)} triangles"
         small = size <= 64  # the twin visits every pixel with every triangle
-        _row(
+        time_row(
             case,
             lambda p=positions, f=faces, s=size: rasterize(p, f, s, s),
             (lambda p=positions, f=faces, s=size: rasterize_reference(p, f, s, s)) if small else None,
         )
         fragments = rasterize(positions, faces, size, size)
-        _row(
+        time_row(
             f"screen derivatives {views} x {size} px",
             lambda p=positions, f=faces, g=fragments: screen_derivatives(p, f, g),
             lambda p=positions, f=faces, g=fragments: screen_derivatives(p, f, g, backend="reference"),
         )
         bench_rasterize_backward(f"{views} x {size} px", positions, faces, fragments)
         attributes = torch.rand(positions.shape[1], 8, device=device)
-        _row(
+        time_row(
             f"interpolate {views} x {size} px, 8 channels",
             lambda a=attributes, f=faces, g=fragments: interpolate(a, f, g),
             lambda a=attributes, f=faces, g=fragments: interpolate_reference(a, f, g),
@@ -86,7 +92,7 @@ def bench_rasterize_backward(case: str, positions: Tensor, faces: Tensor, fragme
     leaf = positions.clone().requires_grad_()
     drawn = rasterize(leaf, faces, height, width).barycentrics
     upstream = torch.randn_like(drawn)
-    _row(
+    time_row(
         f"rasterize {case}, backward",
         lambda: torch.autograd.grad(drawn, leaf, upstream, retain_graph=True),
         None,
@@ -98,11 +104,45 @@ def bench_rasterize_backward(case: str, positions: Tensor, faces: Tensor, fragme
     leaves = [attributes, weights.barycentrics]
     image, twin = interpolate(attributes, faces, weights), interpolate_reference(attributes, faces, weights)
     upstream = torch.randn_like(image)
-    _row(
+    time_row(
         f"interpolate {case}, 8 channels, backward",
         lambda: torch.autograd.grad(image, leaves, upstream, retain_graph=True),
         lambda: torch.autograd.grad(twin, leaves, upstream, retain_graph=True),
     )
+
+
+def bench_antialias(device: torch.device) -> None:
+    """3 channels; gradients to the picture and to the positions."""
+    for rings, size in ((20, 256), (80, 512)):
+        positions, faces = _sphere_views(rings, 1, device)
+        fragments = rasterize(positions, faces, size, size)
+        edges = build_edge_topology(faces, positions.shape[1])
+        leaves = [torch.rand(1, size, size, 3, device=device).requires_grad_(), positions.requires_grad_()]
+        blend = partial(antialias, leaves[0], fragments, positions, faces, edges)
+        case = f"antialias {size} px, {len(faces)} triangles"
+        twin = partial(blend, backend="reference")
+        time_both_ways(case, blend, twin, leaves, torch.rand_like(leaves[0]))
+
+
+def bench_marching_tetrahedra(device: torch.device) -> None:
+    """A ball in lattices of 16 to 64 cells along a side; gradients to distances and vertices."""
+    for resolution in (16, 32, 64):
+        lattice = tet_lattice(resolution, device=device)
+        leaves = [lattice.vertices.clone(), lattice.vertices.norm(dim=1) - 0.7]
+        vertices, sdf = (leaf.requires_grad_() for leaf in leaves)
+
+        def surface(
+            backend: Backend, v: Tensor = vertices, s: Tensor = sdf, k: Tensor = lattice.tets
+        ) -> Tensor:
+            return marching_tetrahedra(v, s, k, backend=backend)[0]
+
+        time_both_ways(
+            f"marching tetrahedra, {len(lattice.tets)} tetrahedra",
+            partial(surface, "auto"),
+            partial(surface, "reference"),
+            leaves,
+            torch.rand_like(surface("auto")),
+        )
 
 
 def bench_texture(device: torch.device) -> None:
@@ -128,7 +168,7 @@ def bench_texture(device: torch.device) -> None:
         leaves = [tensor.to(device).requires_grad_() for tensor in (*levels, uv)]
         look = partial(sample_texture, leaves[:-1], leaves[-1], **options)
         twin = partial(look, backend="reference")
-        _forward_and_backward(f"texture 512 px, {name}", look, twin, leaves, upstream)
+        time_both_ways(f"texture 512 px, {name}", look, twin, leaves, upstream)
 
 
 def bench_hash_grid(device: torch.device) -> None:
@@ -138,7 +178,7 @@ def bench_hash_grid(device: torch.device) -> None:
         levels = hash_grid_levels(num_levels, 2, log2_size, 16, 512)
         table = torch.randn(levels.num_entries, 2, device=device, requires_grad=True)
         upstream = torch.randn(len(points), levels.output_dim, device=device)
-        _forward_and_backward(
+        time_both_ways(
             f"hash grid 2^18 points, {num_levels} levels x 2^{log2_size}",
             lambda t=table, s=levels: hash_grid(points, t, s),
             lambda t=table, s=levels: hash_grid_reference(points, t, s),
@@ -157,7 +197,7 @@ def bench_field_mlp(device: torch.device) -> None:
         shapes = [(levels.num_entries, 2), (hidden, 16), (hidden,), (4, hidden), (4,)]
         leaves = [torch.randn(*shape, device=device, requires_grad=True) for shape in shapes]
         table, w1, b1, w2, b2 = leaves
-        _forward_and_backward(
+        time_both_ways(
             f"field 300,000 points, 8 levels, {hidden} units",
             partial(field_mlp, points, table, levels, w1, b1, w2, b2),
             partial(field_mlp_reference, points, table, levels, w1, b1, w2, b2),
@@ -178,7 +218,7 @@ def bench_group_norm_silu(device: torch.device) -> None:
             scaled = group_norm(x, 16) * g[:, :, None, None].bfloat16() + b[:, :, None, None].bfloat16()
             return silu(scaled)
 
-        _forward_and_backward(
+        time_both_ways(
             f"group norm + SiLU, 12 x {channels} x {size}^2",
             partial(group_norm_silu, images, gain, bias, 16, 1e-5),
             by_torch,
@@ -208,32 +248,16 @@ def bench_ray_march(device: torch.device) -> None:
         def step(march: Callable, function: Callable, o: Tensor = occupancy, image: Callable = image) -> None:
             image(function, march(origins, directions, o, box, 0.01, jitter)).sum().backward()
 
-        _row(
+        time_row(
             f"march 8192 rays, grid {resolution}^3, {samples.num_samples} samples",
             lambda o=occupancy: ray_march(origins, directions, o, box, 0.01, jitter),
             lambda o=occupancy: ray_march_reference(origins, directions, o, box, 0.01, jitter),
         )
-        _row(
+        time_row(
             "  march + composite, forward and backward",
             lambda f=step: f(ray_march, composite),
             lambda f=step: f(ray_march_reference, composite_reference),
         )
-
-
-def _forward_and_backward(
-    case: str,
-    kernel: Callable[[], Tensor],
-    twin: Callable[[], Tensor],
-    leaves: list[Tensor],
-    upstream: Tensor,
-) -> None:
-    """One row for the result, one for the gradients to `leaves`."""
-    _row(f"{case}, forward", kernel, twin)
-    outputs = [kernel(), twin()]
-    gradients = [
-        lambda o=output: torch.autograd.grad(o, leaves, upstream, retain_graph=True) for output in outputs
-    ]
-    _row(f"{case}, backward", *gradients)
 
 
 def _sphere_views(rings: int, views: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -255,30 +279,6 @@ def _sphere_views(rings: int, views: int, device: torch.device) -> tuple[Tensor,
         depth = (far + near) / (near - far) * z + 2 * far * near / (near - far)
         clips.append(torch.stack([focal * x, focal * points[:, 1], depth, -z], -1))
     return torch.stack(clips).to(device), faces.to(device)
-
-
-def _row(case: str, kernel: Callable[[], object], twin: Callable[[], object] | None) -> None:
-    kernel_ms = _milliseconds(kernel)
-    twin_ms = _milliseconds(twin, runs=1) if twin else math.nan
-    print(f"{case:<52}{kernel_ms:>11.3f}{twin_ms:>11.1f}{twin_ms / kernel_ms:>9.0f}", flush=True)
-
-
-def _milliseconds(run: Callable[[], object], runs: int = 20) -> float:
-    """The best of `runs` timed runs after one warm-up, with the device idle before and after each."""
-    best = math.inf
-    for index in range(runs + 1):
-        _synchronize()
-        start = time.perf_counter()
-        run()
-        _synchronize()
-        if index > 0:
-            best = min(best, time.perf_counter() - start)
-    return best * 1e3
-
-
-def _synchronize() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+import trimesh
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -23,10 +24,14 @@ def perspective(fov_y_rad: float, near: float, far: float) -> Array:
 PROJECTION = perspective(fov_y_rad=0.8, near=0.5, far=8.0)
 
 
+def homogeneous(points: Array) -> Array:
+    """Points [V, 3] with a 1 behind them, [V, 4]."""
+    return np.concatenate([points, np.ones((len(points), 1))], axis=1)
+
+
 def to_clip(points_camera: Array, projection: Array) -> Array:
     """Camera-space points [V, 3] to clip space [V, 4], rounded to float32 as the kernel sees them."""
-    homogeneous = np.concatenate([points_camera, np.ones((len(points_camera), 1))], axis=1)
-    return (homogeneous @ projection.T).astype(np.float32).astype(np.float64)
+    return (homogeneous(points_camera) @ projection.T).astype(np.float32).astype(np.float64)
 
 
 def pixel_centers_ndc(height: int, width: int) -> Array:
@@ -64,6 +69,22 @@ def random_soup(seed: int, num_triangles: int, size: float, crossing: bool) -> t
     centers = rng.uniform(low, high, (num_triangles, 1, 3))
     corners = centers + rng.normal(0, size, (num_triangles, 3, 3))
     return corners.reshape(-1, 3), np.arange(3 * num_triangles, dtype=np.int32).reshape(-1, 3)
+
+
+def closed_mesh(name: str) -> tuple[Array, np.ndarray]:
+    """A "torus", "boxes" or "bumps" in front of the camera: camera-space points [V, 3] and faces [T, 3]."""
+    if name == "torus":  # hides itself, 40,000 triangles
+        mesh = trimesh.creation.torus(0.6, 0.28, major_sections=200, minor_sections=100)
+    elif name == "boxes":  # through each other
+        boxes = [trimesh.creation.box(extents) for extents in ((1.6, 0.5, 0.5), (0.45, 1.4, 0.6))]
+        mesh = boxes[0] + boxes[1]
+    else:  # a ball with bumps all over, 20,480 triangles
+        mesh = trimesh.creation.icosphere(5, 0.8)
+        bumps = np.sin(9 * mesh.vertices).prod(axis=1, keepdims=True)
+        mesh.vertices = mesh.vertices * (1 + 0.3 * bumps)
+    mesh.apply_transform(trimesh.transformations.rotation_matrix(0.7, [1, 0.4, 0.3]))
+    mesh.apply_translation([0.1, 0, -2.5])
+    return np.array(mesh.vertices), np.array(mesh.faces, dtype=np.int32)
 
 
 def as_tensors(clip: np.ndarray, faces: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,8 +1,12 @@
-"""The gradient at silhouettes, against pictures with 256 samples per pixel, and good enough to find a
-pose."""
+"""The gradient at silhouettes, against pictures with 256 samples per pixel and beside the published
+method; and good enough to find a pose.
+
+`pytest tests/test_antialias_gradients.py -k supersampling -rP` prints the errors.
+"""
 
 import math
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -16,6 +20,7 @@ from moving_scenes import (
     relative_errors,
     smooth_weights,
 )
+from published_antialias import antialias_published
 from torch import Tensor
 
 from dream3d.ops.antialias import AntialiasMode, EdgeTopology, antialias, build_edge_topology
@@ -23,6 +28,7 @@ from dream3d.ops.rasterize import Fragments, rasterize
 
 SIZE = 64  # pixels
 SAMPLES = 16  # per pixel and axis
+Mode = AntialiasMode | Literal["published"] | None
 STEP = 0.005  # 1/8 pixel for a shift, less for a turn or a change of size
 
 # Median and 95th percentile over motions, losses and seeds: 1.5 times what was measured. They are the error
@@ -43,14 +49,16 @@ def with_edges(
     fragments: Fragments,
     scene: Scene,
     edges: EdgeTopology,
-    mode: AntialiasMode | None,
+    mode: Mode,
 ) -> Tensor:
     if mode is None:
         return image
+    if mode == "published":
+        return antialias_published(image.float(), fragments, clip.float(), scene.faces, edges)
     return antialias(image.float(), fragments, clip.float(), scene.faces, edges, mode)
 
 
-def errors(name: str, modes: tuple[AntialiasMode | None, ...], num_seeds: int = 4) -> list[Tensor]:
+def errors(name: str, modes: tuple[Mode, ...], num_seeds: int = 4) -> list[Tensor]:
     """Relative errors of the motions' gradients for random losses, for each mode; None is no antialias."""
     found: list[list[Tensor]] = [[] for _ in modes]
     for seed in range(num_seeds):
@@ -68,11 +76,18 @@ def errors(name: str, modes: tuple[AntialiasMode | None, ...], num_seeds: int = 
 
 @pytest.mark.parametrize("name", list(BOUNDS))
 def test_gradients_against_supersampling(name: str) -> None:
-    without, *found_by_mode = errors(name, (None, *BOUNDS[name]))
+    without, published, *ours = errors(name, (None, "published", *BOUNDS[name]))
     assert without.median() > 0.3  # most of the derivative is at the edges
-    for (median, high), found in zip(BOUNDS[name].values(), found_by_mode, strict=True):
-        assert found.median() < median
-        assert found.quantile(0.95) < high
+    found = dict(zip(BOUNDS[name], ours, strict=True))
+    for mode, error in {"published": published, **found}.items():
+        print(f"{name:<9} {mode:<10} median {error.median():.3f}  95% {error.quantile(0.95):.3f}")
+    for mode, (median, high) in BOUNDS[name].items():
+        assert found[mode].median() < median
+        assert found[mode].quantile(0.95) < high
+    for share in (0.5, 0.95):
+        assert (
+            found["blend"].quantile(share) <= published.quantile(share) * 1.02
+        )  # equal where nothing is fine
 
 
 def outline(scene: Scene, motion: Tensor, mode: AntialiasMode) -> Tensor:

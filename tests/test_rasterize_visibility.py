@@ -1,4 +1,4 @@
-"""Which triangle each pixel sees, against ray casting, Embree, the twin, and partitions of the plane.
+"""Which triangle each pixel sees, against ray casting, the twin, and partitions of the plane.
 
 Answers may differ only in a band of 1/64 pixel around edges.
 """
@@ -79,21 +79,6 @@ class TestAgainstIndependentVisibility:
         same = ids == expected
         # float32 rounding of clip-space z is 6e-8 relative to z up to 8
         np.testing.assert_allclose(result.depth[0].cpu().numpy()[same], depth[same], atol=2e-6)
-
-    def test_embree(self, draw_with_kernel: Draw) -> None:
-        mesh = trimesh.creation.torus(0.6, 0.25, major_sections=48, minor_sections=24)
-        mesh.apply_transform(trimesh.transformations.rotation_matrix(0.7, [1, 0.3, 0.2], [0, 0, 0]))
-        mesh.apply_translation([0, 0, -2.5])
-        clip = to_clip(np.asarray(mesh.vertices), PROJECTION)
-        size = 96
-        ndc = pixel_centers_ndc(size, size).reshape(-1, 2)
-        focal = PROJECTION[0, 0]
-        directions = np.concatenate([ndc / focal, -np.ones((len(ndc), 1))], axis=1)
-        expected = mesh.ray.intersects_first(np.zeros_like(directions), directions).reshape(size, size)
-        faces = np.asarray(mesh.faces, dtype=np.int32)
-        ids = draw_with_kernel(*as_tensors(clip, faces), size, size).triangle_id[0].cpu().numpy()
-        assert_same_outside_band(ids, expected, clip, faces)
-        assert (ids >= 0).mean() > 0.1
 
     def test_near_plane_leaves_the_clipped_polygon(self, draw: Draw) -> None:
         triangle = np.array([[-0.4, -0.5, -2.0], [0.9, 0.1, -3.0], [0.1, 0.6, 0.7]])  # the last one is behind

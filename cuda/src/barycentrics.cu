@@ -1,7 +1,9 @@
-// One thread per pixel. The gradient is added with float atomics, so its last bits vary from run to run.
+// One thread per pixel. The gradient is added with float atomics, one per run of pixels that see the same triangle, so
+// its last bits vary from run to run.
 #include "dream3d/barycentrics_pixel.h"
 #include "dream3d/cuda_launch.h"
 #include "dream3d/status.h"
+#include "dream3d/warp_runs.h"
 
 namespace dream3d {
 namespace {
@@ -18,21 +20,32 @@ __global__ void screen_derivatives_pixels(D3dScreenDerivativesParams p) {
   }
 }
 
+// Every lane takes part in the sums of its warp, so the loop ends for all threads of a block at once.
 __global__ void barycentrics_pixels_vjp(D3dBarycentricsBackwardParams p) {
   const int64_t pixels_per_view = p.height * p.width;
+  const int64_t pixels = p.num_views * pixels_per_view;
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < p.num_views * pixels_per_view;
-       i += stride) {
+  for (int64_t first = int64_t{blockIdx.x} * blockDim.x; first < pixels; first += stride) {
+    const int64_t i = first + threadIdx.x;
     Double3 rows[3];
     int64_t corners[3];
-    if (!load_rows(p, i, rows) || !load_corner_rows(p, i, i / pixels_per_view, corners)) continue;
     Double3 gradient[3] = {};
-    barycentrics_pixel_vjp(p, rows, i, locate_pixel(p, i), gradient);
+    int64_t triangle = -1;  // counted over all views
+    if (i < pixels && load_rows(p, i, rows) && load_corner_rows(p, i, i / pixels_per_view, corners)) {
+      barycentrics_pixel_vjp(p, rows, i, locate_pixel(p, i), gradient);
+      triangle = i / pixels_per_view * p.num_triangles + p.triangle_id[i];
+    }
+    const WarpRun run = find_run(triangle);
+    const bool adds = run.is_first && triangle >= 0;
     for (int corner = 0; corner < 3; ++corner) {
+      const float x = sum_of_run(run, saturated(gradient[corner].x));
+      const float y = sum_of_run(run, saturated(gradient[corner].y));
+      const float w = sum_of_run(run, saturated(gradient[corner].z));
+      if (!adds) continue;
       float* out = p.grad_positions + 4 * corners[corner];
-      atomicAdd(out, saturated(gradient[corner].x));
-      atomicAdd(out + 1, saturated(gradient[corner].y));
-      atomicAdd(out + 3, saturated(gradient[corner].z));
+      atomicAdd(out, x);
+      atomicAdd(out + 1, y);
+      atomicAdd(out + 3, w);
     }
   }
 }

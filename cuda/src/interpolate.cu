@@ -1,9 +1,10 @@
-// One thread per pixel. The gradient to the attributes is added with float atomics, so its last bits vary from run to
-// run.
+// One thread per pixel. The gradient to the attributes is added with float atomics, one per run of pixels that see the
+// same triangle, so its last bits vary from run to run.
 #include "dream3d/interpolate.h"
 
 #include "dream3d/cuda_launch.h"
 #include "dream3d/status.h"
+#include "dream3d/warp_runs.h"
 
 namespace dream3d {
 namespace {
@@ -19,18 +20,27 @@ __global__ void interpolate_pixels(D3dInterpolateParams p) {
   }
 }
 
+// Every lane takes part in the sums of its warp, so the loop ends for all threads of a block at once.
 template <int L>
 __global__ void interpolate_pixels_vjp(D3dInterpolateBackwardParams p) {
+  const int64_t pixels = p.num_views * p.num_pixels;
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < p.num_views * p.num_pixels;
-       i += stride) {
-    if (p.grad_weights != nullptr) interpolate_weights_vjp<L>(p, i);
-    PixelCorners<L> corners;
-    if (p.grad_attributes == nullptr || !load_corners(p, i, corners)) continue;
-    interpolate_attributes_vjp(corners, p.grad_image + i * p.num_channels * L, p.num_channels,
-                               [&](int corner, int64_t c, float gradient) {
-                                 atomicAdd(p.grad_attributes + corners.offset[corner] + c, gradient);
-                               });
+  for (int64_t first = int64_t{blockIdx.x} * blockDim.x; first < pixels; first += stride) {
+    const int64_t i = first + threadIdx.x;
+    if (i < pixels && p.grad_weights != nullptr) interpolate_weights_vjp<L>(p, i);
+    if (p.grad_attributes == nullptr) continue;
+    PixelCorners<L> corners = {};
+    int64_t triangle = -1;  // counted over all views: those of one set of attributes see it from elsewhere
+    if (i < pixels && load_corners(p, i, corners))
+      triangle = i / p.num_pixels * p.num_triangles + p.triangle_id[i];
+    const WarpRun run = find_run(triangle);
+    const bool adds = run.is_first && triangle >= 0;
+    const float* grad = p.grad_image + (i < pixels ? i : pixels - 1) * p.num_channels * L;
+    // without a triangle the weights are 0, but the gradient there may be NaN
+    interpolate_attributes_vjp(corners, grad, p.num_channels, [&](int corner, int64_t c, float gradient) {
+      const float sum = sum_of_run(run, triangle >= 0 ? gradient : 0.0f);
+      if (adds) atomicAdd(p.grad_attributes + corners.offset[corner] + c, sum);
+    });
   }
 }
 

@@ -18,7 +18,8 @@ from torch import Tensor
 from dream3d.errors import InputError
 from dream3d.ops._antialias import antialias_edges_op, antialias_op
 from dream3d.ops._antialias_reference import antialias_reference_tensors
-from dream3d.ops._library import Backend, resolve_backend
+from dream3d.ops._library import resolve_backend
+from dream3d.ops._nvdiffrast import RasterBackend, antialias_by_nvdiffrast
 from dream3d.ops.rasterize import Fragments
 
 AntialiasMode = Literal["blend", "exact"]
@@ -98,7 +99,7 @@ def antialias(
     faces: Tensor,
     edges: EdgeTopology | None = None,
     mode: AntialiasMode = "blend",
-    backend: Backend = "auto",
+    backend: RasterBackend = "auto",
 ) -> Tensor:
     """Give a rasterised picture its derivative at silhouettes.
 
@@ -113,6 +114,7 @@ def antialias(
             add up, so a mixture can leave the range of its colours a little. "exact" leaves the picture as it
             is.
         backend: "auto" takes the compiled kernel of the tensors' device for float32, else the reference.
+            "nvdiffrast", only by name, knows "blend" alone, and finds edges from vertex indices.
 
     Returns:
         [B, H, W, C]. Differentiable to `image` (for "exact" by the identity) and to `positions_clip` (x, y
@@ -127,6 +129,8 @@ def antialias(
         TypeError: a wrong dtype.
     """
     _check_antialias(image, fragments, positions_clip, faces, mode)
+    if backend == "nvdiffrast":
+        return _by_nvdiffrast(image, fragments, positions_clip, faces, mode)
     resolved = resolve_backend(backend, image.device)
     if backend == "auto" and image.dtype != torch.float32:
         resolved = "reference"
@@ -147,6 +151,15 @@ def antialias(
         positions.detach(), faces, neighbors.contiguous(), triangle_id, fragments.depth.contiguous().float()
     )
     return antialias_op(image.contiguous(), positions, faces, triangle_id, edge, crossing, mode == "exact")
+
+
+def _by_nvdiffrast(
+    image: Tensor, fragments: Fragments, positions: Tensor, faces: Tensor, mode: AntialiasMode
+) -> Tensor:
+    if mode != "blend":
+        raise InputError(f"backend 'nvdiffrast' has no mode {mode!r}; use blend or another back-end")
+    ids, weights, depth = fragments.triangle_id, fragments.barycentrics, fragments.depth
+    return antialias_by_nvdiffrast(image, ids, weights, depth, positions, faces)
 
 
 def _check_faces(faces: Tensor) -> None:

@@ -19,6 +19,7 @@ from dream3d.errors import InputError
 from dream3d.ops._barycentrics import barycentrics_reference_tensors, screen_derivatives_op
 from dream3d.ops._interpolate import interpolate_op, interpolate_reference_tensors
 from dream3d.ops._library import Backend, resolve_backend
+from dream3d.ops._nvdiffrast import RasterBackend, interpolate_by_nvdiffrast, rasterize_by_nvdiffrast
 from dream3d.ops._rasterize import rasterize_op
 from dream3d.ops._rasterize_reference import rasterize_reference_tensors
 
@@ -42,7 +43,7 @@ class Fragments:
 
 
 def rasterize(
-    positions_clip: Tensor, faces: Tensor, height: int, width: int, backend: Backend = "auto"
+    positions_clip: Tensor, faces: Tensor, height: int, width: int, backend: RasterBackend = "auto"
 ) -> Fragments:
     """Find the nearest triangle at every pixel centre.
 
@@ -51,7 +52,8 @@ def rasterize(
         faces: [T, 3] int32, vertex indices shared by all views; any winding.
         height: rows of the image, 0 to 32768.
         width: columns of the image, 0 to 32768.
-        backend: "auto" takes the compiled kernel of the tensors' device, else the reference.
+        backend: "auto" takes the compiled kernel of the tensors' device, else the reference. "nvdiffrast" is
+            never taken by itself; what is said below of snapping, ties and bits is not said of it.
 
     Returns:
         Fragments of shape [B, H, W]. Triangles are clipped to the near and far plane, so a vertex behind the
@@ -75,6 +77,8 @@ def rasterize(
     functions (Pineda 1988) with the top-left rule for coverage.
     """
     _check_rasterize(positions_clip, faces, height, width)
+    if backend == "nvdiffrast":
+        return Fragments(*rasterize_by_nvdiffrast(positions_clip, faces, height, width))
     if resolve_backend(backend, positions_clip.device) == "reference":
         return rasterize_reference(positions_clip, faces, height, width)
     barycentrics, depth, triangle_id = rasterize_op(
@@ -130,14 +134,16 @@ def screen_derivatives(
     )
 
 
-def interpolate(attributes: Tensor, faces: Tensor, fragments: Fragments, backend: Backend = "auto") -> Tensor:
+def interpolate(
+    attributes: Tensor, faces: Tensor, fragments: Fragments, backend: RasterBackend = "auto"
+) -> Tensor:
     """Perspective-correct vertex attributes at every pixel: u a_0 + v a_1 + (1 - u - v) a_2.
 
     Args:
         attributes: [V, C] shared by all views, or [B, V, C]; float32, or float64 for the reference.
         faces: [T, 3] int32, the ones given to `rasterize`.
         fragments: of `rasterize`.
-        backend: "auto" takes the compiled kernel for float32, else the reference.
+        backend: "auto" takes the compiled kernel for float32, else the reference; or "nvdiffrast" by name.
 
     Returns:
         [B, H, W, C], zero where no triangle is visible. Differentiable to `attributes` and to the
@@ -149,6 +155,9 @@ def interpolate(attributes: Tensor, faces: Tensor, fragments: Fragments, backend
         TypeError: a wrong dtype.
     """
     _check_interpolate(attributes, faces, fragments)
+    if backend == "nvdiffrast":
+        sets = attributes if attributes.dim() == 3 else attributes[None]
+        return interpolate_by_nvdiffrast(sets, faces, fragments.triangle_id, fragments.barycentrics)
     return _interpolate(attributes, faces, fragments.triangle_id, fragments.barycentrics, backend)
 
 

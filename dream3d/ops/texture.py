@@ -27,7 +27,8 @@ from torch import Tensor
 
 from dream3d.errors import InputError
 from dream3d.ops._checks import check_tensor
-from dream3d.ops._library import Backend, resolve_backend
+from dream3d.ops._library import resolve_backend
+from dream3d.ops._nvdiffrast import RasterBackend, texture_by_nvdiffrast
 from dream3d.ops._texture import BOUNDARIES, FILTERS, Boundary, Filter, sample_texture_op
 from dream3d.ops._texture_reference import sample_texture_reference_tensors
 
@@ -44,7 +45,7 @@ def sample_texture(
     mip_bias: Tensor | None = None,
     filter_mode: Filter = "bilinear",
     boundary_mode: Boundary = "clamp",
-    backend: Backend = "auto",
+    backend: RasterBackend = "auto",
 ) -> Tensor:
     """Read a texture at every pixel.
 
@@ -63,6 +64,7 @@ def sample_texture(
         filter_mode: "nearest", "bilinear" or "trilinear".
         boundary_mode: "wrap", "clamp" or "cube".
         backend: "auto" follows the device of the tensors; "reference" is the plain-torch twin.
+            "nvdiffrast" is never taken by itself; its rules for odd sizes and what is not finite differ.
 
     Returns:
         [B, H, W, C].
@@ -74,7 +76,7 @@ def sample_texture(
     levels = [texture] if isinstance(texture, Tensor) else list(texture)
     if not levels:
         raise InputError("texture is an empty list; give a tensor or the levels of build_mipmaps")
-    resolved = resolve_backend(backend, levels[0].device)
+    resolved = backend if backend == "nvdiffrast" else resolve_backend(backend, levels[0].device)
     dtypes = (torch.float32, torch.float64) if resolved == "reference" else (torch.float32,)
     _check_texture(levels, boundary_mode, uv, dtypes)
     _check_lookup(uv, uv_derivatives, mip_bias, levels[0], filter_mode, boundary_mode, dtypes)
@@ -86,6 +88,8 @@ def sample_texture(
         return sample_texture_reference_tensors(
             levels, uv, uv_derivatives, mip_bias, filter_mode, boundary_mode
         )
+    if resolved == "nvdiffrast":
+        return texture_by_nvdiffrast(levels, uv, uv_derivatives, mip_bias, filter_mode, boundary_mode)
     texels, sizes = _packed(levels)
     derivatives, bias = (t if t is None else t.contiguous() for t in (uv_derivatives, mip_bias))
     return sample_texture_op(texels, uv.contiguous(), derivatives, bias, sizes, filter_mode, boundary_mode)
