@@ -55,15 +55,12 @@ class Generate:
         prompt = check_prompt(self.prompt)
         export = self.settings.export
         output = check_output(self.output or default_output(prompt, export.suffixes[0]), export.suffixes)
-        if output.suffix.lower() == ".obj" and export.lods > 1:
-            raise InputError("an .obj cannot keep levels of detail apart: leave --lods out, or write a .glb")
+        from dream3d.export.checks import check_export
+
+        check_export(export, output)
         if self.dry_run:
             self._print_settings(prompt, output)
             return 0
-        if export.collision != "none":
-            from dream3d.export.collision import check_collision
-
-            check_collision(export.collision)
         # Heavy: torch and diffusers. Only now is there work to do.
         from dream3d.generate import generate
 

@@ -115,6 +115,8 @@ class ExportConfig:
     """Levels of detail, NAME_LOD0 and so on, each with half of the faces of the one before; 1 is one mesh."""
     collision: Annotated[Collision, tyro.conf.arg(aliases=["--collision"])] = "none"
     """Convex collision shapes, under the names that this engine knows."""
+    require_watertight: Annotated[bool, tyro.conf.arg(aliases=["--watertight"])] = False
+    """Prove that every level is a closed solid, repair what is not, and rather fail than write another."""
     format: Annotated[Format, tyro.conf.arg(aliases=["--format"])] = "auto"
     """What to write; `auto` goes by the ending of the output file."""
 

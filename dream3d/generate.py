@@ -15,6 +15,7 @@ from dream3d.events import Event, OnEvent, ignore
 from dream3d.export.names import slug
 from dream3d.extract.isosurface import density_threshold
 from dream3d.extract.mesh import Surfaces, clean_surfaces, extract_surfaces
+from dream3d.extract.solid import check_solids, close_surfaces
 from dream3d.extract.tangents import add_tangents
 from dream3d.extract.unwrap import unwrap
 from dream3d.inputs import check_prompt
@@ -46,6 +47,8 @@ def generate(
     config = config or Config()
     prompt = check_prompt(prompt)
     device = choose_device(config.device)
+    if config.export.require_watertight:
+        check_solids()
     started = time.perf_counter()
     on_event(Event("prior", 0, 1, "loading"))
     prior = prior or Prior.from_pretrained(config.prior, device)
@@ -66,6 +69,8 @@ def generate(
     else:
         on_event(Event("extract", 0, 2))
         surfaces = extract_surfaces(field.density, config.extract, device)
+    if config.export.require_watertight:
+        surfaces = close_surfaces(surfaces, config.extract)
     textured = _textured_mesh(slug(prompt), surfaces, field, bake, on_event, device)
     costs = {"prior_evaluations": evaluations, "seconds": time.perf_counter() - started}
     metadata = _provenance(prompt, config, prior)
