@@ -74,7 +74,8 @@ class Asset:
         """Write FILE.glb, FILE.json (how it was made) and FILE.png (a preview): all or none.
 
         Args:
-            path: Where the .glb goes, or a .gltf or .obj with its data files; the others go beside it.
+            path: Where the .glb goes, or a .usdz, or a .gltf or .obj with data files; the others go
+                beside it.
             height: Height in metres; the run's own setting when None.
             origin: Where the pivot is; the run's own setting when None.
             lods: Levels of detail, 1 to 8; the run's own setting when None.

@@ -27,7 +27,7 @@ Collision = Literal["none", "unreal", "godot"]
 """Whose names the convex collision shapes in a file bear."""
 
 
-Format = Literal["auto", "glb", "gltf", "obj"]
+Format = Literal["auto", "glb", "gltf", "obj", "usdz"]
 """The file that is written; "auto" goes by the ending of its name, .glb without one."""
 
 
@@ -129,13 +129,13 @@ class ExportConfig:
             raise InputError(f"--lods must be between 1 and 8, not {self.lods}")
         if self.collision not in ("none", "unreal", "godot"):
             raise InputError(f"--collision must be none, unreal or godot, not {self.collision!r}")
-        if self.format not in ("auto", "glb", "gltf", "obj"):
-            raise InputError(f"--format must be auto, glb, gltf or obj, not {self.format!r}")
+        if self.format not in ("auto", "glb", "gltf", "obj", "usdz"):
+            raise InputError(f"--format must be auto, glb, gltf, obj or usdz, not {self.format!r}")
 
     @property
     def suffixes(self) -> tuple[str, ...]:
         """Endings that the file may have, the one it gets by default first."""
-        return (".glb", ".gltf", ".obj") if self.format == "auto" else (f".{self.format}",)
+        return (".glb", ".gltf", ".obj", ".usdz") if self.format == "auto" else (f".{self.format}",)
 
 
 @dataclass(frozen=True)

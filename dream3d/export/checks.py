@@ -25,6 +25,12 @@ def check_export(export: ExportConfig, target: Path) -> None:
             raise InputError("an .obj cannot keep levels of detail apart: leave --lods out, or write a .glb")
         if " " in target.name:
             raise InputError(f"{target.name!r}: an .obj cannot name files with spaces; choose another name")
+    if target.suffix.lower() == ".usdz":
+        if export.lods > 1 or export.collision != "none":
+            raise InputError("a .usdz shows one mesh: leave --lods and --collision out, or write a .glb")
+        from dream3d.export.usdz import check_usd
+
+        check_usd()
     # Only what is used is imported: the command line answers quickly.
     if export.collision != "none":
         from dream3d.export.collision import check_collision

@@ -1,4 +1,4 @@
-"""The files of one asset, in the format asked for: .glb, .gltf with its data beside it, or .obj."""
+"""The files of one asset, in the format asked for: .glb, .gltf with its data beside it, .obj, or .usdz."""
 
 import json
 from dataclasses import replace
@@ -8,6 +8,7 @@ from urllib.parse import quote
 from dream3d.export.glb import encode_glb
 from dream3d.export.gltf import Binary, Layout, Node, build_document
 from dream3d.export.material import pictures_of
+from dream3d.export.usdz import encode_usdz
 from dream3d.mesh import Material
 
 
@@ -23,6 +24,8 @@ def encode_files(layout: Layout, target: Path) -> dict[Path, bytes]:
             return _encode_gltf(layout, target)
         case ".obj":
             return _encode_obj(layout, target)
+        case ".usdz":
+            return {target: encode_usdz(layout)}
         case _:
             return {target: encode_glb(layout)}
 
