@@ -12,7 +12,7 @@ from PIL import Image
 from trimesh.visual.material import PBRMaterial
 from trimesh.visual.texture import TextureVisuals
 
-from dream3d.config import Collision, ExportConfig
+from dream3d.config import Collision, Compression, ExportConfig
 from dream3d.errors import RunError
 from dream3d.export.checks import check_export, prove_solids
 from dream3d.export.files import write_files
@@ -70,6 +70,7 @@ class Asset:
         lods: int | None = None,
         collision: Collision | None = None,
         watertight: bool | None = None,
+        compression: Compression | None = None,
     ) -> tuple[Path, ...]:
         """Write FILE.glb, FILE.json (how it was made) and FILE.png (a preview): all or none.
 
@@ -82,6 +83,7 @@ class Asset:
             collision: Whose names collision shapes bear, or "none"; the run's own setting when None.
             watertight: Write only what is proven to be closed; the run's own setting when None. The repair
                 is made before the texture, by `generate`: ask there for meshes that need one.
+            compression: How the meshes of a .glb are packed; the run's own setting when None.
 
         Returns:
             The paths: .glb, .json, .png, and the data files of other formats.
@@ -96,6 +98,7 @@ class Asset:
             "lods": lods,
             "collision": collision,
             "require_watertight": watertight,
+            "compression": compression,
         }
         export = replace(self.export, **{key: value for key, value in options.items() if value is not None})
         target = check_output(Path(path), export.suffixes)  # before any work
@@ -108,17 +111,12 @@ class Asset:
         layout = game_layout(placed, export.lods, export.collision)
         if export.require_watertight:
             prove_solids(layout)
-        files = encode_files(layout, target)
+        files = encode_files(layout, target, export.compression)
         report = self._report(target, files[target], layout, export)
         json_path, png_path = target.with_suffix(".json"), target.with_suffix(".png")
         text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        write_files(
-            {
-                json_path: text.encode(),
-                png_path: encode_png_preview(self.textured_mesh),
-            }
-            | files  # the target is last: where it is, the others are
-        )
+        beside = {json_path: text.encode(), png_path: encode_png_preview(self.textured_mesh)}
+        write_files(beside | files)  # the target is last: where it is, the others are
         return target, json_path, png_path, *(file for file in files if file != target)
 
     def _report(self, target: Path, content: bytes, layout: Layout, export: ExportConfig) -> dict[str, Any]:

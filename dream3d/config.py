@@ -27,6 +27,10 @@ Collision = Literal["none", "unreal", "godot"]
 """Whose names the convex collision shapes in a file bear."""
 
 
+Compression = Literal["none", "meshopt"]
+"""How meshes are packed: as they are, or by EXT_meshopt_compression, which the reader must know."""
+
+
 Format = Literal["auto", "glb", "gltf", "obj", "usdz"]
 """The file that is written; "auto" goes by the ending of its name, .glb without one."""
 
@@ -119,6 +123,8 @@ class ExportConfig:
     """Prove that every level is a closed solid, repair what is not, and rather fail than write another."""
     format: Annotated[Format, tyro.conf.arg(aliases=["--format"])] = "auto"
     """What to write; `auto` goes by the ending of the output file."""
+    compression: Annotated[Compression, tyro.conf.arg(aliases=["--compression"])] = "none"
+    """Packing of the meshes in a .glb, without loss; for the web, where loaders know `meshopt`."""
 
     def __post_init__(self) -> None:
         if not 1e-3 <= self.height_m <= 1e4:
@@ -131,6 +137,9 @@ class ExportConfig:
             raise InputError(f"--collision must be none, unreal or godot, not {self.collision!r}")
         if self.format not in ("auto", "glb", "gltf", "obj", "usdz"):
             raise InputError(f"--format must be auto, glb, gltf, obj or usdz, not {self.format!r}")
+
+        if self.compression not in ("none", "meshopt"):
+            raise InputError(f"--compression must be none or meshopt, not {self.compression!r}")
 
     @property
     def suffixes(self) -> tuple[str, ...]:

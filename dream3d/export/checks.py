@@ -31,6 +31,12 @@ def check_export(export: ExportConfig, target: Path) -> None:
         from dream3d.export.usdz import check_usd
 
         check_usd()
+    if export.compression != "none":
+        if target.suffix.lower() != ".glb":
+            raise InputError(f"--compression is for a .glb, not for {target.name}: leave it out")
+        from dream3d.export.meshopt import check_meshopt
+
+        check_meshopt()
     # Only what is used is imported: the command line answers quickly.
     if export.collision != "none":
         from dream3d.export.collision import check_collision

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
+from dream3d.config import Compression
 from dream3d.export.glb import encode_glb
 from dream3d.export.gltf import Binary, Layout, Node, build_document
 from dream3d.export.material import pictures_of
@@ -12,12 +13,13 @@ from dream3d.export.usdz import encode_usdz
 from dream3d.mesh import Material
 
 
-def encode_files(layout: Layout, target: Path) -> dict[Path, bytes]:
+def encode_files(layout: Layout, target: Path, compression: Compression = "none") -> dict[Path, bytes]:
     """All files of an asset; the ending of the target decides about the format.
 
     Args:
         layout: What to write.
         target: The file that names the others; it comes last. `check_export` has found it possible.
+        compression: Of the meshes in a .glb.
     """
     match target.suffix.lower():
         case ".gltf":
@@ -27,7 +29,7 @@ def encode_files(layout: Layout, target: Path) -> dict[Path, bytes]:
         case ".usdz":
             return {target: encode_usdz(layout)}
         case _:
-            return {target: encode_glb(layout)}
+            return {target: encode_glb(layout, compression)}
 
 
 def _encode_gltf(layout: Layout, target: Path) -> dict[Path, bytes]:
