@@ -12,13 +12,14 @@ from PIL import Image
 from trimesh.visual.material import PBRMaterial
 from trimesh.visual.texture import TextureVisuals
 
-from dream3d.config import Collision, ExportConfig
+from dream3d.config import Collision, Compression, ExportConfig
 from dream3d.errors import RunError
-from dream3d.export.collision import check_collision
+from dream3d.export.checks import check_export, prove_solids
 from dream3d.export.files import write_files
 from dream3d.export.formats import encode_files
 from dream3d.export.gltf import Layout
 from dream3d.export.layout import game_layout
+from dream3d.extract.topology import is_watertight, weld
 from dream3d.inputs import check_output
 from dream3d.mesh import Material, Mesh, TexturedMesh
 from dream3d.preview import encode_png_preview
@@ -68,49 +69,60 @@ class Asset:
         origin: Literal["bottom", "center"] | None = None,
         lods: int | None = None,
         collision: Collision | None = None,
+        watertight: bool | None = None,
+        compression: Compression | None = None,
     ) -> tuple[Path, ...]:
         """Write FILE.glb, FILE.json (how it was made) and FILE.png (a preview): all or none.
 
         Args:
-            path: Where the .glb goes, or a .gltf or .obj with its data files; the others go beside it.
+            path: Where the .glb goes, or a .usdz, or a .gltf or .obj with data files; the others go
+                beside it.
             height: Height in metres; the run's own setting when None.
             origin: Where the pivot is; the run's own setting when None.
             lods: Levels of detail, 1 to 8; the run's own setting when None.
             collision: Whose names collision shapes bear, or "none"; the run's own setting when None.
+            watertight: Write only what is proven to be closed; the run's own setting when None. The repair
+                is made before the texture, by `generate`: ask there for meshes that need one.
+            compression: How the meshes of a .glb are packed; the run's own setting when None.
 
         Returns:
             The paths: .glb, .json, .png, and the data files of other formats.
 
         Raises:
-            InputError: The path or an option is impossible, or the library for collision shapes is missing.
-            RunError: The disk is full or failed.
+            InputError: The path or an option is impossible, or an optional library is missing.
+            RunError: A mesh is not closed although it has to be, or the disk is full or failed.
         """
-        options = {"height_m": height, "origin": origin, "lods": lods, "collision": collision}
+        options = {
+            "height_m": height,
+            "origin": origin,
+            "lods": lods,
+            "collision": collision,
+            "require_watertight": watertight,
+            "compression": compression,
+        }
         export = replace(self.export, **{key: value for key, value in options.items() if value is not None})
         target = check_output(Path(path), export.suffixes)  # before any work
-        check_collision(export.collision)
+        check_export(export, target)
         placed = replace(
             self.textured_mesh,
             mesh=place(self.mesh, export),
             metadata=self.textured_mesh.metadata | asdict(export),
         )
         layout = game_layout(placed, export.lods, export.collision)
-        files = encode_files(layout, target)
+        if export.require_watertight:
+            prove_solids(layout)
+        files = encode_files(layout, target, export.compression)
         report = self._report(target, files[target], layout, export)
         json_path, png_path = target.with_suffix(".json"), target.with_suffix(".png")
         text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        write_files(
-            {
-                json_path: text.encode(),
-                png_path: encode_png_preview(self.textured_mesh),
-            }
-            | files  # the target is last: where it is, the others are
-        )
+        beside = {json_path: text.encode(), png_path: encode_png_preview(self.textured_mesh)}
+        write_files(beside | files)  # the target is last: where it is, the others are
         return target, json_path, png_path, *(file for file in files if file != target)
 
     def _report(self, target: Path, content: bytes, layout: Layout, export: ExportConfig) -> dict[str, Any]:
         """What FILE.json says."""
         mesh = layout.nodes[0].mesh
+        _, welded = weld(mesh.vertices, mesh.faces)
         warnings = list(self.warnings)
         if len(layout.groups) < export.lods:
             warnings.append(f"made {len(layout.groups)} of {export.lods} LODs: the surface cannot be coarser")
@@ -120,6 +132,7 @@ class Asset:
             "sha256": hashlib.sha256(content).hexdigest(),
             "faces": len(mesh.faces),
             "vertices": len(mesh.vertices),
+            "watertight": is_watertight(welded),
             "lod_faces": [len(group.nodes[0].mesh.faces) for group in layout.groups],
             "collision_hulls": sum(not node.is_visible for node in layout.nodes),
             "texture_size": list(self.material.base_color_srgb.shape[1::-1]),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from dream3d import __version__
-from dream3d.cli_asset import check_layout, deliver, print_json
+from dream3d.cli_asset import deliver, print_json
 from dream3d.cli_eval import Eval
 from dream3d.cli_preview import Preview
 from dream3d.cli_refine import Refine
@@ -58,7 +58,9 @@ class Generate:
         prompt = check_prompt(self.prompt)
         export = self.settings.export
         output = check_output(self.output or default_output(prompt, export.suffixes[0]), export.suffixes)
-        check_layout(export, output)
+        from dream3d.export.checks import check_export
+
+        check_export(export, output)
         if self.dry_run:
             self._print_settings(prompt, output)
             return 0
@@ -68,7 +70,7 @@ class Generate:
         def make(on_event: OnEvent) -> "Asset":
             return generate(prompt, self.settings, on_event)
 
-        return deliver(make, export, output, self.quiet, self.json)
+        return deliver(make, output, self.quiet, self.json)
 
     def _print_settings(self, prompt: str, output: Path) -> None:
         if self.json:

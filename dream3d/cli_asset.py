@@ -1,4 +1,4 @@
-"""What the commands that make an asset share: refusals before any work, progress, files, and a report."""
+"""What the commands that make an asset share: progress, files, and a report."""
 
 import json
 import sys
@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dream3d.config import ExportConfig
-from dream3d.errors import InputError
 from dream3d.events import OnEvent, ignore
 from dream3d.progress import ProgressLine, format_seconds
 
@@ -15,24 +13,11 @@ if TYPE_CHECKING:  # heavy: torch
     from dream3d.asset import Asset
 
 
-def check_layout(export: ExportConfig, output: Path) -> None:
-    """Refuse what the format of a file cannot hold.
-
-    Raises:
-        InputError: Levels of detail in an .obj.
-    """
-    if output.suffix.lower() == ".obj" and export.lods > 1:
-        raise InputError("an .obj cannot keep levels of detail apart: leave --lods out, or write a .glb")
-
-
-def deliver(
-    make: "Callable[[OnEvent], Asset]", export: ExportConfig, output: Path, quiet: bool, as_json: bool
-) -> int:
+def deliver(make: "Callable[[OnEvent], Asset]", output: Path, quiet: bool, as_json: bool) -> int:
     """Make an asset, save it, and say what was made.
 
     Args:
         make: Does the work and tells its progress.
-        export: What will be asked of the libraries behind collision shapes.
         output: Where the asset goes.
         quiet: Nothing but warnings and paths.
         as_json: One object on stdout and nothing else.
@@ -40,10 +25,6 @@ def deliver(
     Returns:
         The exit code.
     """
-    if export.collision != "none":
-        from dream3d.export.collision import check_collision
-
-        check_collision(export.collision)
     progress = None if quiet or as_json else ProgressLine()
     try:
         asset = make(progress or ignore)

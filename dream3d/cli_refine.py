@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from dream3d.cli_asset import check_layout, deliver
+from dream3d.cli_asset import deliver
 from dream3d.config import given_mesh_settings
 from dream3d.errors import InputError
 from dream3d.events import OnEvent
@@ -58,7 +58,9 @@ class Refine:
         check_output(output, export.suffixes)
         if output.resolve() == self.file.resolve():
             raise InputError(f"{output} is the mesh itself; name another file")
-        check_layout(export, output)
+        from dream3d.export.checks import check_export
+
+        check_export(export, output)
         prompt = None if self.prompt is None else check_prompt(self.prompt)
         if self.strength is not None and not 0 < self.strength <= 1:
             raise InputError(f"--strength must be above 0 and at most 1, not {self.strength}")
@@ -73,4 +75,4 @@ class Refine:
         def make(on_event: OnEvent) -> "Asset":
             return refine(model, prompt, self.settings, self.paint, self.geometry, strength, on_event)
 
-        return deliver(make, export, output, self.quiet, self.json)
+        return deliver(make, output, self.quiet, self.json)

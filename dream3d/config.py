@@ -24,7 +24,11 @@ Origin = Literal["bottom", "center", "source"]
 """Where the pivot of an asset is; "source" is for meshes that somebody else made."""
 
 
-Format = Literal["auto", "glb", "gltf", "obj"]
+Compression = Literal["none", "meshopt"]
+"""How meshes are packed: as they are, or by EXT_meshopt_compression, which the reader must know."""
+
+
+Format = Literal["auto", "glb", "gltf", "obj", "usdz"]
 """The file that is written; "auto" goes by the ending of its name, .glb without one."""
 
 
@@ -112,8 +116,12 @@ class ExportConfig:
     """Levels of detail, NAME_LOD0 and so on, each with half of the faces of the one before; 1 is one mesh."""
     collision: Annotated[Collision, tyro.conf.arg(aliases=["--collision"])] = "none"
     """Convex collision shapes, under the names that this engine knows."""
+    require_watertight: Annotated[bool, tyro.conf.arg(aliases=["--watertight"])] = False
+    """Prove that every level is a closed solid, repair what is not, and rather fail than write another."""
     format: Annotated[Format, tyro.conf.arg(aliases=["--format"])] = "auto"
     """What to write; `auto` goes by the ending of the output file."""
+    compression: Annotated[Compression, tyro.conf.arg(aliases=["--compression"])] = "none"
+    """Packing of the meshes in a .glb, without loss; for the web, where loaders know `meshopt`."""
 
     def __post_init__(self) -> None:
         if self.height_m is not None and not 1e-3 <= self.height_m <= 1e4:
@@ -124,13 +132,16 @@ class ExportConfig:
             raise InputError(f"--lods must be between 1 and 8, not {self.lods}")
         if self.collision not in ("none", "unreal", "godot"):
             raise InputError(f"--collision must be none, unreal or godot, not {self.collision!r}")
-        if self.format not in ("auto", "glb", "gltf", "obj"):
-            raise InputError(f"--format must be auto, glb, gltf or obj, not {self.format!r}")
+        if self.format not in ("auto", "glb", "gltf", "obj", "usdz"):
+            raise InputError(f"--format must be auto, glb, gltf, obj or usdz, not {self.format!r}")
+
+        if self.compression not in ("none", "meshopt"):
+            raise InputError(f"--compression must be none or meshopt, not {self.compression!r}")
 
     @property
     def suffixes(self) -> tuple[str, ...]:
         """Endings that the file may have, the one it gets by default first."""
-        return (".glb", ".gltf", ".obj") if self.format == "auto" else (f".{self.format}",)
+        return (".glb", ".gltf", ".obj", ".usdz") if self.format == "auto" else (f".{self.format}",)
 
 
 @dataclass(frozen=True)

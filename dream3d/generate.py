@@ -11,6 +11,7 @@ from dream3d.events import Event, OnEvent, ignore
 from dream3d.export.names import slug
 from dream3d.extract.isosurface import density_threshold
 from dream3d.extract.mesh import clean_surfaces, extract_surfaces
+from dream3d.extract.solid import check_solids, close_surfaces
 from dream3d.extract.tangents import add_tangents
 from dream3d.extract.unwrap import unwrap
 from dream3d.finish import bake_material, choose_device, open_prior, provenance
@@ -46,6 +47,8 @@ def generate(
     config = config or Config()
     prompt = check_prompt(prompt)
     device = choose_device(config.device)
+    if config.export.require_watertight:
+        check_solids()
     started = time.perf_counter()
     prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event)
     generator = torch.Generator().manual_seed(config.seed)
@@ -63,6 +66,8 @@ def generate(
     else:
         on_event(Event("extract", 0, 2))
         surfaces = extract_surfaces(field.density, config.extract, device)
+    if config.export.require_watertight:
+        surfaces = close_surfaces(surfaces, config.extract)
     on_event(Event("extract", 1, 2))
     mesh = unwrap(surfaces.mesh, bake.texture_size, bake.padding_texels)
     if bake.normal_map:

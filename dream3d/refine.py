@@ -16,6 +16,7 @@ from dream3d.extract.mesh import Surfaces, clean_surfaces
 from dream3d.extract.normals import with_unit_normals
 from dream3d.extract.samples import sample_surface
 from dream3d.extract.signed_distance import signed_distances
+from dream3d.extract.solid import close_surfaces
 from dream3d.extract.tangents import add_tangents
 from dream3d.extract.unwrap import unwrap
 from dream3d.extract.uv_quality import uv_fault
@@ -93,6 +94,8 @@ def refine(
         refined = optimize_refine(prior, embedding, field, free, config.refine, generator, on_event)
         evaluations += refined.prior_evaluations
         surfaces = clean_surfaces(refined.mesh, config.extract)
+        if config.export.require_watertight:
+            surfaces = close_surfaces(surfaces, config.extract)
 
     painted, notes = _paint_textures(given, surfaces, field, config.bake, on_event, device)
     how = {"geometry": geometry, "strength": strength, "paint": asdict(paint)}

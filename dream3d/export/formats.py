@@ -1,34 +1,35 @@
-"""The files of one asset, in the format asked for: .glb, .gltf with its data beside it, or .obj."""
+"""The files of one asset, in the format asked for: .glb, .gltf with its data beside it, .obj, or .usdz."""
 
 import json
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
-from dream3d.errors import InputError
+from dream3d.config import Compression
 from dream3d.export.glb import encode_glb
 from dream3d.export.gltf import Binary, Layout, Node, build_document
 from dream3d.export.material import pictures_of
+from dream3d.export.usdz import encode_usdz
 from dream3d.mesh import Material
 
 
-def encode_files(layout: Layout, target: Path) -> dict[Path, bytes]:
+def encode_files(layout: Layout, target: Path, compression: Compression = "none") -> dict[Path, bytes]:
     """All files of an asset; the ending of the target decides about the format.
 
     Args:
         layout: What to write.
-        target: The file that names the others; it comes last.
-
-    Raises:
-        InputError: The format cannot say what is in the layout.
+        target: The file that names the others; it comes last. `check_export` has found it possible.
+        compression: Of the meshes in a .glb.
     """
     match target.suffix.lower():
         case ".gltf":
             return _encode_gltf(layout, target)
         case ".obj":
             return _encode_obj(layout, target)
+        case ".usdz":
+            return {target: encode_usdz(layout)}
         case _:
-            return {target: encode_glb(layout)}
+            return {target: encode_glb(layout, compression)}
 
 
 def _encode_gltf(layout: Layout, target: Path) -> dict[Path, bytes]:
@@ -59,10 +60,6 @@ def _uri(name: str) -> str:
 
 def _encode_obj(layout: Layout, target: Path) -> dict[Path, bytes]:
     """FILE.obj, FILE.mtl and its pictures. An .obj holds objects, but no scenes to keep levels apart."""
-    if len(layout.groups) > 1:
-        raise InputError("an .obj cannot keep levels of detail apart: leave --lods out, or write a .glb")
-    if " " in target.name:
-        raise InputError(f"{target.name!r}: an .obj cannot name files with spaces; choose another name")
     # Engines disagree about packed pictures in an .mtl: roughness and metallic are then left to them.
     pictures = pictures_of(target.stem, replace(layout.material, orm=None))
     library = target.with_suffix(".mtl")
