@@ -11,10 +11,19 @@ namespace {
 
 constexpr int64_t kChunk = 2048;  // pixels per task
 
+// Calls body(pixel, place) for the pixels of all views.
 template <class Params, class Body>
 void for_each_pixel(const Params& p, int n_threads, const Body& body) {
   parallel_for_chunks(p.num_views * p.height * p.width, kChunk, n_threads, [&](int64_t begin, int64_t end) {
-    for (int64_t pixel = begin; pixel < end; ++pixel) body(pixel);
+    PixelPlace place = place_of(begin, p.height, p.width);  // divides, so only here
+    for (int64_t pixel = begin; pixel < end; ++pixel) {
+      body(pixel, place);
+      if (++place.column < p.width) continue;
+      place.column = 0;
+      if (++place.row < p.height) continue;
+      place.row = 0;
+      ++place.view;
+    }
   });
 }
 
@@ -49,7 +58,8 @@ extern "C" int32_t d3d_antialias_edges(const D3dAntialiasEdgesParams* params, si
   using namespace dream3d;
   return guarded_call(params, params_size, [&](const D3dAntialiasEdgesParams& p) {
     require_antialias_limits(p);
-    for_each_pixel(p, launch->n_threads, [&](int64_t pixel) { find_pixel_edges(p, pixel); });
+    for_each_pixel(p, launch->n_threads,
+                   [&](int64_t pixel, const PixelPlace& place) { find_pixel_edges(p, pixel, place); });
   });
 }
 
@@ -57,7 +67,8 @@ extern "C" int32_t d3d_antialias(const D3dAntialiasParams* params, size_t params
                                  const D3dLaunch* launch) {
   using namespace dream3d;
   return guarded_call(params, params_size, [&](const D3dAntialiasParams& p) {
-    for_each_pixel(p, launch->n_threads, [&](int64_t pixel) { blend_pixel(p, pixel); });
+    for_each_pixel(p, launch->n_threads,
+                   [&](int64_t pixel, const PixelPlace& place) { blend_pixel(p, pixel, place); });
   });
 }
 
@@ -66,7 +77,8 @@ extern "C" int32_t d3d_antialias_backward(const D3dAntialiasBackwardParams* para
   using namespace dream3d;
   return guarded_call(params, params_size, [&](const D3dAntialiasBackwardParams& p) {
     if (p.grad_image != nullptr) {
-      for_each_pixel(p, launch->n_threads, [&](int64_t pixel) { blend_pixel_vjp(p, pixel); });
+      for_each_pixel(p, launch->n_threads,
+                     [&](int64_t pixel, const PixelPlace& place) { blend_pixel_vjp(p, pixel, place); });
     }
     if (p.grad_positions != nullptr) position_gradient(p, launch->n_threads);
   });

@@ -19,21 +19,21 @@ __device__ int64_t pixels_of(const Params& p) {
 __global__ void find_edges(D3dAntialiasEdgesParams p) {
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < pixels_of(p); i += stride) {
-    find_pixel_edges(p, i);
+    find_pixel_edges(p, i, place_of(i, p.height, p.width));
   }
 }
 
 __global__ void blend_pixels(D3dAntialiasParams p) {
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < pixels_of(p); i += stride) {
-    blend_pixel(p, i);
+    blend_pixel(p, i, place_of(i, p.height, p.width));
   }
 }
 
 __global__ void blend_pixels_vjp(D3dAntialiasBackwardParams p) {
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < pixels_of(p); i += stride) {
-    blend_pixel_vjp(p, i);
+    blend_pixel_vjp(p, i, place_of(i, p.height, p.width));
   }
 }
 

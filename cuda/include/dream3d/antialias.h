@@ -44,11 +44,10 @@ D3D_HOST_DEVICE inline PairEdge silhouette_of_axis(const EdgeMesh& mesh, const P
   return {walk.edge, walk.crossing};
 }
 
-// What separates two pixels that see the triangles `first` and `second` (-1: nothing) at these depths.
+// What separates two pixels that see different triangles `first` and `second` (-1: nothing) at these depths.
 D3D_HOST_DEVICE inline PairEdge find_pair_edge(const EdgeMesh& mesh, const PairFrame& frame, int32_t first,
                                                int32_t second, float first_depth, float second_depth) {
   const PairEdge none = {D3D_NO_EDGE, 0.0};
-  if (first == second) return none;
   const bool first_in_front = second < 0 || (first >= 0 && first_depth <= second_depth);
   const int32_t front = first_in_front ? first : second, back = first_in_front ? second : first;
   const Walk walk = walk_surface(mesh, frame, front, back, first_in_front);
@@ -65,13 +64,14 @@ D3D_HOST_DEVICE inline PairEdge find_pair_edge(const EdgeMesh& mesh, const PairF
   return none;
 }
 
-D3D_HOST_DEVICE inline void find_pixel_edges(const D3dAntialiasEdgesParams& p, int64_t pixel) {
-  const PixelPlace place = place_of(pixel, p.height, p.width);
-  const EdgeMesh mesh = mesh_of(p, place.view, p.neighbors);
+D3D_HOST_DEVICE inline void find_pixel_edges(const D3dAntialiasEdgesParams& p, int64_t pixel,
+                                             const PixelPlace& place) {
   for (int axis = 0; axis < 2; ++axis) {
     PairEdge found = {D3D_NO_EDGE, 0.0};
-    if (axis == 0 ? place.column + 1 < p.width : place.row + 1 < p.height) {
-      const int64_t other = pixel + (axis == 0 ? 1 : p.width);
+    const bool has_other = axis == 0 ? place.column + 1 < p.width : place.row + 1 < p.height;
+    const int64_t other = pixel + (axis == 0 ? 1 : p.width);
+    if (has_other && p.triangle_id[pixel] != p.triangle_id[other]) {
+      const EdgeMesh mesh = mesh_of(p, place.view, p.neighbors);
       const PairFrame frame = make_pair_frame(p.height, p.width, place.row, place.column, axis);
       found = find_pair_edge(mesh, frame, p.triangle_id[pixel], p.triangle_id[other], p.depth[pixel],
                              p.depth[other]);
@@ -85,9 +85,8 @@ D3D_HOST_DEVICE inline void find_pixel_edges(const D3dAntialiasEdgesParams& p, i
 // pixel, left, right, above, below: the part of the pixel that shows the neighbour, and the other way round.
 // One of them is 0.
 template <class Visit>
-D3D_HOST_DEVICE inline void for_each_share(const int32_t* edge, const float* crossing, int64_t height,
-                                           int64_t width, int64_t pixel, const Visit& visit) {
-  const PixelPlace place = place_of(pixel, height, width);
+D3D_HOST_DEVICE inline void for_each_share(const int32_t* edge, const float* crossing, int64_t width,
+                                           int64_t pixel, const PixelPlace& place, const Visit& visit) {
   for (int axis = 0; axis < 2; ++axis) {
     const int64_t step = axis == 0 ? 1 : width;
     if ((axis == 0 ? place.column : place.row) > 0 && edge[2 * (pixel - step) + axis] != D3D_NO_EDGE) {
@@ -101,12 +100,12 @@ D3D_HOST_DEVICE inline void for_each_share(const int32_t* edge, const float* cro
   }
 }
 
-D3D_HOST_DEVICE inline void blend_pixel(const D3dAntialiasParams& p, int64_t pixel) {
+D3D_HOST_DEVICE inline void blend_pixel(const D3dAntialiasParams& p, int64_t pixel, const PixelPlace& place) {
   const int64_t channels = p.num_channels;
   const float* own = p.image + pixel * channels;
   float* out = p.output + pixel * channels;
   for (int64_t c = 0; c < channels; ++c) out[c] = own[c];
-  for_each_share(p.edge, p.crossing, p.height, p.width, pixel, [&](int64_t other, float share, float) {
+  for_each_share(p.edge, p.crossing, p.width, pixel, place, [&](int64_t other, float share, float) {
     if (!(share > 0.0f)) return;  // a NaN that does not reach into the pixel stays out of it
     const float* color = p.image + other * channels;
     for (int64_t c = 0; c < channels; ++c) out[c] += share * (color[c] - own[c]);
@@ -114,19 +113,19 @@ D3D_HOST_DEVICE inline void blend_pixel(const D3dAntialiasParams& p, int64_t pix
 }
 
 // Gradient to the colours of one pixel: the transpose of blend_pixel, gathered.
-D3D_HOST_DEVICE inline void blend_pixel_vjp(const D3dAntialiasBackwardParams& p, int64_t pixel) {
+D3D_HOST_DEVICE inline void blend_pixel_vjp(const D3dAntialiasBackwardParams& p, int64_t pixel,
+                                            const PixelPlace& place) {
   const int64_t channels = p.num_channels;
   const float* own = p.grad_output + pixel * channels;
   float* out = p.grad_image + pixel * channels;
   for (int64_t c = 0; c < channels; ++c) out[c] = own[c];
-  for_each_share(p.edge, p.crossing, p.height, p.width, pixel,
-                 [&](int64_t other, float own_share, float share) {
-                   const float* grad = p.grad_output + other * channels;
-                   for (int64_t c = 0; c < channels; ++c) {
-                     if (own_share > 0.0f) out[c] -= own_share * own[c];
-                     if (share > 0.0f) out[c] += share * grad[c];
-                   }
-                 });
+  for_each_share(p.edge, p.crossing, p.width, pixel, place, [&](int64_t other, float own_share, float share) {
+    const float* grad = p.grad_output + other * channels;
+    for (int64_t c = 0; c < channels; ++c) {
+      if (own_share > 0.0f) out[c] -= own_share * own[c];
+      if (share > 0.0f) out[c] += share * grad[c];
+    }
+  });
 }
 
 // Derivative of the loss to how far the discontinuity of a pair lies from the first centre.
