@@ -62,7 +62,7 @@ test: test-cpp test-python  ## all tests
 test-python: setup $(VENV)/.validator  ## the Python tests: make test-python PYTEST_ARGS="-k cli"
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-# The Khronos glTF validator, an npm package. Tests that need it say so when npm is missing.
+# The Khronos glTF validator and three.js, npm packages. Tests that need them say so when npm is missing.
 $(VENV)/.validator: tests/package.json
 	@if command -v npm >/dev/null; then npm ci --prefix tests --no-audit --no-fund --loglevel=error; \
 	else echo "npm not found: the Khronos validator tests will be skipped" >&2; fi

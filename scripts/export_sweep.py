@@ -12,6 +12,7 @@ exit code is 1 when there are any.
 
 import argparse
 import base64
+import importlib
 import json
 import subprocess
 import sys
@@ -40,6 +41,7 @@ from dream3d.mesh import Mesh, TexturedMesh
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 UNKNOWN = "UNSUPPORTED_EXTENSION"  # the validator's word for an extension that it cannot look into
+USD_MODULES = ("Usd", "UsdGeom", "UsdValidation")
 SEVERITIES = ("numErrors", "numWarnings", "numInfos", "numHints")
 
 
@@ -113,8 +115,8 @@ def run_node(script: str, paths: list[Path]) -> list[dict[str, Any]]:
 
 def seen_by_trimesh(path: Path) -> Seen:
     """Only levels of detail have UVs, and the finest of them is shown."""
-    objects = {"split_objects": True} if path.suffix == ".obj" else {}
-    scene = trimesh.load(path, process=False, force="scene", **objects)
+    objects: dict[str, Any] = {"split_objects": True} if path.suffix == ".obj" else {}
+    scene: Any = trimesh.load(path, process=False, force="scene", **objects)
     levels = [shape for shape in scene.geometry.values() if getattr(shape.visual, "uv", None) is not None]
     shown = max(levels, key=lambda shape: len(shape.faces))
     return Seen(shown.vertices, len(shown.faces), len(scene.geometry))
@@ -122,7 +124,7 @@ def seen_by_trimesh(path: Path) -> Seen:
 
 def seen_by_pygltflib(path: Path) -> Seen:
     """Counts and bounds of the accessors; the data itself may be packed."""
-    gltf = pygltflib.GLTF2().load(str(path))
+    gltf: Any = pygltflib.GLTF2().load(str(path))
     primitive = gltf.meshes[gltf.nodes[gltf.scenes[gltf.scene].nodes[0]].mesh].primitives[0]
     bounds = gltf.accessors[primitive.attributes.POSITION]
     return Seen(
@@ -143,12 +145,12 @@ def seen_by_three(said: dict[str, Any]) -> Seen:
 
 def seen_by_usd(path: Path) -> tuple[Seen, int]:
     """The mesh, and how much OpenUSD's validators report."""
-    from pxr import Usd, UsdGeom, UsdValidation
-
-    stage = Usd.Stage.Open(str(path))
-    (mesh,) = (UsdGeom.Mesh(prim) for prim in stage.Traverse() if prim.IsA(UsdGeom.Mesh))
-    registry = UsdValidation.ValidationRegistry()
-    context = UsdValidation.ValidationContext(registry.GetOrLoadAllValidators())
+    # OpenUSD's modules are compiled: their names are known only when they run.
+    usd, geometry, validation = (importlib.import_module(f"pxr.{name}") for name in USD_MODULES)
+    stage = usd.Stage.Open(str(path))
+    (mesh,) = (geometry.Mesh(prim) for prim in stage.Traverse() if prim.IsA(geometry.Mesh))
+    registry = validation.ValidationRegistry()
+    context = validation.ValidationContext(registry.GetOrLoadAllValidators())
     vertices = np.array(mesh.GetPointsAttr().Get())
     return Seen(vertices, len(mesh.GetFaceVertexCountsAttr().Get()), 1), len(context.Validate(stage))
 
