@@ -47,9 +47,9 @@ class FieldConfig:
 class GuidanceConfig:
     """Score distillation: how the prior is asked."""
 
-    scale: float = 3.0
+    scale: float = 6.0
     """Guidance scale s in x0_uncond + s (x0_text - x0_uncond)."""
-    scale_at_noise: float = 1.0
+    scale_at_noise: float = 2.0
     """Guidance scale at pure noise; it rises to `scale` at half the noise levels."""
     rescale: float = 0.5
     """How far guidance is shrunk where it would increase the spread of the image, 0 (not) to 1."""
