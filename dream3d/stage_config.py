@@ -47,10 +47,11 @@ class FieldConfig:
 class GuidanceConfig:
     """Score distillation: how the prior is asked."""
 
-    scale: float = 6.0
+    scale: float = 3.0
     """Guidance scale s in x0_uncond + s (x0_text - x0_uncond)."""
-    scale_at_noise: float = 2.0
-    """Guidance scale at pure noise; it rises to `scale` at half the noise levels."""
+    scale_at_noise: float = 6.0
+    """Guidance scale at pure noise, where the text decides; it goes to `scale` at half the noise levels,
+    where a long run would grow spikes with as much."""
     rescale: float = 0.5
     """How far guidance is shrunk where it would increase the spread of the image, 0 (not) to 1."""
     clamp: bool = True

@@ -35,8 +35,8 @@ WEIGHT_DECAY = 0.01
 WARM_UP_STEPS = 150
 EMA_DECAY = 0.998  # Per step of 48 images; weights averaged ten times as far apart make grainy samples.
 MOMENTS = ("exp_avg", "exp_avg_sq")  # as torch.optim.AdamW calls them
-# t = T u^0.75 with u uniform: biased towards high noise, where pose is decided. At 0.45 materials and patterns,
-# which are decided between 400 and 800, were starved.
+# t = T u^0.75 with u uniform: biased towards high noise, where pose is decided. With an exponent of 0.45 the
+# levels from 400 to 800, where materials and patterns are, were starved.
 TIMESTEP_EXPONENT = 0.75
 
 
