@@ -61,8 +61,7 @@ def refine(
         geometry: "locked" keeps every triangle, and the UVs if they can carry a texture. "free" lets the
             surface flow; the result is a closed mesh of its own with new UVs.
         strength: Factor on the noise levels. At 1 the prompt decides about the colors; at a half those of the
-            mesh stay and become more like what the prior knows, since below about 0.9 it believes what it
-            sees.
+            mesh stay: below a noise of about 0.9 the prior believes what it sees.
         on_event: Called with the progress of each stage.
         prior: A loaded prior to use again; `config.prior` is loaded when it is None.
 
@@ -86,9 +85,8 @@ def refine(
 
     generator = torch.Generator().manual_seed(config.seed)
     field = _start_field(given, config, device, generator)
-    vertices, faces = (torch.from_numpy(part).to(device) for part in (given.mesh.vertices, given.mesh.faces))
     weak = replace(paint, guidance=_weakened(paint.guidance, strength))
-    evaluations = optimize_paint(prior, embedding, field, vertices, faces, weak, generator, on_event)
+    evaluations = optimize_paint(prior, embedding, field, given.mesh, weak, generator, on_event)
     surfaces = Surfaces(given.mesh, given.mesh)
     if free is not None:
         refined = optimize_refine(prior, embedding, field, free, config.refine, generator, on_event)
@@ -98,8 +96,8 @@ def refine(
             surfaces = close_surfaces(surfaces, config.extract)
 
     painted, notes = _paint_textures(given, surfaces, field, config.bake, on_event, device)
-    how = {"geometry": geometry, "strength": strength, "paint": asdict(paint)}
-    metadata = provenance(prompt, config, prior, METHOD) | how
+    metadata = provenance(prompt, config, prior, METHOD)
+    metadata |= {"geometry": geometry, "strength": strength, "paint": asdict(paint)}
     costs = {"prior_evaluations": evaluations, "seconds": time.perf_counter() - started}
     textured = replace(painted, mesh=frame.leave(painted.mesh), metadata=metadata)
     return Asset(textured, config.export, costs, warnings + notes)

@@ -1,10 +1,12 @@
 """Painting a surface that stays, against a prior that believes in one known object."""
 
+import numpy as np
 import torch
 import trimesh
 from oracle_prior import OraclePrior, Part
 
 from dream3d.events import Event
+from dream3d.mesh import Mesh
 from dream3d.optimize.paint import fit_colors, optimize_paint
 from dream3d.scene.radiance_field import RadianceField
 from dream3d.stage_config import FieldConfig, PaintConfig
@@ -22,9 +24,9 @@ def field() -> RadianceField:
     return RadianceField(FIELD, torch.Generator().manual_seed(0))
 
 
-def cube() -> tuple[torch.Tensor, torch.Tensor]:
+def cube() -> Mesh:
     shape = trimesh.creation.box(extents=[2 * HALF] * 3)
-    return torch.tensor(shape.vertices).float(), torch.tensor(shape.faces).int()
+    return Mesh(np.array(shape.vertices, np.float32), np.array(shape.faces, np.int32))
 
 
 def on_the_sides() -> torch.Tensor:
@@ -45,7 +47,7 @@ def test_a_cube_takes_the_colors_that_the_prior_believes_in():
     config = PaintConfig(num_steps=60, samples_per_axis=1)
     painted, events = field(), list[Event]()
     asked = optimize_paint(
-        prior, None, painted, *cube(), config, torch.Generator().manual_seed(0), events.append
+        prior, None, painted, cube(), config, torch.Generator().manual_seed(0), events.append
     )
     with torch.no_grad():
         errors = (painted.albedo_srgb(on_the_sides()) - expected(on_the_sides())).abs()
@@ -59,7 +61,7 @@ def test_no_steps_change_nothing():
     prior, painted = OraclePrior(TWO_HALVES), field()
     before = painted.table.detach().clone()
     config = PaintConfig(num_steps=0)
-    assert optimize_paint(prior, None, painted, *cube(), config, torch.Generator().manual_seed(0)) == 0
+    assert optimize_paint(prior, None, painted, cube(), config, torch.Generator().manual_seed(0)) == 0
     assert torch.equal(painted.table, before)
 
 

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from dream3d.cameras import Cameras
 from dream3d.events import Event, OnEvent, ignore
+from dream3d.mesh import Mesh
 from dream3d.optimize import schedules
 from dream3d.optimize.distillation import RenderablePrior, ask_prior, prior_images
 from dream3d.prior import TextEmbedding
@@ -20,8 +21,7 @@ def optimize_paint(
     prior: RenderablePrior,
     embedding: TextEmbedding,
     field: RadianceField,
-    vertices: Tensor,
-    faces: Tensor,
+    mesh: Mesh,
     config: PaintConfig,
     generator: torch.Generator,
     on_event: OnEvent = ignore,
@@ -32,8 +32,7 @@ def optimize_paint(
         prior: The frozen prior.
         embedding: The prompt.
         field: Its color learns, in place; its density is not used.
-        vertices: [V, 3] inside the scene.
-        faces: [T, 3] int32, counter-clockwise seen from outside.
+        mesh: In scene units.
         config: Everything that can be set.
         generator: CPU generator; the only source of randomness.
         on_event: Told after every step.
@@ -42,6 +41,8 @@ def optimize_paint(
         How many images the prior denoised, both guidance branches counted.
     """
     painter = Painter(prior, embedding, field, config, generator)
+    device = field.table.device
+    vertices, faces = (torch.from_numpy(part).to(device) for part in (mesh.vertices, mesh.faces))
     for step in range(config.num_steps):
         painter.do_step(vertices, faces, "albedo", step)
         on_event(Event("paint", step + 1, config.num_steps))
