@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import trimesh
@@ -12,7 +12,7 @@ from PIL import Image
 from trimesh.visual.material import PBRMaterial
 from trimesh.visual.texture import TextureVisuals
 
-from dream3d.config import Collision, Compression, ExportConfig
+from dream3d.config import Collision, Compression, ExportConfig, Origin
 from dream3d.errors import RunError
 from dream3d.export.checks import check_export, prove_solids
 from dream3d.export.files import write_files
@@ -66,7 +66,7 @@ class Asset:
         self,
         path: str | Path,
         height: float | None = None,
-        origin: Literal["bottom", "center"] | None = None,
+        origin: Origin | None = None,
         lods: int | None = None,
         collision: Collision | None = None,
         watertight: bool | None = None,

@@ -13,7 +13,7 @@ from dream3d.config import BakeConfig
 from dream3d.errors import RunError
 from dream3d.math import normalize
 from dream3d.mesh import ByteArray, Mesh
-from dream3d.ops.rasterize import rasterize
+from dream3d.ops.rasterize import Fragments, rasterize
 
 Density = Callable[[Tensor], Tensor]  # points in the world [N, 3] -> density [N], in 1 / scene units
 Albedo = Callable[[Tensor], Tensor]  # points in the world [N, 3] -> sRGB-encoded albedo [N, 3] in [0, 1]
@@ -92,18 +92,28 @@ def atlas_corners(mesh: Mesh, texture_size: int) -> tuple[Tensor, Tensor, NDArra
         [P, 3] there, and the mask of covered texels [H, W].
     """
     assert mesh.uvs is not None
-    uvs = torch.from_numpy(mesh.uvs)
-    clip = torch.stack(
-        [2 * uvs[:, 0] - 1, 1 - 2 * uvs[:, 1], torch.zeros(len(uvs)), torch.ones(len(uvs))], dim=1
-    )
-    faces = torch.from_numpy(mesh.faces)
-    fragments = rasterize(clip[None], faces, texture_size, texture_size)
+    uvs, faces = torch.from_numpy(mesh.uvs), torch.from_numpy(mesh.faces)
+    fragments = rasterize_uvs(uvs, faces, texture_size)
     triangle, two_weights = fragments.triangle_id[0], fragments.barycentrics[0]
     _cover_small_triangles(uvs[faces.long()].mean(dim=1), triangle, two_weights)
     hit = triangle >= 0
     weights = two_weights[hit]  # [P, 2]
     weights = torch.cat([weights, 1.0 - weights.sum(dim=1, keepdim=True)], dim=1)
     return faces.long()[triangle[hit].long()], weights, hit.numpy()
+
+
+def rasterize_uvs(uvs: Tensor, faces: Tensor, texture_size: int) -> Fragments:
+    """Draw an atlas: the triangle over each texel center, [1, H, W].
+
+    Args:
+        uvs: [V, 2] float32, glTF convention.
+        faces: [T, 3] int32.
+        texture_size: H = W, texels.
+    """
+    clip = torch.stack(
+        [2 * uvs[:, 0] - 1, 1 - 2 * uvs[:, 1], torch.zeros(len(uvs)), torch.ones(len(uvs))], dim=1
+    )
+    return rasterize(clip[None], faces, texture_size, texture_size)
 
 
 def _cover_small_triangles(centroids: Tensor, triangle: Tensor, weights: Tensor) -> None:

@@ -62,13 +62,12 @@ class Refine:
 
         check_export(export, output)
         prompt = None if self.prompt is None else check_prompt(self.prompt)
-        if self.strength is not None and not 0 < self.strength <= 1:
-            raise InputError(f"--strength must be above 0 and at most 1, not {self.strength}")
         # Heavy: torch and diffusers. Only now is there work to do.
         from dream3d.export.load_model import load_model
         from dream3d.refine import refine
 
-        strength = self.strength or (1.0 if prompt else KEPT_STRENGTH)
+        usual = 1.0 if prompt else KEPT_STRENGTH
+        strength = usual if self.strength is None else self.strength
         model = load_model(self.file)
         prompt = prompt or check_prompt(str(model.metadata.get("prompt", "")), f"prompt of {self.file.name}")
 

@@ -10,6 +10,10 @@ IntArray = NDArray[np.int32]
 ByteArray = NDArray[np.uint8]
 
 
+FRAME_RADIUS = 0.9  # of the farthest vertex of a prop in the scene, and of any mesh that is compared with one
+MIN_EXTENT, MAX_EXTENT = 1e-9, 1e15  # of a file's bounding box: squares of it must stay finite
+
+
 @dataclass(frozen=True)
 class Mesh:
     """An indexed triangle mesh. Winding is counter-clockwise seen from outside."""

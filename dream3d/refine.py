@@ -16,14 +16,14 @@ from dream3d.extract.mesh import Surfaces, clean_surfaces
 from dream3d.extract.normals import with_unit_normals
 from dream3d.extract.samples import sample_surface
 from dream3d.extract.signed_distance import signed_distances
-from dream3d.extract.solid import close_surfaces
+from dream3d.extract.solid import check_solids, close_surfaces
 from dream3d.extract.tangents import add_tangents
 from dream3d.extract.unwrap import unwrap
 from dream3d.extract.uv_quality import uv_fault
 from dream3d.finish import bake_material, choose_device, open_prior, provenance
 from dream3d.inputs import check_prompt
 from dream3d.math import linear_to_srgb
-from dream3d.mesh import Frame, Material, Mesh, TexturedMesh
+from dream3d.mesh import FRAME_RADIUS, Frame, Material, Mesh, TexturedMesh
 from dream3d.optimize.paint import fit_colors, optimize_paint
 from dream3d.optimize.refine import optimize_refine
 from dream3d.prior import Prior
@@ -35,7 +35,6 @@ from dream3d.stage_config import GuidanceConfig, PaintConfig
 
 Geometry = Literal["locked", "free"]
 
-RADIUS = 0.9  # of the farthest vertex in the scene, as the prior's props have it
 COLOR_SAMPLES = 1 << 17
 SAME_COLOR = 2 / 255
 METHOD = "score distillation (x0 form) of a 2D diffusion prior into the colors of a given mesh"
@@ -77,7 +76,7 @@ def refine(
     prompt, config, paint = check_prompt(prompt), config or given_mesh_settings(), paint or PaintConfig()
     device = choose_device(config.device)
     started = time.perf_counter()
-    frame = Frame.around(model.mesh, RADIUS)
+    frame = Frame.around(model.mesh, FRAME_RADIUS)
     given = replace(model, mesh=with_unit_normals(frame.enter(model.mesh), config.extract.crease_angle_deg))
     # Before the long part of the work: it refuses meshes that enclose nothing.
     free = None if geometry == "locked" else _free_surface(given.mesh, config, device)
@@ -105,6 +104,8 @@ def refine(
 
 def _free_surface(mesh: Mesh, config: Config, device: str) -> TetSurface:
     """A surface that can be moved, where the mesh is."""
+    if config.export.require_watertight:
+        check_solids()
     lattice = tet_lattice(config.refine.lattice_resolution, device=device)
     return TetSurface(lattice, signed_distances(mesh, lattice))
 

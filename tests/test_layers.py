@@ -14,7 +14,7 @@ SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 
 # From the leaves upwards. A unit is a module or a package directly under dream3d/.
 LAYERS = [
-    {"math", "config", "stage_config", "errors", "events", "inputs"},
+    {"math", "config", "stage_config", "errors", "events", "extras", "inputs"},
     {"cameras", "mesh", "ops"},
     {"scene", "prior"},
     {"render", "guidance"},

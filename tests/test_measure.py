@@ -14,10 +14,10 @@ from PIL import Image
 from dream3d.evaluate.measure import make_judges, measure_asset, measure_file, run_report
 from dream3d.export.load import load_glb
 from dream3d.export.load_model import join_parts
-from dream3d.mesh import Material, Mesh, TexturedMesh
+from dream3d.mesh import FRAME_RADIUS, Material, Mesh, TexturedMesh
 from dream3d.metrics import views
 from dream3d.metrics.ground_truth import chamfer_distance
-from dream3d.metrics.views import FRAME_RADIUS, Views
+from dream3d.metrics.views import Views
 
 RED = np.array([1.0, 0.0, 0.0], np.float32)
 

@@ -10,7 +10,7 @@ import trimesh
 from scipy.spatial.distance import cdist
 
 from dream3d.errors import InputError
-from dream3d.mesh import Material, Mesh, TexturedMesh
+from dream3d.mesh import FRAME_RADIUS, Material, Mesh, TexturedMesh
 from dream3d.metrics.calibration import calibration_assets
 from dream3d.metrics.ground_truth import (
     FamilyJudge,
@@ -22,7 +22,7 @@ from dream3d.metrics.ground_truth import (
     untextured,
 )
 from dream3d.metrics.surface import surface_facts
-from dream3d.metrics.views import FRAME_RADIUS, POINT_SPACING, in_frame, look
+from dream3d.metrics.views import POINT_SPACING, in_frame, look
 from dream3d.props import parse_caption
 
 

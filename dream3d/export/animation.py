@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dream3d.errors import InputError
+from dream3d.extras import import_extra
 from dream3d.mesh import ByteArray
 
 MIN_SECONDS_PER_FRAME = 0.02  # browsers slow down what asks for less
@@ -47,13 +47,7 @@ def video_writer() -> Any:
     Raises:
         InputError: It is not installed.
     """
-    try:
-        import imageio_ffmpeg
-    except ImportError:
-        raise InputError(
-            "an .mp4 needs the video extra: pip install 'dream3d[video]', or ask for a .gif"
-        ) from None
-    return imageio_ffmpeg
+    return import_extra("imageio_ffmpeg", "video", "an .mp4", "ask for a .gif")
 
 
 def encode_mp4(imageio_ffmpeg: Any, frames: ByteArray, seconds: float) -> bytes:

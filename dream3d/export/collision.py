@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
 from dream3d.config import Collision
-from dream3d.errors import InputError
 from dream3d.extract.cleanup import decimate
 from dream3d.extract.topology import is_watertight, weld
+from dream3d.extras import import_extra
 from dream3d.mesh import Mesh
 
 MAX_HULLS = 8
@@ -53,13 +53,7 @@ def collision_hulls(mesh: Mesh) -> list[Mesh]:
 
 
 def _coacd() -> Any:
-    try:
-        import coacd
-    except ImportError:
-        raise InputError(
-            "--collision needs the collision extra: pip install 'dream3d[collision]', or leave it out"
-        ) from None
-    return coacd
+    return import_extra("coacd", "collision", "--collision")
 
 
 def _cut(points: Points, faces: NDArray[np.integer]) -> list[Points]:

@@ -10,11 +10,10 @@ import torch
 from dream3d.errors import InputError
 from dream3d.export.load import load_glb
 from dream3d.export.load_obj import load_obj
-from dream3d.mesh import Material, Mesh, TexturedMesh
+from dream3d.mesh import MAX_EXTENT, MIN_EXTENT, Material, Mesh, TexturedMesh
 from dream3d.render.surface import sample_bilinear
 
 MAX_FACES = 1_000_000  # a game asset has a hundredth of that
-MIN_EXTENT, MAX_EXTENT = 1e-9, 1e15  # of a file's bounding box: squares of it must stay finite
 
 
 def load_model(path: Path) -> TexturedMesh:

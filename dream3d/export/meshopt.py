@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from dream3d.errors import InputError
 from dream3d.export.gltf import ARRAY_BUFFER, Binary, Layout, aligned
+from dream3d.extras import import_extra
 from dream3d.mesh import Mesh
 
 EXTENSION = "EXT_meshopt_compression"
@@ -81,13 +81,7 @@ def compress(binary: Binary) -> tuple[bytes, dict[str, object]]:
 
 
 def _meshopt() -> Any:
-    try:
-        import meshopt
-    except ImportError:
-        raise InputError(
-            "--compression needs the meshopt extra: pip install 'dream3d[meshopt]', or leave it out"
-        ) from None
-    return meshopt
+    return import_extra("meshopt", "meshopt", "--compression")
 
 
 def _reordered(mesh: Mesh) -> Mesh:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from dream3d.errors import InputError
 from dream3d.export.gltf import GENERATOR, Layout
 from dream3d.export.material import PngPicture, has_occlusion, pictures_of
+from dream3d.extras import import_extra
 from dream3d.mesh import Mesh
 
 # The archive keeps when its files were last changed: the same asset is the same bytes on any day.
@@ -63,12 +63,9 @@ def encode_usdz(layout: Layout) -> bytes:
 
 
 def _pxr() -> Any:
-    try:
-        from pxr import Gf, Kind, Sdf, Usd, UsdGeom, UsdShade, Vt
-    except ImportError:
-        raise InputError(
-            "a .usdz needs the usd extra: pip install 'dream3d[usd]', or ask for a .glb"
-        ) from None
+    import_extra("pxr", "usd", "a .usdz", "ask for a .glb")
+    from pxr import Gf, Kind, Sdf, Usd, UsdGeom, UsdShade, Vt
+
     return SimpleNamespace(Gf=Gf, Kind=Kind, Sdf=Sdf, Usd=Usd, UsdGeom=UsdGeom, UsdShade=UsdShade, Vt=Vt)
 
 

@@ -13,12 +13,13 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from dream3d.config import ExtractConfig
-from dream3d.errors import InputError, RunError
+from dream3d.errors import RunError
 from dream3d.extract.cleanup import decimate
 from dream3d.extract.connectivity import next_corner, twins
 from dream3d.extract.mesh import Surfaces
 from dream3d.extract.normals import add_normals
 from dream3d.extract.topology import is_watertight, signed_volumes, weld
+from dream3d.extras import import_extra
 from dream3d.mesh import FloatArray, IntArray, Mesh
 
 # How far the repair may move a surface, as shares of the object's size; the first that is enough is taken.
@@ -103,13 +104,7 @@ def count_pinches(faces: NDArray[np.integer]) -> int:
 
 
 def _manifold3d() -> Any:
-    try:
-        import manifold3d
-    except ImportError:
-        raise InputError(
-            "--watertight needs the watertight extra: pip install 'dream3d[watertight]', or leave it out"
-        ) from None
-    return manifold3d
+    return import_extra("manifold3d", "watertight", "--watertight")
 
 
 def _solid_of(vertices: FloatArray, faces: IntArray) -> Any | None:

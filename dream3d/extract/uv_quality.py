@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
+from dream3d.bake import rasterize_uvs
 from dream3d.extract.topology import face_areas
 from dream3d.mesh import Mesh
-from dream3d.ops.rasterize import rasterize
 
 TEST_SIZE = 1024  # texels; areas of the atlas are counted at this size
 OUTSIDE = 1e-4  # how far UVs may leave the unit square: rounding of other tools
@@ -33,16 +33,11 @@ def uv_fault(mesh: Mesh) -> str | None:
     density = mapped.sum() / max(surface.sum(), 1e-30)
     if surface[mapped < MIN_DENSITY * density * surface].sum() > MAX_UNMAPPED * surface.sum():
         return "part of it has no place in the texture"
-    covered = _covered_share(uvs, mesh.faces)
+    fragments = rasterize_uvs(
+        torch.from_numpy(uvs.astype(np.float32)), torch.from_numpy(mesh.faces), TEST_SIZE
+    )
+    covered = float(fragments.mask.float().mean())  # of the unit square, each place once
     # Texel centers sample areas without bias: what is missing lies under something else.
     if covered < (1 - MAX_OVERLAP) * mapped.sum():
         return "its UVs overlap"
     return None
-
-
-def _covered_share(uvs: np.ndarray, faces: np.ndarray) -> float:
-    """Area of the unit square that charts cover, each place once."""
-    flat = torch.from_numpy(uvs.astype(np.float32))
-    clip = torch.cat([2 * flat - 1, torch.zeros_like(flat[:, :1]), torch.ones_like(flat[:, :1])], dim=1)
-    fragments = rasterize(clip[None], torch.from_numpy(faces), TEST_SIZE, TEST_SIZE)
-    return float(fragments.mask.float().mean())

@@ -9,14 +9,12 @@ from torch import Tensor
 
 from dream3d.cameras import Cameras
 from dream3d.errors import InputError
-from dream3d.mesh import ByteArray, TexturedMesh, fit_sphere
+from dream3d.mesh import FRAME_RADIUS, MAX_EXTENT, MIN_EXTENT, ByteArray, TexturedMesh, fit_sphere
 from dream3d.render.surface import render_surface
 
 IMAGE_SIZE = 64
 DISTANCE, FOV_Y_DEG = 3.05, 40.0
-FRAME_RADIUS = 0.9  # of the farthest vertex, as in the procedural props: a file's unit does not matter
 POINT_SPACING = 0.04  # scene units; the width of a pixel is 0.035
-MIN_EXTENT, MAX_EXTENT = 1e-9, 1e15  # of a file's bounding box: squares of it must stay finite
 VERTICES_AT_ONCE = 4_000_000  # over all views of one call: bounds the memory that a large mesh takes
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from trimesh.remesh import subdivide_to_size
 
-from dream3d.mesh import IntArray, Mesh
+from dream3d.mesh import FRAME_RADIUS, IntArray, Mesh
 from dream3d.props.captions import caption
 from dream3d.props.catalogue import FAMILIES
 from dream3d.props.family import QUARTER_TURN, WHOLE_TOP, Build, Family, Vary
@@ -17,7 +17,6 @@ from dream3d.props.finish import Paint, base_color, mix_paint
 from dream3d.props.scene import Body, arrange, joined
 from dream3d.props.spec import PropSpec, Size, Spec
 
-RADIUS = 0.9  # of the farthest vertex, inside the unit scene
 PAINT_SPACING = 0.03  # of the vertices that carry a pattern: below a pixel of the 64 that metrics see
 SMALL = 0.6  # of that radius, or of the usual size beside another prop
 STRETCH: Mapping[Size, tuple[float, float, float]] = {  # size word -> factors of width, height and depth
@@ -87,7 +86,7 @@ class Prop:
 def make_prop(spec: Spec, rng: np.random.Generator) -> Prop:
     """Build the prop that `spec` describes; `rng` decides the proportions and the wording."""
     if isinstance(spec, PropSpec):
-        body = _body(spec, rng).fitted(RADIUS * _scale(spec))
+        body = _body(spec, rng).fitted(FRAME_RADIUS * _scale(spec))
     else:
         first, second = (
             _body(spec.first, rng).fitted(1.0),
@@ -95,7 +94,7 @@ def make_prop(spec: Spec, rng: np.random.Generator) -> Prop:
         )
         stand = FAMILIES[spec.second.family].stand or WHOLE_TOP
         both = arrange(first, spec.relation, second, stand, _scale(spec.first))
-        body = joined(*both).fitted(RADIUS)
+        body = joined(*both).fitted(FRAME_RADIUS)
     flat = np.array([paint.first for paint in body.paints])
     mesh = Mesh(
         body.vertices.astype(np.float32),

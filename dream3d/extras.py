@@ -1,0 +1,26 @@
+"""Optional libraries, each behind an extra of the package."""
+
+from importlib import import_module
+from typing import Any
+
+from dream3d.errors import InputError
+
+
+def import_extra(module: str, extra: str, asked: str, instead: str = "leave it out") -> Any:
+    """Import an optional library.
+
+    Args:
+        module: Its name.
+        extra: The extra of the package that installs it.
+        asked: What needs it, as the user asked for it.
+        instead: What to do without it.
+
+    Raises:
+        InputError: It is not installed; the message says how to get it.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        raise InputError(
+            f"{asked} needs the {extra} extra: pip install 'dream3d[{extra}]', or {instead}"
+        ) from None
