@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from prior_labels import cell_labels
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -56,6 +57,7 @@ class Batch:
     shading: list[Shading]
     is_camera_told: Tensor  # [B] bool
     num_views: int  # consecutive images that attend to each other
+    labels: Tensor  # [B, Q, H / 4, W / 4] int16, what every cell shows (prior_labels.py)
 
 
 def render_views(prop: Prop, cameras: Cameras, shading: list[Shading], size: int) -> Tensor:
@@ -131,6 +133,7 @@ class PropViews(Dataset[Batch]):
             [name for group in groups for name in group.shading],
             torch.cat([group.is_camera_told for group in groups]),
             JOINT_VIEWS if is_joint else 1,
+            torch.cat([group.labels for group in groups]),
         )
 
     def _views_of_a_prop(self, rng: np.random.Generator, views: int, size: int, is_joint: bool) -> Batch:
@@ -146,7 +149,8 @@ class PropViews(Dataset[Batch]):
         if not is_told and has_text and rng.random() < VIEW_WORDS_SHARE:
             captions = [f"{prop.caption}, {words}" for words in view_words(cameras)]
         images = render_views(prop, cameras, shading, size)
-        return Batch(images, captions, cameras, shading, torch.full((views,), is_told), 1)
+        labels = cell_labels(prop, cameras, shading, size)
+        return Batch(images, captions, cameras, shading, torch.full((views,), is_told), 1, labels)
 
 
 def known_words() -> dict[str, list[str]]:

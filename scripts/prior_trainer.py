@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from muon import apply_update, look_ahead, orthogonalize
 from prior_data import BASE_SIZE, IMAGE_SIZES, JOINT_VIEWS, Batch, known_words
+from prior_labels import CellReader
 from prior_model import (
     load_tokenizer,
     make_scheduler,
@@ -34,6 +35,8 @@ MUON_LEARNING_RATE = 1e-3  # all other matrices and convolutions
 WEIGHT_DECAY = 0.01
 WARM_UP_STEPS = 150
 EMA_DECAY = 0.998  # Per step of 48 images; weights averaged ten times as far apart make grainy samples.
+MIN_LOSS_WEIGHT = 0.15  # of the v-loss: else the lowest noise is hardly learned, and samples stay grainy
+TELLING_WEIGHT = 0.003  # of what `prior_labels.py` asks: its gradient is then about that of denoising
 MOMENTS = ("exp_avg", "exp_avg_sq")  # as torch.optim.AdamW calls them
 # t = T u^0.75 with u uniform: biased towards high noise, where pose is decided. With an exponent of 0.45 the
 # levels from 400 to 800, where materials and patterns are, were starved.
@@ -57,15 +60,20 @@ class Trainer:
         torch.manual_seed(0)  # noqa: TID251 - diffusers and transformers initialise from the global state
         self.encoder: Any = make_text_encoder(self.tokenizer)
         self.unet: Any = make_unet()
+        # Reads the features from which the layers behind the attention draw.
+        self.reader = CellReader(self.unet.config.block_out_channels[-1]).to(device)
+        self.features: Tensor | None = None
+        self.unet.up_blocks[0].register_forward_hook(self._keep_features)
         self.encoder.to(device)
         self.unet.to(device, torch.bfloat16, memory_format=torch.channels_last)
         if device.type == "cpu":
             fuse_blocks(self.unet)
         self.alphas_cumprod = make_scheduler().alphas_cumprod.to(device)
-        self.weights = [*self.unet.parameters(), *self.encoder.parameters()]
+        networks = (self.unet, self.encoder, self.reader)
+        self.weights = [weight for network in networks for weight in network.parameters()]
         self.masters = [w.detach().float().clone().requires_grad_(True) for w in self.weights]
         self.averages = [m.detach().clone() for m in self.masters]
-        names = [*dict(self.unet.named_parameters()), *dict(self.encoder.named_parameters())]
+        names = [name for network in networks for name, _ in network.named_parameters()]
         by_muon = [_is_hidden_matrix(n, m) for n, m in zip(names, self.masters, strict=True)]
         self.momenta = [
             torch.zeros_like(m) if chosen else None for m, chosen in zip(self.masters, by_muon, strict=True)
@@ -77,8 +85,8 @@ class Trainer:
         self.step = 0
         self.images_seen = 0
 
-    def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Weighted v-prediction loss of one batch (prior/schedule.py)."""
+    def losses(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Weighted v-prediction loss of one batch (prior/schedule.py), and that of telling what is seen."""
         images = batch.images.to(self.device)
         clean = codec.images_to_latents(images)
         # Views that attend to each other share their noise level, as they do in distillation.
@@ -106,16 +114,21 @@ class Trainer:
             class_labels=labels,
             cross_attention_kwargs={"num_views": batch.num_views},
         ).sample
-        weight = schedule.x0_loss_weight(self.alphas_cumprod, timesteps)
-        return (weight * (output.float() - target) ** 2).mean()
+        weight = schedule.x0_loss_weight(self.alphas_cumprod, timesteps).clamp_min(MIN_LOSS_WEIGHT)
+        assert self.features is not None  # the hook's
+        told = self.reader(self.features, batch.labels.to(self.device))
+        return (weight * (output.float() - target) ** 2).mean(), told
 
-    def train_step(self, batch: Batch, rate_scale: float) -> float:
-        """One optimiser step; returns the loss."""
+    def _keep_features(self, _module: object, _inputs: object, features: Tensor) -> None:
+        self.features = features
+
+    def train_step(self, batch: Batch, rate_scale: float) -> tuple[float, float]:
+        """One optimiser step; returns the denoising loss and that of telling what is seen."""
         noise_seed = self.step * self.processes.count + self.processes.rank
-        loss = self.loss(batch, torch.Generator().manual_seed(noise_seed))
+        denoising, telling = self.losses(batch, torch.Generator().manual_seed(noise_seed))
         for weight in self.weights:
             weight.grad = None
-        loss.backward()
+        (denoising + TELLING_WEIGHT * telling).backward()
         gradients = self.processes.sum([gradient_of(weight) for weight in self.weights])
         for master, gradient in zip(self.masters, gradients, strict=True):
             master.grad = gradient.float() / self.processes.count
@@ -132,7 +145,7 @@ class Trainer:
         self.use_averages(False)
         self.step += 1
         self.images_seen += len(batch.captions) * self.processes.count
-        return loss.item()
+        return denoising.item(), telling.item()
 
     def muon_step(self, rate: float) -> None:
         """Step the hidden matrices; each process makes the updates of its share and receives the others."""
@@ -152,12 +165,13 @@ class Trainer:
                 weight.copy_(source)
 
     @torch.no_grad()
-    def held_out_loss(self, batches: list[Batch]) -> float:
-        """Loss of the averaged weights on batches never trained on, with fixed noise."""
+    def held_out_losses(self, batches: list[Batch]) -> tuple[float, float]:
+        """Both losses of the averaged weights on batches never trained on, with fixed noise."""
         self.use_averages(True)
-        losses = [self.loss(b, torch.Generator().manual_seed(i)).item() for i, b in enumerate(batches)]
+        losses = [self.losses(b, torch.Generator().manual_seed(i)) for i, b in enumerate(batches)]
         self.use_averages(False)
-        return sum(losses) / len(losses)
+        denoising, telling = (float(torch.stack(each).mean()) for each in zip(*losses, strict=True))
+        return denoising, telling
 
     def save(self, seconds: float) -> None:
         """Write the state and the release folder, each swapped in whole."""
@@ -246,7 +260,7 @@ class Trainer:
             "vocabulary": known_words(),
             "facts": {
                 "families": list(FAMILIES),
-                "parameters": sum(w.numel() for w in self.weights),
+                "parameters": sum(w.numel() for n in (self.unet, self.encoder) for w in n.parameters()),
                 "images_seen": facts["images_seen"],
                 "training_hours": round(facts["seconds"] / 3600, 2),
                 "trained_on": f"{self.device.type}, renders of dream3d/props only, no outside data",
@@ -268,4 +282,5 @@ def gradient_of(weight: Tensor) -> Tensor:
 
 def _is_hidden_matrix(name: str, weight: Tensor) -> bool:
     """Whether Muon updates this weight: matrices between learned features, not those at the borders."""
-    return weight.ndim >= 2 and not any(part in name for part in ("embedding.weight", "conv_in", "conv_out"))
+    borders = ("embedding.weight", "conv_in", "conv_out", "head.")
+    return weight.ndim >= 2 and not any(part in name for part in borders)

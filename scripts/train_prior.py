@@ -73,7 +73,7 @@ def train(args: argparse.Namespace) -> None:
     held_out = [held_out_views[i] for i in range(4)]
     torch.set_num_threads(args.threads)
     start = last_save = last_log = time.monotonic()
-    losses: list[float] = []
+    losses: list[tuple[float, float]] = []
     images_before = trainer.images_seen
     for batch in batches(args, trainer.step, processes):
         now = time.monotonic()
@@ -83,10 +83,12 @@ def train(args: argparse.Namespace) -> None:
         losses.append(trainer.train_step(batch, args.rate * (1.0 - progress if args.anneal else 1.0)))
         if processes.is_first and now - last_log > 30:
             rate = (trainer.images_seen - images_before) / (now - last_log)
-            line = {"step": trainer.step, "loss": sum(losses) / len(losses), "images_per_second": rate}
+            denoising, telling = (sum(each) / len(losses) for each in zip(*losses, strict=True))
+            line = {"step": trainer.step, "loss": denoising, "telling_loss": telling}
+            line["images_per_second"] = rate
             losses, images_before, last_log = [], trainer.images_seen, now
             if now - last_save > 60 * args.save_every:
-                line["held_out_loss"] = trainer.held_out_loss(held_out)
+                line["held_out_loss"], line["held_out_telling_loss"] = trainer.held_out_losses(held_out)
                 trainer.save(seconds_before + now - start)
                 last_save = time.monotonic()
             with (args.work / "log.jsonl").open("a") as log:

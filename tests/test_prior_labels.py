@@ -1,0 +1,104 @@
+"""What training asks the prior's network about every cell of a picture, and the head that answers."""
+
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dream3d.cameras import orbit
+from dream3d.props import Finish, make_prop, prop_spec
+from dream3d.props.palette import SRGB
+from dream3d.props.spec import SceneSpec
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
+
+from prior_data import render_views
+from prior_labels import ANSWERS, CELL, IGNORED, NOTHING, CellReader, cell_labels
+
+SIZE = 128
+CAMERAS = orbit([20.0, 140.0, 260.0], 20.0, 3.05, 40.0)
+QUESTION = {name: index for index, name in enumerate(ANSWERS)}
+
+
+def labels_of(spec, shading="albedo", size=SIZE):
+    prop = make_prop(spec, np.random.default_rng(0))
+    return prop, cell_labels(prop, CAMERAS, [shading] * 3, size)
+
+
+def words(labels, question):
+    """The answers that are given anywhere."""
+    found = labels[:, QUESTION[question]].unique().tolist()
+    return {ANSWERS[question][index] for index in found if index != IGNORED}
+
+
+def test_labels_name_what_a_picture_of_the_same_prop_shows_there():
+    looks = {"cap": Finish("blue"), "stem": Finish("yellow"), "spots": Finish("orange")}
+    prop, labels = labels_of(prop_spec("mushroom", looks))
+    family, part, color = (labels[:, QUESTION[name]] for name in ("family", "part", "color"))
+    image = render_views(prop, CAMERAS, ["albedo"] * 3, SIZE)
+    # The four pixels around the middle of a cell: only where they agree do they say what is in the middle.
+    around = image.unfold(1, CELL, CELL).unfold(2, CELL, CELL)[..., 1:3, 1:3].flatten(4)  # [B, h, w, 4, 4]
+    alike = (around.amax(-1) - around.amin(-1)).amax(-1) < 0.02
+    middle = around.mean(-1)
+    assert alike.float().mean() > 0.8
+    assert ((family == 0) == (middle[..., 3] < 0.5))[alike].all()
+    seen = alike & (family > 0)
+    assert {ANSWERS["family"][i] for i in family[seen].unique().tolist()} == {"mushroom"}
+    names = {"cap": "blue", "stem": "yellow", "spots": "orange"}
+    for name, told in names.items():
+        mine = seen & (part == ANSWERS["part"].index(name))
+        assert mine.any()
+        assert (color[mine] == ANSWERS["color"].index(told)).all()
+        wanted = torch.tensor(SRGB[told]) / 255
+        others = torch.stack([torch.tensor(SRGB[other]) / 255 for other in names.values() if other != told])
+        distance = (middle[mine][:, :3] - wanted).norm(dim=-1)
+        assert (distance < (middle[mine][:, None, :3] - others).norm(dim=-1).amin(-1)).all()
+
+
+def test_looks_are_told_with_the_color_that_a_pattern_shows_unsaid():
+    looks = {"stone": Finish("red", "stone", "striped", None)}
+    _, labels = labels_of(prop_spec("rock", looks))  # with moss, which has neither
+    assert words(labels, "material") == {NOTHING, "stone"}
+    assert words(labels, "pattern") == {NOTHING, "striped"}
+    assert words(labels, "second color") == {NOTHING, "white"}
+    is_stone = labels[:, QUESTION["part"]] == ANSWERS["part"].index("stone")
+    assert (labels[:, QUESTION["pattern"]][is_stone] == ANSWERS["pattern"].index("striped")).all()
+
+
+def test_both_props_of_a_scene_are_named_where_they_are():
+    _, labels = labels_of(SceneSpec(prop_spec("apple"), "on", prop_spec("barrel")))
+    family = labels[:, QUESTION["family"]]
+    upper = {ANSWERS["family"][i] for i in family[:, : family.shape[1] // 3].unique().tolist()}
+    lower = {ANSWERS["family"][i] for i in family[:, -family.shape[1] // 3 :].unique().tolist()}
+    assert upper == {NOTHING, "apple"}
+    assert lower == {NOTHING, "barrel"}
+
+
+@pytest.mark.parametrize("shading", ["textureless", "normals"])
+def test_no_look_is_asked_for_where_the_shading_hides_it(shading):
+    _, labels = labels_of(prop_spec("mushroom"), shading)
+    assert words(labels, "family") == {NOTHING, "mushroom"}
+    assert words(labels, "part")
+    for name in ("color", "material", "pattern", "second color"):
+        assert words(labels, name) == set()
+
+
+def test_a_head_that_knows_nothing_pays_the_entropy_of_a_guess_and_nothing_for_what_is_not_asked():
+    reader = CellReader(8)
+    for weight in reader.parameters():
+        torch.nn.init.zeros_(weight)
+    features = torch.randn(2, 8, 4, 4, generator=torch.Generator().manual_seed(0))
+    labels = torch.ones(2, len(ANSWERS), 4, 4, dtype=torch.int16)
+    whole = sum(math.log(len(answers)) for answers in ANSWERS.values())
+    assert reader(features, labels).item() == pytest.approx(whole, rel=1e-5)
+    labels[:, QUESTION["material"]] = IGNORED
+    without = whole - math.log(len(ANSWERS["material"]))
+    assert reader(features, labels).item() == pytest.approx(without, rel=1e-5)
+    labels[:] = IGNORED
+    nothing = reader(features, labels)
+    nothing.backward()
+    assert nothing.item() == 0.0
+    assert all(weight.grad is None or weight.grad.isfinite().all() for weight in reader.parameters())
