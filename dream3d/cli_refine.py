@@ -17,6 +17,7 @@ from dream3d.stage_config import PaintConfig
 if TYPE_CHECKING:
     from dream3d.asset import Asset
     from dream3d.mesh import TexturedMesh
+    from dream3d.prior import Prior
 
 KEPT_STRENGTH = 0.5
 
@@ -51,8 +52,12 @@ class Refine:
     """Print one JSON object (files, metrics, warnings) on stdout and nothing else."""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=given_mesh_settings)
 
-    def run(self) -> int:
-        """Check the input, refine, save, and say what was made."""
+    def run(self, prior: "Prior | None" = None) -> int:
+        """Check the input, refine, save, and say what was made.
+
+        Args:
+            prior: That of the settings, where it is loaded already.
+        """
         if self.file.suffix.lower() not in (".glb", ".obj"):
             raise InputError(f"{self.file} must end in .glb or .obj")
         check_file(self.file, self.file.suffix.lower())
@@ -79,7 +84,7 @@ class Refine:
         from dream3d.refine import refine
 
         def make(on_event: OnEvent) -> "Asset":
-            return refine(model, prompt, self.settings, self.paint, self.geometry, strength, on_event)
+            return refine(model, prompt, self.settings, self.paint, self.geometry, strength, on_event, prior)
 
         return deliver(make, output, self.quiet, self.json)
 
