@@ -9,6 +9,7 @@ row; with a list, files named as `dream3d generate` does it. What is missing or 
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from PIL import Image
@@ -86,4 +87,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"refine_sheet: {error}")
