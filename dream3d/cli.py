@@ -6,7 +6,6 @@ to stderr. Nothing here imports torch before the input has been checked.
 
 import errno
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from dream3d import __version__
-from dream3d.cli_asset import deliver, print_json
+from dream3d.cli_asset import deliver, print_json, print_plan
 from dream3d.cli_eval import Eval
 from dream3d.cli_preview import Preview
 from dream3d.cli_refine import Refine
@@ -26,7 +25,7 @@ from dream3d.config import Config
 from dream3d.errors import InputError, RunError
 from dream3d.events import OnEvent
 from dream3d.inputs import check_file, check_output, check_prompt, default_output
-from dream3d.overlays import Overlays, Settings, Switch, did_you_mean, parse, to_yaml
+from dream3d.overlays import Overlays, Settings, Switch, did_you_mean, parse
 
 if TYPE_CHECKING:  # heavy: torch
     from dream3d.asset import Asset
@@ -62,7 +61,8 @@ class Generate:
 
         check_export(export, output)
         if self.dry_run:
-            self._print_settings(prompt, output)
+            facts: dict[str, object] = {"prompt": prompt, "output": str(output)}
+            print_plan(["generate", prompt, "-o", str(output)], facts, asdict(self.settings), self.json)
             return 0
         # Heavy: torch and diffusers. Only now is there work to do.
         from dream3d.generate import generate
@@ -71,13 +71,6 @@ class Generate:
             return generate(prompt, self.settings, on_event)
 
         return deliver(make, output, self.quiet, self.json)
-
-    def _print_settings(self, prompt: str, output: Path) -> None:
-        if self.json:
-            print_json({"prompt": prompt, "output": str(output), "config": asdict(self.settings)})
-        else:
-            print(f"# dream3d generate {shlex.quote(prompt)} -o {shlex.quote(str(output))}")
-            print(to_yaml(self.settings), end="")
 
 
 @dataclass(frozen=True)

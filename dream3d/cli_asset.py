@@ -1,16 +1,39 @@
-"""What the commands that make an asset share: progress, files, and a report."""
+"""What the commands that make an asset share: a plan, progress, files, and a report."""
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dream3d.events import OnEvent, ignore
+from dream3d.overlays import to_yaml
 from dream3d.progress import ProgressLine, format_seconds
 
 if TYPE_CHECKING:  # heavy: torch
     from dream3d.asset import Asset
+
+
+def print_plan(
+    words: Sequence[str], facts: dict[str, object], settings: dict[str, Any], as_json: bool, note: str = ""
+) -> None:
+    """Say what would be done, in place of doing it.
+
+    Args:
+        words: The command line that does it, without what the settings say.
+        facts: The same, and what is known of the input, by name.
+        settings: In full. As text they are an overlay that `--config` reads.
+        as_json: One object on stdout and nothing else.
+        note: What is known of the input, for people.
+    """
+    if as_json:
+        print_json(facts | {"config": settings})
+        return
+    print(f"# {shlex.join(['dream3d', *words])}")
+    if note:
+        print(f"# {note}")
+    print(to_yaml(settings), end="")
 
 
 def deliver(make: "Callable[[OnEvent], Asset]", output: Path, quiet: bool, as_json: bool) -> int:

@@ -1,21 +1,23 @@
 """The command `dream3d refine`: a mesh goes in, the same mesh comes out painted, or reshaped too."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from dream3d.cli_asset import deliver
+from dream3d.cli_asset import deliver, print_plan
 from dream3d.config import given_mesh_settings
 from dream3d.errors import InputError
 from dream3d.events import OnEvent
-from dream3d.inputs import check_file, check_output, check_prompt, default_output
+from dream3d.inputs import check_file, check_output, check_prompt, check_strength, default_output
 from dream3d.overlays import Overlays, Settings, Switch
 from dream3d.stage_config import PaintConfig
 
 if TYPE_CHECKING:
     from dream3d.asset import Asset
+    from dream3d.mesh import TexturedMesh
+    from dream3d.prior import Prior
 
 KEPT_STRENGTH = 0.5
 
@@ -39,17 +41,23 @@ class Refine:
     strength: Annotated[float | None, tyro.conf.arg(metavar="0..1")] = None
     """1 lets the prompt decide about the colors, 0.5 keeps those of the file and cleans them up; without
     this, 1 with a --prompt and 0.5 without."""
-    paint: PaintConfig = field(default_factory=PaintConfig)
+    paint: tyro.conf.FlagConversionOff[PaintConfig] = field(default_factory=PaintConfig)
     config: Annotated[Overlays, tyro.conf.arg(metavar="NAME|FILE", help_behavior_hint="(repeatable)")] = ()
     """Overlay of settings, by name (draft, standard) or a YAML file; later ones win, options win over all."""
+    dry_run: Switch = False
+    """Check the input, print what would be done with which settings, and stop."""
     quiet: Switch = False
     """No progress; only errors and the paths of what was made."""
     json: Switch = False
     """Print one JSON object (files, metrics, warnings) on stdout and nothing else."""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=given_mesh_settings)
 
-    def run(self) -> int:
-        """Check the input, refine, save, and say what was made."""
+    def run(self, prior: "Prior | None" = None) -> int:
+        """Check the input, refine, save, and say what was made.
+
+        Args:
+            prior: That of the settings, where it is loaded already.
+        """
         if self.file.suffix.lower() not in (".glb", ".obj"):
             raise InputError(f"{self.file} must end in .glb or .obj")
         check_file(self.file, self.file.suffix.lower())
@@ -62,16 +70,33 @@ class Refine:
 
         check_export(export, output)
         prompt = None if self.prompt is None else check_prompt(self.prompt)
-        # Heavy: torch and diffusers. Only now is there work to do.
-        from dream3d.export.load_model import load_model
-        from dream3d.refine import refine
-
         usual = 1.0 if prompt else KEPT_STRENGTH
-        strength = usual if self.strength is None else self.strength
+        strength = usual if self.strength is None else check_strength(self.strength)
+        # Heavy: torch.
+        from dream3d.export.load_model import load_model
+
         model = load_model(self.file)
         prompt = prompt or check_prompt(str(model.metadata.get("prompt", "")), f"prompt of {self.file.name}")
+        if self.dry_run:
+            self._print_plan(model, prompt, output, strength)
+            return 0
+        # Heavy: diffusers. Only now is there work to do.
+        from dream3d.refine import refine
 
         def make(on_event: OnEvent) -> "Asset":
-            return refine(model, prompt, self.settings, self.paint, self.geometry, strength, on_event)
+            return refine(model, prompt, self.settings, self.paint, self.geometry, strength, on_event, prior)
 
         return deliver(make, output, self.quiet, self.json)
+
+    def _print_plan(self, model: "TexturedMesh", prompt: str, output: Path, strength: float) -> None:
+        from dream3d.extract.uv_quality import uv_fault
+
+        words = ["refine", str(self.file), "-p", prompt, "-o", str(output)]
+        words += ["--geometry", self.geometry, "--strength", str(strength)]
+        faces, is_locked = len(model.mesh.faces), self.geometry == "locked"
+        fault = uv_fault(model.mesh) if is_locked else "the surface is free"
+        uvs = f"new, because {fault}" if fault else "kept"
+        facts: dict[str, object] = {"file": str(self.file), "prompt": prompt, "output": str(output)}
+        facts |= {"geometry": self.geometry, "strength": strength, "faces": faces, "uvs": uvs}
+        note = f"{faces} triangles: {'kept' if is_locked else 'new'}; UVs: {uvs}"
+        print_plan(words, facts, asdict(self.settings) | {"paint": asdict(self.paint)}, self.json, note)

@@ -60,6 +60,17 @@ def check_prompt(prompt: str, name: str = "prompt") -> str:
     return text
 
 
+def check_strength(strength: float) -> float:
+    """Return the share of its noise levels that a guidance keeps.
+
+    Raises:
+        InputError: It is not above 0 and at most 1.
+    """
+    if not 0 < strength <= 1:
+        raise InputError(f"--strength must be above 0 and at most 1, not {strength}")
+    return strength
+
+
 def default_output(prompt: str, suffix: str = ".glb") -> Path:
     """A file name in the working folder made from the prompt."""
     slug = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:60].rstrip("-")

@@ -40,13 +40,18 @@ def overlay_names() -> list[str]:
     return sorted(path.stem for path in overlay_folder().glob("*.yaml"))
 
 
-def field_names() -> list[str]:
-    """All settings as dotted names, `section.field`."""
-    return [name for name, _ in _fields(Config, "")]
+def field_names(command_type: type = Config) -> list[str]:
+    """All settings of a command as dotted names, `section.field`, without its other options."""
+    settings = [name for name, _ in _fields(Config, "")]
+    return [name for name, _ in _fields(command_type, "") if "." in name or name in settings]
 
 
-def overlay_tokens(name_or_file: str) -> list[str]:
+def overlay_tokens(name_or_file: str, command_type: type = Config) -> list[str]:
     """Read one overlay and return it as command line tokens.
+
+    Args:
+        name_or_file: As given to `--config`.
+        command_type: Whose settings it may hold.
 
     Raises:
         InputError: The file is missing, unreadable or not YAML, or a key is unknown.
@@ -55,7 +60,7 @@ def overlay_tokens(name_or_file: str) -> list[str]:
     if not path.suffix and name_or_file in overlay_names():
         path = overlay_folder() / f"{name_or_file}.yaml"
     tree = _read_yaml(path, name_or_file)
-    known = field_names()
+    known = field_names(command_type)
     tokens: list[str] = []
     for key, value in _flatten(tree, path, ""):
         if key not in known:
@@ -74,7 +79,7 @@ def parse(command_type: type[Command], args: Sequence[str], prog: str) -> Comman
         InputError: An option is unknown, lacks its value, or has a value of the wrong type or range.
         SystemExit: The tokens ask for help, which has been printed.
     """
-    overlaid = [token for name in _overlay_arguments(args) for token in overlay_tokens(name)]
+    overlaid = [token for name in _overlay_arguments(args) for token in overlay_tokens(name, command_type)]
     captured = io.StringIO()
     try:
         with contextlib.redirect_stderr(captured):
@@ -100,9 +105,9 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def to_yaml(config: Config) -> str:
-    """All settings as YAML, readable by `--config`."""
-    return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False)
+def to_yaml(settings: dict[str, Any]) -> str:
+    """Settings and sections of settings as YAML, readable by `--config`."""
+    return yaml.safe_dump(settings, sort_keys=False)
 
 
 def _read_yaml(path: Path, asked: str) -> dict[Any, Any]:

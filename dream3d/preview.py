@@ -63,15 +63,17 @@ def render_looks(
     size: int = 256,
     elevation_deg: float = ELEVATION_DEG,
     supersample: int = 2,
+    azimuth_deg: float = 0.0,
 ) -> ByteArray:
-    """As `render_turntable`, in one or more looks: [M, B, size, size, 3]."""
+    """As `render_turntable`, in one or more looks and from an azimuth on: [M, B, size, size, 3]."""
     textured = prepare(_framed(asset))
     stage = set_stage(textured, shadow_maps(textured.vertices, textured.faces))
     # The unit sphere fills the frame, with a margin for the shadow at its feet.
     distance = MARGIN / float(np.sin(np.radians(FIELD_OF_VIEW_DEG) / 2))
     pictures = np.empty((len(looks), num_views, size, size, 3), np.uint8)
     for view in range(num_views):  # one at a time: pictures of all views at once would need much memory
-        camera = orbit([360.0 * view / num_views], elevation_deg, distance, FIELD_OF_VIEW_DEG)
+        azimuth = azimuth_deg + 360.0 * view / num_views
+        camera = orbit([azimuth], elevation_deg, distance, FIELD_OF_VIEW_DEG)
         for look, picture in enumerate(paint(stage, camera, tuple(looks), size, supersample)):
             pictures[look, view] = (picture * 255.0).round().byte().numpy()
     return pictures

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from dream3d.asset import Asset
 from dream3d.config import BakeConfig, Config, given_mesh_settings
-from dream3d.errors import InputError
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.extract.mesh import Surfaces, clean_surfaces
 from dream3d.extract.normals import with_unit_normals
@@ -21,7 +20,7 @@ from dream3d.extract.tangents import add_tangents
 from dream3d.extract.unwrap import unwrap
 from dream3d.extract.uv_quality import uv_fault
 from dream3d.finish import bake_material, choose_device, open_prior, provenance
-from dream3d.inputs import check_prompt
+from dream3d.inputs import check_prompt, check_strength
 from dream3d.math import linear_to_srgb
 from dream3d.mesh import FRAME_RADIUS, Frame, Material, Mesh, TexturedMesh
 from dream3d.optimize.paint import fit_colors, optimize_paint
@@ -71,8 +70,7 @@ def refine(
         InputError: A setting is impossible, or the mesh encloses nothing and its shape is to be free.
         RunError: The surface vanished, or does not fit the texture.
     """
-    if not 0 < strength <= 1:
-        raise InputError(f"--strength must be above 0 and at most 1, not {strength}")
+    check_strength(strength)
     prompt, config, paint = check_prompt(prompt), config or given_mesh_settings(), paint or PaintConfig()
     device = choose_device(config.device)
     started = time.perf_counter()

@@ -9,7 +9,7 @@ script reads them, generation never does. A stopped run goes on where it was.
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,13 @@ from trimesh import Trimesh
 from trimesh.exchange.obj import export_obj
 
 from dream3d.cli import main as dream3d
+from dream3d.cli_refine import Refine
+from dream3d.errors import InputError, RunError
 from dream3d.evaluate.prompts import read_prompts
+from dream3d.finish import choose_device
 from dream3d.inputs import default_output, make_folder, parse_shard
+from dream3d.overlays import parse
+from dream3d.prior import Prior
 from dream3d.props import make_prop, parse_caption
 
 SHAPE_SEED = 11  # not that of the instances which assets are compared with
@@ -37,6 +42,24 @@ def write_shapes(prompts: Path, folder: Path) -> Iterator[tuple[str, Path]]:
         yield line.text, path
 
 
+def paint_shapes(work: Iterable[tuple[str, Path]], folder: Path, options: Sequence[str]) -> Iterator[int]:
+    """Exit codes of `dream3d refine` for every shape that is not painted yet; one prior serves all."""
+    prior: Prior | None = None
+    for prompt, shape in work:
+        target = folder / f"{shape.stem}.glb"
+        if target.exists():
+            continue
+        words = [str(shape), "-p", prompt, "-o", str(target), "--quiet", *options]
+        try:
+            command = parse(Refine, words, "dream3d refine")
+            settings = command.settings
+            prior = prior or Prior.from_pretrained(settings.prior, choose_device(settings.device))
+            yield command.run(prior)
+        except (InputError, RunError) as error:
+            print(f"{prompt}: {error}", file=sys.stderr)
+            yield 2 if isinstance(error, InputError) else 1
+
+
 def main() -> int:
     """Make the shapes, paint them, judge the files; the exit code is the worst of all."""
     parser = argparse.ArgumentParser(
@@ -48,11 +71,8 @@ def main() -> int:
     args, rest = parser.parse_known_args()
     shapes = list(write_shapes(args.prompts, make_folder(args.out / "shapes")))
     painted = make_folder(args.out / "painted")
-    codes = []
-    for prompt, shape in args.shard.of(shapes) if args.shard else shapes:
-        target = painted / f"{shape.stem}.glb"
-        if not target.exists():
-            codes.append(dream3d(["refine", str(shape), "-p", prompt, "-o", str(target), "--quiet", *rest]))
+    work = args.shard.of(shapes) if args.shard else shapes
+    codes = list(paint_shapes(work, painted, rest))
     if args.shard is None:
         files = [str(path) for path in sorted(painted.glob("*.glb"))]
         codes.append(dream3d(["eval", *files, "-o", str(args.out / "report")]))

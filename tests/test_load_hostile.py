@@ -9,34 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from glb_bytes import join_glb, split_glb, valid_glb
+from hostile_glb import all_paths, assert_refused, json_values, read, read_or_refuse, set_at
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from dream3d.errors import InputError
-from dream3d.export.inspect import AssetReport, inspect
 from dream3d.export.load import load_glb
-
-
-def read(content: bytes, folder: Path):
-    path = folder / "a.glb"
-    path.write_bytes(content)
-    return inspect(path)
-
-
-def assert_refused(content: bytes, folder: Path, match: str | None = None) -> None:
-    with pytest.raises(InputError, match=match) as error:
-        read(content, folder)
-    assert "\n" not in str(error.value)
-    assert "a.glb" in str(error.value)
-
-
-def read_or_refuse(content: bytes, folder: Path) -> AssetReport | None:
-    """The report, or None where the file was refused; any other exception is a failure of the test."""
-    try:
-        return read(content, folder)
-    except InputError:
-        return None
 
 
 def test_the_untouched_file_is_read(tmp_path):
@@ -64,19 +43,6 @@ def test_the_untouched_file_is_read(tmp_path):
 )
 def test_broken_outer_layers(content, match, tmp_path):
     assert_refused(content, tmp_path, match)
-
-
-def set_at(document: dict, path: str, value: object) -> dict:
-    """Replace (or delete, with the value ...) the entry at a path such as "accessors/0/count"."""
-    *parents, last = [int(key) if key.isdigit() else key for key in path.split("/")]
-    place = document
-    for key in parents:
-        place = place[key]
-    if value is ...:
-        del place[last]
-    else:
-        place[last] = value
-    return document
 
 
 @pytest.mark.parametrize(
@@ -230,24 +196,6 @@ def test_flipped_bytes_are_read_or_refused(flips, region, tmp_path):
     if report is not None:
         assert report.faces > 0
         assert np.isfinite(report.bounds_m).all()
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=4,
-)
-
-
-def all_paths(value: object, prefix: str = "") -> list[str]:
-    """Paths of every entry in a JSON document."""
-    entries = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else []
-    )
-    paths = []
-    for key, inner in entries:
-        paths += [f"{prefix}{key}", *all_paths(inner, f"{prefix}{key}/")]
-    return paths
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

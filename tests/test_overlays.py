@@ -9,6 +9,7 @@ import tyro
 import yaml
 
 from dream3d.cli import Generate
+from dream3d.cli_refine import Refine
 from dream3d.config import Config
 from dream3d.errors import InputError
 from dream3d.overlays import did_you_mean, field_names, overlay_names, overlay_tokens, parse, to_yaml
@@ -86,7 +87,17 @@ def test_the_printed_settings_can_be_read_back(tmp_path: Path) -> None:
     settings = generate(
         "--config", "draft", "--seed", "9", "--height", "0.25", "--negative-prompt", "- x: y"
     ).settings
-    assert generate("--config", overlay(tmp_path, to_yaml(settings))).settings == settings
+    assert generate("--config", overlay(tmp_path, to_yaml(dataclasses.asdict(settings)))).settings == settings
+
+
+def test_settings_of_one_command_are_not_those_of_another(tmp_path: Path) -> None:
+    mine = overlay(tmp_path, "paint: {num_steps: 3}\nseed: 4")
+    command = parse(Refine, ["a.obj", "--config", mine], "dream3d refine")
+    assert (command.paint.num_steps, command.settings.seed) == (3, 4)
+    with pytest.raises(InputError, match=r"unknown setting 'paint.num_steps'"):
+        generate("--config", mine)
+    with pytest.raises(InputError, match=r"unknown setting 'output'"):
+        parse(Refine, ["a.obj", "--config", overlay(tmp_path, "output: b.glb")], "dream3d refine")
 
 
 def test_words_after_two_dashes_are_not_overlays() -> None:

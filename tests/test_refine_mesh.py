@@ -4,19 +4,23 @@ What it paints is noise; what is tested is that everything else stays, and where
 """
 
 import json
-from dataclasses import replace
+import shlex
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
+import yaml
 from bare_glb import ball, glb
 from khronos import validate
 from prior_folders import write_tiny_prior
 from trimesh.exchange.obj import export_obj
 
 from dream3d.cli import main
-from dream3d.config import BakeConfig, Config, ExportConfig
+from dream3d.config import BakeConfig, Config, ExportConfig, given_mesh_settings
+from dream3d.export.files import write_files
+from dream3d.export.glb import encode_glb
 from dream3d.export.load import load_textured_mesh
 from dream3d.export.load_model import load_model
 from dream3d.extract.normals import add_normals
@@ -149,20 +153,64 @@ def test_what_was_made_before_is_refined_with_its_own_prompt(work, folder, capfd
     assert len(capfd.readouterr().out.splitlines()) == 6
 
 
-def test_bad_input_is_refused_before_any_work(work, capfd):
+def test_a_dry_run_prints_settings_that_reproduce_it_and_writes_nothing(work, folder, capfd):
+    write_grey_box(work / "grey box.obj")
+    words = ["grey box.obj", "-p", "it's red", "--paint.num-steps", "2", "--paint.guidance.clamp", "False"]
+    assert main(["refine", *words, "--height", "2", "--dry-run"]) == 0
+    text = capfd.readouterr().out
+    command, note, *_ = text.splitlines()
+    said = shlex.split(command.removeprefix("# dream3d "))
+    assert said[:6] == ["refine", "grey box.obj", "-p", "it's red", "-o", "grey-box-refined.glb"]
+    assert said[6:] == ["--geometry", "locked", "--strength", "1.0"]
+    assert note == "# 12 triangles: kept; UVs: new, because it has no UVs"
+    settings = yaml.safe_load(text)
+    assert (settings["paint"]["num_steps"], settings["paint"]["guidance"]["clamp"]) == (2, False)
+    assert [path.name for path in work.iterdir()] == ["grey box.obj"]
+    (work / "resolved.yaml").write_text(text)
+    assert main([*said, "--config", "resolved.yaml", "--dry-run"]) == 0
+    assert capfd.readouterr().out == text
+    assert main([*said, "--config", "resolved.yaml", "--prior", str(folder), "--texture-size", "64"]) == 0
+    assert np.ptp(load_model(work / "grey-box-refined.glb").mesh.vertices[:, 1]) == pytest.approx(2.0)
+
+
+def test_a_dry_run_in_json_tells_what_becomes_of_the_mesh(work, capfd, model):
+    write_files({work / "ring.glb": encode_glb(replace(model, metadata={"prompt": "a red ring"}))})
+    (work / "ball.glb").write_bytes(ball())
+    for words, facts in [
+        (["ring.glb"], ("a red ring", "locked", 0.5, 576, "kept")),
+        (
+            ["ring.glb", "--geometry", "free"],
+            ("a red ring", "free", 0.5, 576, "new, because the surface is free"),
+        ),
+        (["ball.glb", "-p", " a  ball "], ("a ball", "locked", 1.0, 320, "new, because it has no UVs")),
+    ]:
+        assert main(["refine", *words, "--dry-run", "--json"]) == 0
+        report = json.loads(capfd.readouterr().out)
+        names = ("prompt", "geometry", "strength", "faces", "uvs")
+        assert tuple(report[name] for name in names) == facts
+        assert report["output"] == f"{words[0].removesuffix('.glb')}-refined.glb"
+        assert report["config"] == asdict(given_mesh_settings()) | {"paint": asdict(PaintConfig())}
+    assert sorted(path.name for path in work.iterdir()) == ["ball.glb", "ring.glb"]
+
+
+@pytest.mark.parametrize("rest", [[], ["--dry-run"]])
+def test_bad_input_is_refused_before_any_work(work, capfd, rest):
     write_grey_box(work / "box.obj")
     (work / "ball.glb").write_bytes(ball())
-    sheet = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], float)
-    (work / "sheet.glb").write_bytes(glb(sheet, np.array([[0, 1, 2]])))
     (work / "cut.glb").write_bytes(ball()[:100])
     before = sorted(path.name for path in work.iterdir())
     prompt = ["-p", "a red mushroom"]
-    assert "must end in .glb or .obj" in refused(capfd, "box.fbx", *prompt)
-    assert "cannot be read" in refused(capfd, "none.obj", *prompt)
-    assert "the mesh itself" in refused(capfd, "ball.glb", *prompt, "-o", "./ball.glb")
-    assert "prompt of ball.glb is empty" in refused(capfd, "ball.glb")
-    assert "--strength" in refused(capfd, "ball.glb", *prompt, "--strength", "0")
-    assert "--paint.num-steps" in refused(capfd, "ball.glb", *prompt, "--paint.num-steps", "-1")
-    assert "encloses no volume" in refused(capfd, "sheet.glb", *prompt, "--geometry", "free")
-    assert "cut off" in refused(capfd, "cut.glb", *prompt)
+    assert "must end in .glb or .obj" in refused(capfd, "box.fbx", *prompt, *rest)
+    assert "cannot be read" in refused(capfd, "none.obj", *prompt, *rest)
+    assert "the mesh itself" in refused(capfd, "ball.glb", *prompt, "-o", "./ball.glb", *rest)
+    assert "prompt of ball.glb is empty" in refused(capfd, "ball.glb", *rest)
+    assert "--strength" in refused(capfd, "ball.glb", *prompt, "--strength", "0", *rest)
+    assert "--paint.num-steps" in refused(capfd, "ball.glb", *prompt, "--paint.num-steps", "-1", *rest)
+    assert "cut off" in refused(capfd, "cut.glb", *prompt, *rest)
     assert sorted(path.name for path in work.iterdir()) == before
+
+
+def test_a_shape_that_encloses_nothing_cannot_be_free(work, capfd):
+    sheet = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], float)
+    (work / "sheet.glb").write_bytes(glb(sheet, np.array([[0, 1, 2]])))
+    assert "encloses no volume" in refused(capfd, "sheet.glb", "-p", "a sheet", "--geometry", "free")

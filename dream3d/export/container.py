@@ -47,19 +47,27 @@ class Document:
         return items[index]
 
     def view(self, index: object) -> tuple[memoryview, int]:
-        """Bytes of a buffer view and its stride, 0 when packed.
+        """Bytes of a buffer view and its stride, 0 when rows follow each other without gaps.
 
         Raises:
-            InputError: It reaches outside the binary chunk or into another file.
+            InputError: As `data`.
         """
         view = self.item("bufferViews", index)
-        buffer = self.item("buffers", view.get("buffer"))
-        if "uri" in buffer or view["buffer"] != 0:
+        return self.data(view, f"bufferViews[{index}]"), get_count(view, "byteStride", 0)
+
+    def data(self, place: dict[str, Any], name: str) -> memoryview:
+        """Bytes that an object says to be at its `byteOffset`, `byteLength` long, in its `buffer`.
+
+        Raises:
+            InputError: They reach outside the binary chunk or into another file.
+        """
+        buffer = self.item("buffers", place.get("buffer"))
+        if "uri" in buffer or place["buffer"] != 0:
             raise InputError("the file keeps data in other files; only self-contained .glb files can be read")
-        offset, length = get_count(view, "byteOffset", 0), get_count(view, "byteLength")
+        offset, length = get_count(place, "byteOffset", 0), get_count(place, "byteLength")
         if offset + length > len(self.binary):
-            corrupt(f"bufferViews[{index}] reaches beyond the end of the data")
-        return memoryview(self.binary)[offset : offset + length], get_count(view, "byteStride", 0)
+            corrupt(f"{name} reaches beyond the end of the data")
+        return memoryview(self.binary)[offset : offset + length]
 
     def count(self, accessor_index: object) -> int:
         """Number of elements of an accessor."""

@@ -1,7 +1,7 @@
 """Meshes and pictures of a .glb that may come from anyone.
 
 What is read: triangles with positions and optionally normals, tangents, UVs and vertex colors; textures and
-factors; nodes with transforms. What cannot be read is refused by name, in one line.
+factors; nodes with transforms; EXT_meshopt_compression. What cannot be read is refused by name, in one line.
 """
 
 from dataclasses import dataclass, replace
@@ -21,6 +21,7 @@ from dream3d.export.container import (
     read_container,
 )
 from dream3d.export.load_material import Picture, read_material, read_pictures
+from dream3d.export.load_meshopt import unpack
 from dream3d.export.names import is_collision_only, lod_level
 from dream3d.mesh import Material, Mesh, TexturedMesh
 
@@ -56,7 +57,7 @@ def load_glb(path: Path, max_faces: int = MAX_FACES) -> Contents:
     """
     document = read_container(path)
     try:
-        return _contents(document, max_faces)
+        return _contents(unpack(document), max_faces)
     except InputError as error:
         message = str(error)
         raise InputError(message if str(path) in message else f"{path}: {message}") from None
