@@ -33,9 +33,7 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
     "second color": (NOTHING, *COLORS),
 }
 SHAPE = ("family", "part")  # Also seen in pictures without colors.
-COMMON_WEIGHT = (
-    0.15  # of the answer "none" about a look: nine cells of ten are plain, which teaches little
-)
+COMMON_WEIGHT = 0.15  # of the answer "none" about a look: nine cells of ten are plain, which teaches little
 EMPTY = (0, *[IGNORED] * (len(ANSWERS) - 1))
 
 
