@@ -1,8 +1,10 @@
 #include "dream3d/antialias.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "dream3d/antialias_limits.h"
+#include "dream3d/antialias_smooth.h"
 #include "dream3d/parallel.h"
 #include "dream3d/status.h"
 
@@ -10,19 +12,72 @@ namespace dream3d {
 namespace {
 
 constexpr int64_t kChunk = 2048;  // pixels per task
+constexpr int64_t kBlock = 32;    // pixels that are looked at together for anything between them
 
-// Calls body(pixel, place) for the pixels of all views.
+// Calls body(line, pixel) for the rows of all views, with the first pixel of each.
 template <class Params, class Body>
-void for_each_pixel(const Params& p, int n_threads, const Body& body) {
-  parallel_for_chunks(p.num_views * p.height * p.width, kChunk, n_threads, [&](int64_t begin, int64_t end) {
-    PixelPlace place = place_of(begin, p.height, p.width);  // divides, so only here
-    for (int64_t pixel = begin; pixel < end; ++pixel) {
-      body(pixel, place);
-      if (++place.column < p.width) continue;
-      place.column = 0;
-      if (++place.row < p.height) continue;
-      place.row = 0;
-      ++place.view;
+void for_each_row(const Params& p, int n_threads, const Body& body) {
+  if (p.width == 0) return;
+  const int64_t rows = std::max<int64_t>(1, kChunk / p.width);
+  parallel_for_chunks(p.num_views * p.height, rows, n_threads, [&](int64_t begin, int64_t end) {
+    for (int64_t line = begin; line < end; ++line) body(line, line * p.width);
+  });
+}
+
+// Writes what separates a pixel from its neighbour along an axis, which sees a different triangle.
+void find_pair(const D3dAntialiasEdgesParams& p, int64_t pixel, const PixelPlace& place, int axis) {
+  const int64_t other = pixel + (axis == 0 ? 1 : p.width);
+  const int32_t first = p.triangle_id[pixel], second = p.triangle_id[other];
+  const float first_depth = p.depth[pixel], second_depth = p.depth[other];
+  const EdgeMesh mesh = mesh_of(p, place.view, p.neighbors);
+  const PairFrame frame = make_pair_frame(p.height, p.width, place.row, place.column, axis);
+  const bool forward = is_first_in_front(first, second, first_depth, second_depth);
+  if (is_one_step(mesh, frame, forward ? first : second, forward ? second : first, forward)) return;
+  write_edge(p, pixel, axis, find_pair_edge(mesh, frame, first, second, first_depth, second_depth));
+}
+
+void find_row_edges(const D3dAntialiasEdgesParams& p, int64_t line, int64_t begin) {
+  std::fill_n(p.edge + 2 * begin, 2 * p.width, D3D_NO_EDGE);
+  std::fill_n(p.crossing + 2 * begin, 2 * p.width, 0.0f);
+  PixelPlace place = {line / p.height, line % p.height, 0};
+  const int32_t* ids = p.triangle_id + begin;
+  std::vector<int32_t> columns(p.width);
+  for (int axis = 0; axis < 2; ++axis) {
+    const int64_t step = axis == 0 ? 1 : p.width;
+    const int64_t pairs = axis == 0 ? p.width - 1 : (place.row + 1 < p.height ? p.width : 0);
+    int64_t count = 0;
+    for (int64_t column = 0; column < pairs; ++column) {
+      columns[count] = static_cast<int32_t>(column);
+      count += ids[column] != ids[column + step];  // a branch would be guessed wrong too often
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      place.column = columns[i];
+      find_pair(p, begin + place.column, place, axis);
+    }
+  }
+}
+
+// Do any of these pairs have something between them? Hardly any do.
+bool any_edge(const int32_t* edge, int64_t count) {
+  int32_t all = D3D_NO_EDGE;
+  for (int64_t i = 0; i < count; ++i) all &= edge[i];  // no other value has every bit
+  return all != D3D_NO_EDGE;
+}
+
+// Calls blend(pixel, place) for pixels that may have something between them and a neighbour; the others are copied.
+template <class Params, class Blend>
+void blend_rows(const Params& p, const float* from, float* to, int n_threads, const Blend& blend) {
+  for_each_row(p, n_threads, [&](int64_t line, int64_t begin) {
+    PixelPlace place = {line / p.height, line % p.height, 0};
+    for (int64_t left = 0, right; left < p.width; left = right) {
+      right = std::min(left + kBlock, p.width);
+      const int64_t first = begin + left, count = right - left, to_left = left > 0 ? 1 : 0;
+      if (!any_edge(p.edge + 2 * (first - to_left), 2 * (count + to_left)) &&
+          !(place.row > 0 && any_edge(p.edge + 2 * (first - p.width), 2 * count))) {
+        std::copy_n(from + first * p.num_channels, count * p.num_channels, to + first * p.num_channels);
+        continue;
+      }
+      for (place.column = left; place.column < right; ++place.column) blend(begin + place.column, place);
     }
   });
 }
@@ -43,8 +98,11 @@ void position_gradient(const D3dAntialiasBackwardParams& p, int n_threads) {
         float* out = p.grad_positions + 4 * (base + vertex);
         out[0] += x, out[1] += y, out[2] += z, out[3] += w;
       };
-      for (int64_t pixel = view * pixels; pixel < (view + 1) * pixels; ++pixel) {
-        for (int axis = 0; axis < 2; ++axis) pair_vjp(p, pixel, axis, owned, add);
+      const int64_t pixels_end = (view + 1) * pixels;
+      for (int64_t first = view * pixels, last; first < pixels_end; first = last) {
+        last = std::min(first + kBlock, pixels_end);
+        if (!any_edge(p.edge + 2 * first, 2 * (last - first))) continue;
+        for (int64_t pair = 2 * first; pair < 2 * last; ++pair) pair_vjp(p, pair / 2, pair % 2, owned, add);
       }
     }
   });
@@ -58,8 +116,8 @@ extern "C" int32_t d3d_antialias_edges(const D3dAntialiasEdgesParams* params, si
   using namespace dream3d;
   return guarded_call(params, params_size, [&](const D3dAntialiasEdgesParams& p) {
     require_antialias_limits(p);
-    for_each_pixel(p, launch->n_threads,
-                   [&](int64_t pixel, const PixelPlace& place) { find_pixel_edges(p, pixel, place); });
+    for_each_row(p, launch->n_threads,
+                 [&](int64_t line, int64_t begin) { find_row_edges(p, line, begin); });
   });
 }
 
@@ -67,8 +125,8 @@ extern "C" int32_t d3d_antialias(const D3dAntialiasParams* params, size_t params
                                  const D3dLaunch* launch) {
   using namespace dream3d;
   return guarded_call(params, params_size, [&](const D3dAntialiasParams& p) {
-    for_each_pixel(p, launch->n_threads,
-                   [&](int64_t pixel, const PixelPlace& place) { blend_pixel(p, pixel, place); });
+    blend_rows(p, p.image, p.output, launch->n_threads,
+               [&](int64_t pixel, const PixelPlace& place) { blend_pixel(p, pixel, place); });
   });
 }
 
@@ -77,8 +135,8 @@ extern "C" int32_t d3d_antialias_backward(const D3dAntialiasBackwardParams* para
   using namespace dream3d;
   return guarded_call(params, params_size, [&](const D3dAntialiasBackwardParams& p) {
     if (p.grad_image != nullptr) {
-      for_each_pixel(p, launch->n_threads,
-                     [&](int64_t pixel, const PixelPlace& place) { blend_pixel_vjp(p, pixel, place); });
+      blend_rows(p, p.grad_output, p.grad_image, launch->n_threads,
+                 [&](int64_t pixel, const PixelPlace& place) { blend_pixel_vjp(p, pixel, place); });
     }
     if (p.grad_positions != nullptr) position_gradient(p, launch->n_threads);
   });

@@ -15,15 +15,15 @@ __global__ void screen_derivatives_pixels(D3dScreenDerivativesParams p) {
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < pixels; i += stride) {
     Double3 rows[3];
-    const bool is_regular = load_rows(p, i, rows);
-    screen_derivatives_pixel(p, is_regular ? rows : nullptr, i, locate_pixel(p, i));
+    const PixelPosition at = locate_pixel(p, i);
+    const bool is_regular = load_rows(p, i, at, rows);
+    screen_derivatives_pixel(p, is_regular ? rows : nullptr, i, at);
   }
 }
 
 // Every lane takes part in the sums of its warp, so the loop ends for all threads of a block at once.
 __global__ void barycentrics_pixels_vjp(D3dBarycentricsBackwardParams p) {
-  const int64_t pixels_per_view = p.height * p.width;
-  const int64_t pixels = p.num_views * pixels_per_view;
+  const int64_t pixels = p.num_views * p.height * p.width;
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   for (int64_t first = int64_t{blockIdx.x} * blockDim.x; first < pixels; first += stride) {
     const int64_t i = first + threadIdx.x;
@@ -31,9 +31,10 @@ __global__ void barycentrics_pixels_vjp(D3dBarycentricsBackwardParams p) {
     int64_t corners[3];
     Double3 gradient[3] = {};
     int64_t triangle = -1;  // counted over all views
-    if (i < pixels && load_rows(p, i, rows) && load_corner_rows(p, i, i / pixels_per_view, corners)) {
-      barycentrics_pixel_vjp(p, rows, i, locate_pixel(p, i), gradient);
-      triangle = i / pixels_per_view * p.num_triangles + p.triangle_id[i];
+    const PixelPosition at = locate_pixel(p, i);
+    if (i < pixels && load_rows(p, i, at, rows) && load_corner_rows(p, i, at.view, corners)) {
+      barycentrics_pixel_vjp(p, rows, i, at, gradient);
+      triangle = at.view * p.num_triangles + p.triangle_id[i];
     }
     const WarpRun run = find_run(triangle);
     const bool adds = run.is_first && triangle >= 0;

@@ -16,7 +16,9 @@ __global__ void interpolate_pixels(D3dInterpolateParams p) {
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < p.num_views * p.num_pixels;
        i += stride) {
-    interpolate_pixel<L>(p, i);
+    PixelCorners<L> corners;
+    const bool is_seen = load_corners(p, i, corners);
+    interpolate_pixel<L>(p, i, is_seen ? &corners : nullptr, p.num_channels);
   }
 }
 
@@ -27,17 +29,18 @@ __global__ void interpolate_pixels_vjp(D3dInterpolateBackwardParams p) {
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   for (int64_t first = int64_t{blockIdx.x} * blockDim.x; first < pixels; first += stride) {
     const int64_t i = first + threadIdx.x;
-    if (i < pixels && p.grad_weights != nullptr) interpolate_weights_vjp<L>(p, i);
-    if (p.grad_attributes == nullptr) continue;
     PixelCorners<L> corners = {};
     int64_t triangle = -1;  // counted over all views: those of one set of attributes see it from elsewhere
     if (i < pixels && load_corners(p, i, corners))
       triangle = i / p.num_pixels * p.num_triangles + p.triangle_id[i];
+    if (i < pixels && p.grad_weights != nullptr)
+      interpolate_weights_vjp<L>(p, i, triangle >= 0 ? corners.offset : nullptr, p.num_channels);
+    if (p.grad_attributes == nullptr) continue;
     const WarpRun run = find_run(triangle);
     const bool adds = run.is_first && triangle >= 0;
     const float* grad = p.grad_image + (i < pixels ? i : pixels - 1) * p.num_channels * L;
     // without a triangle the weights are 0, but the gradient there may be NaN
-    interpolate_attributes_vjp(corners, grad, p.num_channels, [&](int corner, int64_t c, float gradient) {
+    interpolate_attributes_vjp<L>(corners.weight, grad, p.num_channels, [&](int corner, int64_t c, float gradient) {
       const float sum = sum_of_run(run, triangle >= 0 ? gradient : 0.0f);
       if (adds) atomicAdd(p.grad_attributes + corners.offset[corner] + c, sum);
     });

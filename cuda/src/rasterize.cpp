@@ -1,10 +1,9 @@
 // CPU driver: project vertices, set up triangles, bin them to tiles (count, scan, write), then one thread
 // owns a tile. Pieces stay in triangle order everywhere, so a strict depth test gives "nearest, then lowest
 // id" for any thread count.
-#include "dream3d/rasterize.h"
+#include "dream3d/rasterize_tile.h"
 
 #include <algorithm>
-#include <limits>
 #include <memory>
 #include <vector>
 
@@ -14,8 +13,6 @@
 namespace dream3d {
 namespace {
 
-constexpr int32_t kTile = 64;
-constexpr int32_t kNarrow = 16;   // pixels
 constexpr int64_t kChunk = 2048;  // triangles or vertices per task
 
 struct View {
@@ -31,6 +28,9 @@ struct View {
     const float* p = positions + 4 * index;
     return {p[0], p[1], p[2], p[3]};
   }
+  void corners(int64_t triangle, ClipVertex out[3]) const {
+    for (int i = 0; i < 3; ++i) out[i] = vertex(faces[3 * triangle + i]);
+  }
 };
 
 void setup_triangle(const View& view, const ProjectedVertex* projected, int64_t triangle,
@@ -40,15 +40,16 @@ void setup_triangle(const View& view, const ProjectedVertex* projected, int64_t 
     if (face[i] < 0 || face[i] >= view.num_vertices) return;
   }
   const ProjectedVertex corners[3] = {projected[face[0]], projected[face[1]], projected[face[2]]};
-  const ClipVertex vertices[3] = {view.vertex(face[0]), view.vertex(face[1]), view.vertex(face[2])};
+  ClipVertex vertices[3];
+  view.corners(triangle, vertices);
   for_each_piece(vertices, corners, static_cast<int32_t>(triangle), view.width, view.height,
                  [&](const Piece& piece) { pieces.push_back(piece); });
 }
 
 // Conservative: false only if some edge has no inner pixel in the rectangle.
-bool touches(const Piece& piece, int32_t x0, int32_t y0, int32_t x1, int32_t y1) {
-  for (const EdgeEquation& edge : piece.edges) {
-    if (!edge_covers(edge, edge.a > 0 ? x1 : x0, edge.b > 0 ? y1 : y0)) return false;
+bool touches(const EdgeEquation edges[3], int32_t x0, int32_t y0, int32_t x1, int32_t y1) {
+  for (int i = 0; i < 3; ++i) {
+    if (!edge_covers(edges[i], edges[i].a > 0 ? x1 : x0, edges[i].b > 0 ? y1 : y0)) return false;
   }
   return true;
 }
@@ -59,92 +60,27 @@ void for_each_tile(const Piece& piece, int32_t tiles_x, const Visit& visit) {
   const int32_t tx0 = piece.x0 / kTile, tx1 = piece.x1 / kTile, ty0 = piece.y0 / kTile,
                 ty1 = piece.y1 / kTile;
   const bool many = tx1 > tx0 && ty1 > ty0;
+  EdgeEquation edges[3] = {};
+  if (many) make_edges(piece, edges);
   for (int32_t ty = ty0; ty <= ty1; ++ty) {
     for (int32_t tx = tx0; tx <= tx1; ++tx) {
       const int32_t x = tx * kTile, y = ty * kTile;
-      if (!many || touches(piece, x, y, x + kTile - 1, y + kTile - 1)) visit(int64_t{ty} * tiles_x + tx);
+      if (!many || touches(edges, x, y, x + kTile - 1, y + kTile - 1)) visit(int64_t{ty} * tiles_x + tx);
     }
   }
 }
 
-int64_t floor_div(int64_t numerator, int64_t denominator) {  // denominator > 0
-  const int64_t quotient = numerator / denominator;
-  return quotient - (numerator % denominator < 0);
-}
-
-// Shrinks [x0, x1] to the pixels of a row inside an edge, whose value at pixel x is a * x + row.
-inline void shrink_span(int64_t a, int64_t row, int64_t& x0, int64_t& x1) {
-  if (a > 0) {
-    if (a * x0 + row < 0) x0 = -floor_div(row, a);  // ceil(-row / a)
-  } else if (a < 0) {
-    if (a * x1 + row < 0) x1 = floor_div(row, -a);
-  } else if (row < 0) {
-    x1 = x0 - 1;
-  }
-}
-
-struct Tile {
-  int32_t x0, y0, x1, y1;  // pixels, x1 and y1 excluded
-  float depth[kTile * kTile];
-  int32_t id[kTile * kTile];
-};
-
-D3D_MULTIVERSION
-void fill_span(const DepthPlane& plane, double row, int32_t x0, int32_t count, int32_t triangle,
-               float* __restrict depth, int32_t* __restrict id) {
-  for (int32_t i = 0; i < count; ++i) {
-    const float candidate = depth_at(plane, row, static_cast<double>(x0 + i));
-    const bool nearer = candidate < depth[i];
-    depth[i] = nearer ? candidate : depth[i];
-    id[i] = nearer ? triangle : id[i];
-  }
-}
-
-void scan_piece(const Piece& piece, Tile& tile) {
-  const int32_t y_end = std::min(piece.y1 + 1, tile.y1);
-  for (int32_t y = std::max(piece.y0, tile.y0); y < y_end; ++y) {
-    int64_t x0 = std::max(piece.x0, tile.x0);
-    int64_t x1 = std::min(piece.x1, tile.x1 - 1);
-    for (const EdgeEquation& edge : piece.edges) shrink_span(edge.a, edge.b * y + edge.c, x0, x1);
-    if (x0 > x1) continue;
-    const int64_t at = int64_t{y - tile.y0} * kTile + (x0 - tile.x0);
-    fill_span(piece.depth, depth_row(piece.depth, y), static_cast<int32_t>(x0),
-              static_cast<int32_t>(x1 - x0 + 1), piece.triangle, tile.depth + at, tile.id + at);
-  }
-}
-
-// Barycentrics of `count` pixels of one triangle, from (x, y) to the right.
-D3D_MULTIVERSION
-void weigh_run(const BarycentricPlanes& planes, int32_t x, int32_t y, int32_t count, double width,
-               double height, float* __restrict out) {
-  for (int32_t i = 0; i < count; ++i) {
-    const Barycentrics weights = barycentrics_at(planes, static_cast<double>(x + i), y, width, height);
-    out[2 * i] = weights.u;
-    out[2 * i + 1] = weights.v;
-  }
-}
-
-// Writes a row of a tile, run by run of equal ids.
-void resolve_row(const View& view, const Tile& tile, int32_t y) {
-  const float* depth = tile.depth + int64_t{y - tile.y0} * kTile;
-  const int32_t* ids = tile.id + int64_t{y - tile.y0} * kTile;
-  const int64_t row = int64_t{y} * view.width + tile.x0;
+void write_row(const View& view, const Tile& tile, int32_t y) {
+  TileRow row;
+  read_row(tile, y, row);
   const int32_t width = tile.x1 - tile.x0;
-  std::copy_n(ids, width, view.triangle_id + row);
-  for (int32_t begin = 0, end; begin < width; begin = end) {
-    const int32_t id = ids[begin];
-    for (end = begin + 1; end < width && ids[end] == id;) ++end;
-    float* weights = view.barycentrics + 2 * (row + begin);
-    if (id < 0) {
-      std::fill_n(weights, 2 * (end - begin), 0.0f);
-      std::fill_n(view.depth + row + begin, end - begin, 1.0f);
-      continue;
-    }
-    std::copy_n(depth + begin, end - begin, view.depth + row + begin);
-    const int32_t* face = view.faces + 3 * int64_t{id};
-    const ClipVertex vertices[3] = {view.vertex(face[0]), view.vertex(face[1]), view.vertex(face[2])};
-    weigh_run(make_barycentric_planes(vertices), tile.x0 + begin, y, end - begin, view.width, view.height,
-              weights);
+  const int64_t at = int64_t{y} * view.width + tile.x0;
+  const float* depth = tile.depth + tile.offset(tile.x0, y);
+  std::copy_n(row.id, width, view.triangle_id + at);
+  for (int32_t i = 0; i < width; ++i) {
+    view.barycentrics[2 * (at + i)] = row.u[i];
+    view.barycentrics[2 * (at + i) + 1] = row.v[i];
+    view.depth[at + i] = std::min(depth[i], 1.0f);
   }
 }
 
@@ -198,11 +134,15 @@ void rasterize_view(const View& view, int n_threads) {
     tile.y0 = static_cast<int32_t>(index / tiles_x) * kTile;
     tile.x1 = std::min(tile.x0 + kTile, view.width);
     tile.y1 = std::min(tile.y0 + kTile, view.height);
-    std::fill_n(tile.depth, kTile * kTile, std::numeric_limits<float>::infinity());
-    std::fill_n(tile.id, kTile * kTile, -1);
+    tile.width = view.width, tile.height = view.height;
+    clear(tile);
     const int64_t end = bins.offsets[(index + 1) * num_chunks];
-    for (int64_t i = bins.offsets[index * num_chunks]; i < end; ++i) scan_piece(*bins.entries[i], tile);
-    for (int32_t y = tile.y0; y < tile.y1; ++y) resolve_row(view, tile, y);
+    for (int64_t i = bins.offsets[index * num_chunks]; i < end; ++i) {
+      ClipVertex vertices[3];
+      view.corners(bins.entries[i]->triangle, vertices);
+      draw_piece(*bins.entries[i], vertices, tile);
+    }
+    for (int32_t y = tile.y0; y < tile.y1; ++y) write_row(view, tile, y);
   });
 }
 

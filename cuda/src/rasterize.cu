@@ -55,18 +55,25 @@ __device__ int64_t box_area(const Piece& piece) {
 }
 
 // Scans the bounding box of a piece: pixels first, first + stride, ...
-__device__ void scan_piece(const Piece& piece, int64_t width, uint64_t* z_buffer, int first, int stride) {
+__device__ void scan_piece(const D3dRasterizeParams& p, int64_t view, const Piece& piece, int first,
+                           int stride) {
+  uint64_t* z_buffer = p.z_buffer + view * p.height * p.width;
+  ClipVertex vertices[3];
+  if (!load_triangle(p, view, piece.triangle, vertices)) return;
+  const DepthPlane plane = make_depth_plane(make_barycentric_planes(vertices), vertices, piece.low,
+                                            piece.high, p.width, p.height);
+  EdgeEquation edges[3];
+  make_edges(piece, edges);
   const int64_t box_width = piece.x1 - piece.x0 + 1;
   const int64_t area = box_area(piece);
   for (int64_t i = first; i < area; i += stride) {
     const int64_t x = piece.x0 + i % box_width;
     const int64_t y = piece.y0 + i / box_width;
-    if (!(edge_covers(piece.edges[0], x, y) && edge_covers(piece.edges[1], x, y) &&
-          edge_covers(piece.edges[2], x, y))) {
+    if (!(edge_covers(edges[0], x, y) && edge_covers(edges[1], x, y) && edge_covers(edges[2], x, y)))
       continue;
-    }
-    const float depth = depth_at(piece.depth, depth_row(piece.depth, y), static_cast<double>(x));
-    atomicMin(reinterpret_cast<unsigned long long*>(z_buffer + y * width + x),
+    const float depth =
+        static_cast<float>(depth_at(plane, depth_row(plane, y), static_cast<double>(x))) + 0.0f;
+    atomicMin(reinterpret_cast<unsigned long long*>(z_buffer + y * p.width + x),
               static_cast<unsigned long long>(depth_key(depth, piece.triangle)));
   }
 }
@@ -75,7 +82,6 @@ __device__ void scan_piece(const Piece& piece, int64_t width, uint64_t* z_buffer
 __global__ void scan_triangles(D3dRasterizeParams p) {
   const int lane = threadIdx.x % kWarp;
   const int64_t view = blockIdx.y;
-  uint64_t* z_buffer = p.z_buffer + view * p.height * p.width;
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   // `base` is the same for the whole warp, so all its lanes reach the ballot
   for (int64_t base = int64_t{blockIdx.x} * blockDim.x + threadIdx.x - lane; base < p.num_triangles;
@@ -85,7 +91,7 @@ __global__ void scan_triangles(D3dRasterizeParams p) {
     if (own < p.num_triangles) {
       for_each_piece_of(p, view, own, [&](const Piece& piece) {
         if (box_area(piece) <= kSmallArea) {
-          scan_piece(piece, p.width, z_buffer, 0, 1);
+          scan_piece(p, view, piece, 0, 1);
         } else {
           shared = true;
         }
@@ -93,7 +99,7 @@ __global__ void scan_triangles(D3dRasterizeParams p) {
     }
     for (unsigned waiting = __ballot_sync(0xffffffffu, shared); waiting != 0; waiting &= waiting - 1) {
       for_each_piece_of(p, view, base + __ffs(waiting) - 1, [&](const Piece& piece) {
-        if (box_area(piece) > kSmallArea) scan_piece(piece, p.width, z_buffer, lane, kWarp);
+        if (box_area(piece) > kSmallArea) scan_piece(p, view, piece, lane, kWarp);
       });
     }
   }
@@ -106,16 +112,16 @@ __global__ void resolve_pixels(D3dRasterizeParams p) {
     const uint64_t key = p.z_buffer[i];
     const bool empty = key == kEmpty;
     const int32_t id = empty ? -1 : static_cast<int32_t>(key & 0xffffffffu);
-    Barycentrics weights = {0.0f, 0.0f};
+    double u = 0.0, v = 0.0;
     ClipVertex vertices[3];
     if (!empty && load_triangle(p, i / pixels, id, vertices)) {
       const int64_t pixel = i % pixels;
-      weights = barycentrics_at(make_barycentric_planes(vertices), static_cast<double>(pixel % p.width),
-                                static_cast<double>(pixel / p.width), p.width, p.height);
+      barycentrics_at(make_barycentric_planes(vertices), static_cast<double>(pixel % p.width),
+                      static_cast<double>(pixel / p.width), p.width, p.height, u, v);
     }
     p.triangle_id[i] = id;
-    p.barycentrics[2 * i] = weights.u;
-    p.barycentrics[2 * i + 1] = weights.v;
+    p.barycentrics[2 * i] = static_cast<float>(u);
+    p.barycentrics[2 * i + 1] = static_cast<float>(v);
     p.depth[i] = empty ? 1.0f : key_depth(key);
   }
 }

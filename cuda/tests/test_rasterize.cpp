@@ -184,10 +184,12 @@ void spans_equal_the_edge_equations() {
     }
     std::vector<int32_t> expected(75 * 97, -1);
     for_each_piece(vertices, projected, 0, 97, 75, [&](const Piece& piece) {
+      EdgeEquation edges[3];
+      make_edges(piece, edges);
       for (int y = 0; y < 75; ++y) {
         for (int x = 0; x < 97; ++x) {
           bool inside = true;
-          for (const EdgeEquation& edge : piece.edges) inside = inside && edge_covers(edge, x, y);
+          for (const EdgeEquation& edge : edges) inside = inside && edge_covers(edge, x, y);
           if (inside) {
             expected[97 * y + x] = 0;
             CHECK(piece.x0 <= x && x <= piece.x1 && piece.y0 <= y && y <= piece.y1);

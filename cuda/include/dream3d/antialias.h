@@ -44,11 +44,16 @@ D3D_HOST_DEVICE inline PairEdge silhouette_of_axis(const EdgeMesh& mesh, const P
   return {walk.edge, walk.crossing};
 }
 
+D3D_HOST_DEVICE inline bool is_first_in_front(int32_t first, int32_t second, float first_depth,
+                                              float second_depth) {
+  return second < 0 || (first >= 0 && first_depth <= second_depth);
+}
+
 // What separates two pixels that see different triangles `first` and `second` (-1: nothing) at these depths.
 D3D_HOST_DEVICE inline PairEdge find_pair_edge(const EdgeMesh& mesh, const PairFrame& frame, int32_t first,
                                                int32_t second, float first_depth, float second_depth) {
   const PairEdge none = {D3D_NO_EDGE, 0.0};
-  const bool first_in_front = second < 0 || (first >= 0 && first_depth <= second_depth);
+  const bool first_in_front = is_first_in_front(first, second, first_depth, second_depth);
   const int32_t front = first_in_front ? first : second, back = first_in_front ? second : first;
   const Walk walk = walk_surface(mesh, frame, front, back, first_in_front);
   if (walk.end == WalkEnd::kSilhouette) return silhouette_of_axis(mesh, frame, walk);
@@ -64,6 +69,13 @@ D3D_HOST_DEVICE inline PairEdge find_pair_edge(const EdgeMesh& mesh, const PairF
   return none;
 }
 
+// Writes what separates a pixel from its neighbour along an axis.
+D3D_HOST_DEVICE inline void write_edge(const D3dAntialiasEdgesParams& p, int64_t pixel, int axis,
+                                       const PairEdge& found) {
+  p.edge[2 * pixel + axis] = found.edge;
+  p.crossing[2 * pixel + axis] = static_cast<float>(clamp_to(found.crossing, 0.0, 1.0));
+}
+
 D3D_HOST_DEVICE inline void find_pixel_edges(const D3dAntialiasEdgesParams& p, int64_t pixel,
                                              const PixelPlace& place) {
   for (int axis = 0; axis < 2; ++axis) {
@@ -76,8 +88,7 @@ D3D_HOST_DEVICE inline void find_pixel_edges(const D3dAntialiasEdgesParams& p, i
       found = find_pair_edge(mesh, frame, p.triangle_id[pixel], p.triangle_id[other], p.depth[pixel],
                              p.depth[other]);
     }
-    p.edge[2 * pixel + axis] = found.edge;
-    p.crossing[2 * pixel + axis] = static_cast<float>(clamp_to(found.crossing, 0.0, 1.0));
+    write_edge(p, pixel, axis, found);
   }
 }
 

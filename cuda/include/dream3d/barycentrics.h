@@ -36,26 +36,23 @@ D3D_HOST_DEVICE inline BarycentricPlanes make_barycentric_planes(const ClipVerte
   return planes;
 }
 
-struct Barycentrics {
-  float u, v;  // weights of vertex 0 and 1
-};
-
-// Perspective-correct weights at a pixel centre, clamped to the triangle (snapping lets a covered centre lie
-// up to 1/256 pixel outside of it).
-D3D_HOST_DEVICE inline Barycentrics barycentrics_at(const BarycentricPlanes& planes, double px, double py,
-                                                    double width, double height) {
-  const double x = (px + 0.5) * (2.0 / width) - 1.0;
+// Perspective-correct weights u and v of vertex 0 and 1 at a pixel centre, clamped to the triangle (snapping lets a
+// covered centre lie up to 1/256 pixel outside of it). V is double, or a vector of them for pixels of a row.
+template <class V>
+D3D_HOST_DEVICE inline void barycentrics_at(const BarycentricPlanes& planes, const V& px, double py,
+                                            double width, double height, V& u, V& v) {
+  const V x = (px + 0.5) * (2.0 / width) - 1.0;
   const double y = 1.0 - (py + 0.5) * (2.0 / height);
   const double orientation = planes.determinant < 0.0 ? -1.0 : 1.0;
   const Double3* e = planes.e;
-  const double a0 = max_of((e[0].x * x + (e[0].y * y + e[0].z)) * orientation, 0.0);
-  const double a1 = max_of((e[1].x * x + (e[1].y * y + e[1].z)) * orientation, 0.0);
-  const double a2 = max_of((e[2].x * x + (e[2].y * y + e[2].z)) * orientation, 0.0);
-  const double sum = a0 + a1 + a2;
-  const double inverse = 1.0 / sum;
-  const bool edge_on = !(sum > 0.0);  // seen edge-on: any weights will do
-  return {edge_on ? 1.0f / 3.0f : static_cast<float>(a0 * inverse),
-          edge_on ? 1.0f / 3.0f : static_cast<float>(a1 * inverse)};
+  const V a0 = max_of((e[0].x * x + (e[0].y * y + e[0].z)) * orientation, V{});
+  const V a1 = max_of((e[1].x * x + (e[1].y * y + e[1].z)) * orientation, V{});
+  const V a2 = max_of((e[2].x * x + (e[2].y * y + e[2].z)) * orientation, V{});
+  const V sum = a0 + a1 + a2;
+  const V inverse = 1.0 / sum;
+  const V any = V{} + static_cast<double>(1.0f / 3.0f);
+  u = sum > 0.0 ? a0 * inverse : any;  // seen edge-on: any weights will do
+  v = sum > 0.0 ? a1 * inverse : any;
 }
 
 // Gradients and screen derivatives saturate here: a triangle seen nearly edge-on must not make an infinity.

@@ -7,29 +7,29 @@
 
 namespace dream3d {
 
-// The rows of M^-1 of the triangle that `pixel` (counted over all views) sees. False where there is none, or none with
-// derivatives.
+// Where a pixel, counted over all views, lies.
+struct PixelPosition {
+  int64_t column, row, view;
+};
+
 template <class Params>
-D3D_HOST_DEVICE inline bool load_rows(const Params& p, int64_t pixel, Double3 rows[3]) {
+D3D_HOST_DEVICE inline PixelPosition locate_pixel(const Params& p, int64_t pixel) {
+  const int64_t line = pixel / p.width, view = line / p.height;
+  return {pixel - line * p.width, line - view * p.height, view};
+}
+
+// The rows of M^-1 of the triangle that `pixel` sees. False where there is none, or none with derivatives.
+template <class Params>
+D3D_HOST_DEVICE inline bool load_rows(const Params& p, int64_t pixel, const PixelPosition& at,
+                                      Double3 rows[3]) {
   int64_t corners[3];
-  if (!load_corner_rows(p, pixel, pixel / (p.height * p.width), corners)) return false;
+  if (!load_corner_rows(p, pixel, at.view, corners)) return false;
   ClipVertex vertices[3];
   for (int i = 0; i < 3; ++i) {
     const float* v = p.positions + 4 * corners[i];
     vertices[i] = {v[0], v[1], v[2], v[3]};
   }
   return invert_planes(make_barycentric_planes(vertices), rows);
-}
-
-// Where a pixel, counted over all views, lies in its own.
-struct PixelPosition {
-  int64_t column, row;
-};
-
-template <class Params>
-D3D_HOST_DEVICE inline PixelPosition locate_pixel(const Params& p, int64_t pixel) {
-  const int64_t in_view = pixel % (p.height * p.width);
-  return {in_view % p.width, in_view / p.width};
 }
 
 template <class Params>

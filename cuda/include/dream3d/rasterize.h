@@ -143,17 +143,18 @@ D3D_HOST_DEVICE inline double depth_row(const DepthPlane& plane, int64_t py) {
   return plane.dy * (static_cast<double>(py) + 0.5) + plane.offset;
 }
 
-D3D_HOST_DEVICE inline float depth_at(const DepthPlane& plane, double row, double px) {
-  const double depth = plane.dx * (px + 0.5) + row;
-  // + 0 turns -0 into +0, so that equal depths have equal bits
-  return static_cast<float>(clamp_to(depth, plane.low, plane.high)) + 0.0f;
+// V is double, or a vector of them for pixels of a row. Add 0 when it is a float: that turns -0 into +0, so that equal
+// depths have equal bits.
+template <class V>
+D3D_HOST_DEVICE inline V depth_at(const DepthPlane& plane, double row, const V& px) {
+  const V depth = plane.dx * (px + 0.5) + row;
+  return clamp_to(depth, V{} + plane.low, V{} + plane.high);
 }
 
 // z/w = sum_i z_i e_i . (X, Y, 1) / determinant, rewritten in pixels. A triangle seen exactly edge-on
 // (determinant 0) that snapping made visible gets its nearest depth.
-D3D_HOST_DEVICE inline DepthPlane make_depth_plane(const ClipVertex v[3], double low, double high,
-                                                   double width, double height) {
-  const BarycentricPlanes planes = make_barycentric_planes(v);
+D3D_HOST_DEVICE inline DepthPlane make_depth_plane(const BarycentricPlanes& planes, const ClipVertex v[3],
+                                                   double low, double high, double width, double height) {
   const double inverse = 1.0 / planes.determinant;
   const Double3* e = planes.e;
   const double gx = (v[0].z * e[0].x + v[1].z * e[1].x + v[2].z * e[2].x) * inverse;
@@ -164,16 +165,17 @@ D3D_HOST_DEVICE inline DepthPlane make_depth_plane(const ClipVertex v[3], double
   return {gx * (2.0 / width), gy * (-2.0 / height), offset, low, high};
 }
 
-// A snapped triangle ready to be scanned: one per visible triangle, several where clipping left a polygon.
+// A snapped triangle with pixel centres in its bounding box: one per visible triangle, several where clipping left a
+// polygon.
 struct Piece {
-  EdgeEquation edges[3];
-  DepthPlane depth;
+  Int2 corners[3];         // of positive area
   int32_t x0, y0, x1, y1;  // pixels whose centres its bounding box holds, both ends included
+  double low, high;        // z/w of what is visible of the triangle
   int32_t triangle;
 };
 
 // False when the piece covers no pixel centre of the image.
-D3D_HOST_DEVICE inline bool make_edges(const Int2 corners[3], int32_t width, int32_t height, Piece& piece) {
+D3D_HOST_DEVICE inline bool place_piece(const Int2 corners[3], int32_t width, int32_t height, Piece& piece) {
   const int64_t area = snapped_area(corners);
   if (area == 0) return false;
   const Int2 p = corners[0];
@@ -185,11 +187,12 @@ D3D_HOST_DEVICE inline bool make_edges(const Int2 corners[3], int32_t width, int
   piece.y0 = max_of((min_of(min_of(p.y, q.y), r.y) + half - 1) >> 8, 0);
   piece.x1 = min_of((max_of(max_of(p.x, q.x), r.x) - half) >> 8, width - 1);
   piece.y1 = min_of((max_of(max_of(p.y, q.y), r.y) - half) >> 8, height - 1);
-  if (piece.x0 > piece.x1 || piece.y0 > piece.y1) return false;
-  piece.edges[0] = make_edge(p, q);
-  piece.edges[1] = make_edge(q, r);
-  piece.edges[2] = make_edge(r, p);
-  return true;
+  piece.corners[0] = p, piece.corners[1] = q, piece.corners[2] = r;
+  return piece.x0 <= piece.x1 && piece.y0 <= piece.y1;
+}
+
+D3D_HOST_DEVICE inline void make_edges(const Piece& piece, EdgeEquation edges[3]) {
+  for (int i = 0; i < 3; ++i) edges[i] = make_edge(piece.corners[i], piece.corners[i < 2 ? i + 1 : 0]);
 }
 
 // What a vertex contributes to its triangles, computed once per vertex.
@@ -219,17 +222,16 @@ D3D_HOST_DEVICE inline void for_each_clipped_piece(const ClipVertex vertices[3],
   const int count = clip_polygon(polygon, planes);
   if (count == 0) return;
   Int2 corners[kMaxClipVertices];
-  double low = 1.0, high = -1.0;
+  piece.low = 1.0, piece.high = -1.0;
   for (int i = 0; i < count; ++i) {
     corners[i] = snap_vertex(polygon[i], width, height);
     const double depth = clamp_to(polygon[i].z / polygon[i].w, -1.0, 1.0);
-    low = min_of(low, depth);
-    high = max_of(high, depth);
+    piece.low = min_of(piece.low, depth);
+    piece.high = max_of(piece.high, depth);
   }
-  piece.depth = make_depth_plane(vertices, low, high, width, height);
   for (int i = 1; i + 1 < count; ++i) {
     const Int2 fan[3] = {corners[0], corners[i], corners[i + 1]};
-    if (make_edges(fan, width, height, piece)) emit(piece);
+    if (place_piece(fan, width, height, piece)) emit(piece);
   }
 }
 
@@ -248,9 +250,9 @@ D3D_HOST_DEVICE inline void for_each_piece(const ClipVertex vertices[3], const P
     return;
   }
   const Int2 corners[3] = {p.snapped, q.snapped, r.snapped};
-  if (!make_edges(corners, width, height, piece)) return;
-  piece.depth = make_depth_plane(vertices, min_of(min_of(p.depth, q.depth), r.depth),
-                                 max_of(max_of(p.depth, q.depth), r.depth), width, height);
+  if (!place_piece(corners, width, height, piece)) return;
+  piece.low = min_of(min_of(p.depth, q.depth), r.depth);
+  piece.high = max_of(max_of(p.depth, q.depth), r.depth);
   emit(piece);
 }
 

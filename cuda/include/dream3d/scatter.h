@@ -39,8 +39,8 @@ void for_each_run(const Params& p, int64_t pixels_per_view, int64_t begin, int64
 
 // add_run(begin, end, sums) adds what pixels [begin, end), which see the same triangle of the same view, give to its
 // three vertices: sums is [3, width] and zero.
-template <class Params, class AddRun>
-void collect_runs(const Params& p, int64_t pixels_per_view, bool has_set_per_view, int64_t width,
+template <class Params, class Width, class AddRun>
+void collect_runs(const Params& p, int64_t pixels_per_view, bool has_set_per_view, Width width,
                   int64_t begin, int64_t end, const AddRun& add_run, Runs& runs) {
   runs.rows.resize(3 * kScatterChunk);
   runs.sums.resize(3 * kScatterChunk * width);
@@ -55,7 +55,8 @@ void collect_runs(const Params& p, int64_t pixels_per_view, bool has_set_per_vie
 }
 
 // Adds the runs, in order, to the rows of out [any, width] from `begin` to `end`.
-inline void add_runs(const Runs& runs, int64_t width, int64_t begin, int64_t end, float* out) {
+template <class Width>
+void add_runs(const Runs& runs, Width width, int64_t begin, int64_t end, float* out) {
   for (int64_t i = 0; i < 3 * runs.count; ++i) {
     if (runs.rows[i] < begin || runs.rows[i] >= end) continue;
     const float* sum = runs.sums.data() + i * width;
@@ -64,9 +65,10 @@ inline void add_runs(const Runs& runs, int64_t width, int64_t begin, int64_t end
   }
 }
 
-// Overwrites out [num_sets, V, width]; with one set, the views share it.
-template <class Params, class AddRun>
-void scatter_to_vertices(const Params& p, int64_t pixels_per_view, int64_t num_sets, int64_t width,
+// Overwrites out [num_sets, V, width]; with one set, the views share it. Width is an integer or a
+// std::integral_constant.
+template <class Params, class Width, class AddRun>
+void scatter_to_vertices(const Params& p, int64_t pixels_per_view, int64_t num_sets, Width width,
                          float* out, int n_threads, const AddRun& add_run) {
   const int64_t num_rows = num_sets * p.num_vertices;
   const int64_t num_pixels = p.num_views * pixels_per_view;
