@@ -47,11 +47,10 @@ class FieldConfig:
 class GuidanceConfig:
     """Score distillation: how the prior is asked."""
 
-    scale: float = 3.0
-    """Guidance scale s in x0_uncond + s (x0_text - x0_uncond)."""
-    scale_at_noise: float = 6.0
-    """Guidance scale at pure noise, where the text decides; it goes to `scale` at half the noise levels,
-    where a long run would grow spikes with as much."""
+    scale: float = 6.0
+    """Guidance scale s in x0_uncond + s (x0_text - x0_uncond). Runs of 800 steps grow spikes with as much."""
+    scale_at_noise: float = 2.0
+    """Guidance scale at pure noise; it goes to `scale` at half the noise levels."""
     rescale: float = 0.5
     """How far guidance is shrunk where it would increase the spread of the image, 0 (not) to 1."""
     clamp: bool = True
@@ -74,7 +73,7 @@ class GuidanceConfig:
 class CoarseConfig:
     """Distillation of the prior into a radiance field."""
 
-    num_steps: int = 800
+    num_steps: int = 400
     """Optimisation steps."""
     num_views: int = 4
     """Views rendered in each step, in groups of four around the object."""
@@ -129,7 +128,9 @@ class PaintConfig:
     num_views: int = 4
     """Views rendered in each step, in groups of four around the object."""
     guidance: GuidanceConfig = field(
-        default_factory=lambda: GuidanceConfig(hold=0.1, t_max_end=0.3, t_min_start=0.9)
+        default_factory=lambda: GuidanceConfig(
+            scale=3.0, scale_at_noise=6.0, hold=0.1, t_max_end=0.3, t_min_start=0.9
+        )
     )
     samples_per_axis: int = 2
     """Samples per pixel and axis: as smooth edges as the prior's."""
@@ -159,7 +160,13 @@ class RefineConfig(PaintConfig):
     """Optimisation steps; 0 leaves the stage out."""
     guidance: GuidanceConfig = field(
         default_factory=lambda: GuidanceConfig(
-            hold=0.0, t_max_start=0.5, t_max_end=0.3, t_min_start=0.02, t_min_end=0.02
+            scale=3.0,
+            scale_at_noise=6.0,
+            hold=0.0,
+            t_max_start=0.5,
+            t_max_end=0.3,
+            t_min_start=0.02,
+            t_min_end=0.02,
         )
     )
     lattice_resolution: int = 64
