@@ -90,6 +90,11 @@ class Cameras:
         projection = perspective(degrees_to_radians(self.fov_y_deg), aspect, near, far)
         return projection @ torch.linalg.inv(self.c2w())
 
+    def to_clip(self, points: Tensor, aspect: float = 1.0) -> Tensor:
+        """Points of the world [V, 3] in the clip space of every camera, [B, V, 4]; see `world_to_clip`."""
+        homogeneous = torch.cat([points, torch.ones_like(points[:, :1])], dim=1)
+        return torch.einsum("bij,vj->bvi", self.world_to_clip(aspect), homogeneous).contiguous()
+
     def rays(self, height: int, width: int) -> Rays:
         """Rays through the centres of the pixels of a `height` x `width` image, row 0 on top."""
         device = self.azimuth_deg.device

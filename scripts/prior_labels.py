@@ -49,10 +49,7 @@ def cell_labels(prop: Prop, cameras: Cameras, shading: Sequence[Shading], size: 
     Returns:
         [B, Q, size / CELL, size / CELL] int16, an index of each of ANSWERS or IGNORED.
     """
-    vertices = torch.from_numpy(prop.mesh.vertices)
-    homogeneous = torch.cat([vertices, torch.ones_like(vertices[:, :1])], dim=1)
-    clip = torch.einsum("bij,vj->bvi", cameras.world_to_clip(1.0), homogeneous).contiguous()
-    side = size // CELL
+    clip, side = cameras.to_clip(torch.from_numpy(prop.mesh.vertices)), size // CELL
     triangle = rasterize(clip, torch.from_numpy(prop.mesh.faces), side, side).triangle_id.long()  # [B, h, w]
     paint = torch.from_numpy(prop.paint_of_face).long()[triangle.clamp_min(0)]
     table = torch.tensor([*_paint_labels(prop), EMPTY], dtype=torch.int16)  # [paints + 1, Q]

@@ -52,14 +52,14 @@ def signed_distances(mesh: Mesh, lattice: TetLattice) -> Tensor:
     distances, nearest = map(
         np.asarray, KDTree(samples).query(points, k=NUM_CANDIDATES, distance_upper_bound=reach)
     )
-    distance = distances[:, 0]  # infinite beyond reach
-    is_near = np.isfinite(distance)
-    near = points[is_near]
-    # Where fewer samples than that are in reach, the nearest fills up.
-    nearest = np.where(np.isfinite(distances), nearest, nearest[:, :1])
+    distance = distances[:, 0]
+    in_reach = np.isfinite(distances)  # [V, NUM_CANDIDATES]; others are infinite
+    is_near = in_reach[:, 0]
+    near, candidates = points[is_near], nearest[is_near]
+    candidates = np.where(in_reach[is_near], candidates, candidates[:, :1])
     exact = [
         np.linalg.norm(closest_point(triangles[sample_face[candidate]], near) - near, axis=1)
-        for candidate in nearest[is_near].T
+        for candidate in candidates.T
     ]
     distance[is_near] = np.min(exact, axis=0)
     rough, _ = KDTree(samples[::FAR_STRIDE]).query(points[~is_near])

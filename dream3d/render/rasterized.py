@@ -53,8 +53,7 @@ def render_rasterized(
         The images.
     """
     fine = size * samples
-    homogeneous = torch.cat([vertices, torch.ones_like(vertices[:, :1])], dim=1)
-    clip = torch.einsum("bij,vj->bvi", cameras.world_to_clip(), homogeneous)  # [B, V, 4]
+    clip = cameras.to_clip(vertices)
     fragments = rasterize(clip, faces, fine, fine)
     attributes = torch.cat([vertices, vertex_normals(vertices, faces)], dim=1)
     surface = interpolate(attributes, faces, fragments)  # [B, H, W, 6]

@@ -74,9 +74,7 @@ def render_surface(
     device = cameras.azimuth_deg.device
     vertices = torch.as_tensor(mesh.vertices, device=device)
     faces = torch.as_tensor(mesh.faces, device=device)
-    matrices = cameras.world_to_clip(width / height)  # [B, 4, 4]
-    homogeneous = torch.cat([vertices, torch.ones_like(vertices[:, :1])], dim=1)
-    clip = torch.einsum("bij,vj->bvi", matrices, homogeneous).contiguous()
+    clip = cameras.to_clip(vertices, width / height)
     fragments = rasterize(clip, faces, height * supersample, width * supersample)
 
     triangle = fragments.triangle_id.flatten()

@@ -150,8 +150,7 @@ def _drawn(
         toward = camera.positions()[0] - vertices[faces[:, 0].long()]
         kept = ((textured.face_normals * toward).sum(-1) > 0.0).nonzero()[:, 0]
         faces = faces[kept]
-    homogeneous = torch.cat([vertices, torch.ones_like(vertices[:, :1])], dim=1)
-    clip = (homogeneous @ camera.world_to_clip()[0].T)[None].contiguous()
+    clip = camera.to_clip(vertices)
     return clip, faces, kept, rasterize(clip, faces, size, size)
 
 
