@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from prior_labels import cell_labels
+from prior_labels import CellLabels, cell_labels, join_labels
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -19,8 +19,19 @@ from dream3d.math import srgb_to_linear
 from dream3d.prior.camera_law import CameraLaw
 from dream3d.prior.conditioning import SHADINGS
 from dream3d.prior.view_words import VIEW_WORDS, view_words
-from dream3d.props import COLORS, FAMILIES, MATERIALS, PATTERNS, SIZES, Prop, sample_prop
-from dream3d.props.finish import MATERIAL_SPELLINGS, PATTERN_SPELLINGS
+from dream3d.props import (
+    COLORS,
+    FAMILIES,
+    MATERIALS,
+    PATTERNS,
+    SIZES,
+    Prop,
+    PropSpec,
+    Spec,
+    make_prop,
+    sample_spec,
+)
+from dream3d.props.finish import MATERIAL_SPELLINGS, PATTERN_SPELLINGS, Finish
 from dream3d.props.palette import SPELLINGS
 from dream3d.props.words import (
     FUNCTION_WORDS,
@@ -37,6 +48,8 @@ from dream3d.stage_config import Shading
 SUPERSAMPLING = 3  # Samples per pixel side.
 SHADING_SHARES = (0.45, 0.3, 0.12, 0.13)  # In the order of SHADINGS.
 FULL_TURN_WEIGHT = 2.0  # Asymmetric families are drawn more often: pose is the hardest part.
+# Beyond those that `sample_spec` draws: which thing and which part a word belongs to is learned last.
+MORE_HARD = 0.35
 TEXT_DROP = 0.1  # Share of groups told "" as their text, for classifier-free guidance.
 CAMERA_DROP = 0.1  # Share of groups that are not told their cameras, drawn apart from the text's.
 VIEW_WORDS_SHARE = 0.7  # Of these, the share told in words where the camera stands.
@@ -57,7 +70,7 @@ class Batch:
     shading: list[Shading]
     is_camera_told: Tensor  # [B] bool
     num_views: int  # consecutive images that attend to each other
-    labels: Tensor  # [B, Q, H / 4, W / 4] int16, what every cell shows (prior_labels.py)
+    labels: CellLabels
 
 
 def render_views(prop: Prop, cameras: Cameras, shading: list[Shading], size: int) -> Tensor:
@@ -133,8 +146,15 @@ class PropViews(Dataset[Batch]):
             [name for group in groups for name in group.shading],
             torch.cat([group.is_camera_told for group in groups]),
             JOINT_VIEWS if is_joint else 1,
-            torch.cat([group.labels for group in groups]),
+            join_labels([group.labels for group in groups]),
         )
+
+    def _spec(self, rng: np.random.Generator) -> Spec:
+        family = list(FAMILIES)[rng.choice(len(FAMILIES), p=self.family_shares)]
+        spec, wants_hard = sample_spec(rng, family), rng.random() < MORE_HARD
+        while wants_hard and not _is_hard(spec):
+            spec = sample_spec(rng, family)
+        return spec
 
     def _views_of_a_prop(self, rng: np.random.Generator, views: int, size: int, is_joint: bool) -> Batch:
         """Views of one prop: around it and drawn alike with joint attention, else independent."""
@@ -143,7 +163,7 @@ class PropViews(Dataset[Batch]):
         cameras = self.law.sample(groups, generator, views // groups, CLOSE_UP_SHARE)
         drawn = rng.choice(len(SHADINGS), groups, p=SHADING_SHARES)
         shading: list[Shading] = [SHADINGS[i] for i in np.repeat(drawn, views // groups)]
-        prop = sample_prop(rng, list(FAMILIES)[rng.choice(len(FAMILIES), p=self.family_shares)])
+        prop = make_prop(self._spec(rng), rng)
         has_text, is_told = rng.random() >= TEXT_DROP, rng.random() >= CAMERA_DROP
         captions = [prop.caption if has_text else ""] * views
         if not is_told and has_text and rng.random() < VIEW_WORDS_SHARE:
@@ -151,6 +171,14 @@ class PropViews(Dataset[Batch]):
         images = render_views(prop, cameras, shading, size)
         labels = cell_labels(prop, cameras, shading, size)
         return Batch(images, captions, cameras, shading, torch.full((views,), is_told), 1, labels)
+
+
+def _is_hard(spec: Spec) -> bool:
+    """Whether it is of two things, or another part than the main one looks unlike its natural self."""
+    if not isinstance(spec, PropSpec):
+        return True
+    natural = {part.name: Finish(part.color) for part in FAMILIES[spec.family].parts[1:]}
+    return any(spec.finishes.get(name, finish) != finish for name, finish in natural.items())
 
 
 def known_words() -> dict[str, list[str]]:

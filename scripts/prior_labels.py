@@ -8,6 +8,7 @@ caption. The head is thrown away after training.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,6 @@ from dream3d.stage_config import Shading
 
 CELL = 4  # Pixels per side; one cell for each feature behind the network's first up block.
 NOTHING = "none"
-IGNORED = -100  # as torch.nn.functional.cross_entropy calls it
 # The answers to what is asked of a cell. Where it is empty, only the first question has one.
 ANSWERS: Mapping[str, tuple[str, ...]] = {
     "family": (NOTHING, *FAMILIES),
@@ -33,40 +33,62 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
     "second color": (NOTHING, *COLORS),
 }
 SHAPE = ("family", "part")  # Also seen in pictures without colors.
-COMMON_WEIGHT = 0.15  # of the answer "none" about a look: nine cells of ten are plain, which teaches little
-EMPTY = (0, *[IGNORED] * (len(ANSWERS) - 1))
+# Of a look that nobody has to say, and of the answer "none" about it: nine of ten are, which teaches little.
+COMMON_WEIGHT = 0.15
 
 
-def cell_labels(prop: Prop, cameras: Cameras, shading: Sequence[Shading], size: int) -> Tensor:
+@dataclass(frozen=True)
+class CellLabels:
+    """What is seen in the middle of every cell, and how much each answer counts."""
+
+    answers: Tensor  # [B, Q, h, w] int16, an index of each of ANSWERS
+    weights: Tensor  # [B, Q, h, w], 0 where nothing is asked
+
+
+def join_labels(labels: Sequence[CellLabels]) -> CellLabels:
+    """One batch of several."""
+    return CellLabels(torch.cat([x.answers for x in labels]), torch.cat([x.weights for x in labels]))
+
+
+def cell_labels(prop: Prop, cameras: Cameras, shading: Sequence[Shading], size: int) -> CellLabels:
     """Right answers for the middle of every cell.
+
+    A part counts in a picture by the root of its area there: by its area, a handle would hardly be asked for.
 
     Args:
         prop: What the pictures show.
         cameras: B cameras.
         shading: Of the B pictures; no look is asked for where it hides the colors.
-        size: Of the pictures, pixels per side.
-
-    Returns:
-        [B, Q, size / CELL, size / CELL] int16, an index of each of ANSWERS or IGNORED.
+        size: Of the pictures, pixels per side; h = w = size / CELL.
     """
     clip, side = cameras.to_clip(torch.from_numpy(prop.mesh.vertices)), size // CELL
     triangle = rasterize(clip, torch.from_numpy(prop.mesh.faces), side, side).triangle_id.long()  # [B, h, w]
+    answers, weights = _paint_table(prop)  # [paints + 1, Q]
     paint = torch.from_numpy(prop.paint_of_face).long()[triangle.clamp_min(0)]
-    table = torch.tensor([*_paint_labels(prop), EMPTY], dtype=torch.int16)  # [paints + 1, Q]
-    labels = table[torch.where(triangle < 0, len(table) - 1, paint)].movedim(-1, 1)
+    paint = torch.where(triangle < 0, len(answers) - 1, paint)
+    area = torch.stack([torch.bincount(each.flatten(), minlength=len(answers)) for each in paint])
+    area = area.gather(1, paint.flatten(1)).reshape(paint.shape)
     is_colorless = torch.tensor([name in ("textureless", "normals") for name in shading])
     is_look = torch.tensor([name not in SHAPE for name in ANSWERS])
-    return labels.masked_fill((is_colorless[:, None] & is_look)[..., None, None], IGNORED)
+    hidden = (is_colorless[:, None] & is_look)[..., None, None]
+    weight = weights[paint].movedim(-1, 1) / area[:, None].sqrt()
+    return CellLabels(answers[paint].movedim(-1, 1), weight.masked_fill(hidden, 0.0))
 
 
-def _paint_labels(prop: Prop) -> list[tuple[int, ...]]:
-    """One row of answers for each of the prop's paints."""
-    seen = [
-        (spec.family, part, *_look(finish))
-        for spec in props_of(prop.spec)
-        for part, finish in present_parts(spec)
-    ]
-    return [tuple(w.index(word) for w, word in zip(ANSWERS.values(), row, strict=True)) for row in seen]
+def _paint_table(prop: Prop) -> tuple[Tensor, Tensor]:
+    """Answers and weights [paints + 1, Q] of each of the prop's paints, and of nothing."""
+    answers, weights = [], []
+    for spec in props_of(prop.spec):
+        for part, finish in present_parts(spec):
+            look = _look(finish)
+            is_natural = finish == Finish(FAMILIES[spec.family].part(part).color)
+            is_common = [is_natural, *(is_natural or word == NOTHING for word in look[1:])]
+            row = (spec.family, part, *look)
+            answers.append([words.index(word) for words, word in zip(ANSWERS.values(), row, strict=True)])
+            weights.append([1.0, 1.0, *(COMMON_WEIGHT if common else 1.0 for common in is_common)])
+    answers.append([0] * len(ANSWERS))
+    weights.append([1.0] + [0.0] * (len(ANSWERS) - 1))
+    return torch.tensor(answers, dtype=torch.int16), torch.tensor(weights)
 
 
 def _look(finish: Finish) -> tuple[str, ...]:
@@ -81,29 +103,20 @@ class CellReader(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.head = nn.Linear(width, sum(len(words) for words in ANSWERS.values()))
-        self.answer_weights = [_answer_weights(name) for name in ANSWERS]
 
-    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Sum over the questions of the mean cross entropy, weighted by how common the right answer is.
+    def forward(self, features: Tensor, labels: CellLabels) -> Tensor:
+        """Sum over the questions of the weighted mean cross entropy.
 
         Args:
             features: [B, C, h, w].
-            labels: [B, Q, h, w] from `cell_labels`.
+            labels: Of the same cells.
         """
         rows = functional.layer_norm(features.movedim(1, -1).flatten(0, 2).float(), features.shape[1:2])
         logits = self.head(rows).split([len(words) for words in ANSWERS.values()], dim=1)
         losses = []
         for index, scores in enumerate(logits):
-            target = labels[:, index].flatten().long()
-            weights = self.answer_weights[index].to(scores)
-            each = functional.cross_entropy(scores, target, weights, ignore_index=IGNORED, reduction="sum")
-            total = weights[target[target != IGNORED]].sum()
-            losses.append(each / total.clamp_min(1.0))
+            answers = labels.answers[:, index].flatten().to(scores.device, torch.int64)
+            weights = labels.weights[:, index].flatten().to(scores)
+            each = functional.cross_entropy(scores, answers, reduction="none")
+            losses.append((each * weights).sum() / weights.sum().clamp_min(1e-6))
         return torch.stack(losses).sum()
-
-
-def _answer_weights(question: str) -> Tensor:
-    weights = torch.ones(len(ANSWERS[question]))
-    if question in ("material", "pattern", "second color"):
-        weights[0] = COMMON_WEIGHT
-    return weights

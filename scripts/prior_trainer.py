@@ -116,7 +116,7 @@ class Trainer:
         ).sample
         weight = schedule.x0_loss_weight(self.alphas_cumprod, timesteps).clamp_min(MIN_LOSS_WEIGHT)
         assert self.features is not None  # the hook's
-        told = self.reader(self.features, batch.labels.to(self.device))
+        told = self.reader(self.features, batch.labels)
         return (weight * (output.float() - target) ** 2).mean(), told
 
     def _keep_features(self, _module: object, _inputs: object, features: Tensor) -> None:
