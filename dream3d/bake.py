@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from dream3d.math import normalize
 from dream3d.mesh import ByteArray, Mesh
 from dream3d.ops.rasterize import Fragments, rasterize
 
+Value = TypeVar("Value", np.uint8, np.float32)
 Density = Callable[[Tensor], Tensor]  # points in the world [N, 3] -> density [N], in 1 / scene units
 Albedo = Callable[[Tensor], Tensor]  # points in the world [N, 3] -> sRGB-encoded albedo [N, 3] in [0, 1]
 
@@ -138,15 +140,15 @@ def _cover_small_triangles(centroids: Tensor, triangle: Tensor, weights: Tensor)
     weights[rows, columns] = 1.0 / 3.0
 
 
-def fill_background(image: ByteArray, covered: NDArray[np.bool_]) -> ByteArray:
+def fill_background(image: NDArray[Value], covered: NDArray[np.bool_]) -> NDArray[Value]:
     """Give every texel outside the charts the color of the nearest texel inside one.
 
     Args:
-        image: [H, W, 3].
+        image: [H, W, ...].
         covered: [H, W], True inside the charts.
 
     Returns:
-        [H, W, 3]. Unchanged where nothing is covered.
+        [H, W, ...]. Unchanged where nothing is covered.
     """
     if covered.all() or not covered.any():
         return image

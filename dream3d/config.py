@@ -84,7 +84,9 @@ class BakeConfig:
     depth: float = 0.04
     """Length of that stretch in scene units, one third of it outside the surface."""
     roughness: float = 0.8
-    """Roughness of the material, 0 (mirror) to 1 (chalk)."""
+    """Roughness of the material, 0 (mirror) to 1 (chalk), where it is not known what it is."""
+    substance: bool = True
+    """Let the prior tell what is of metal, glass, wood ..., and bake how it shines, if anything is."""
     normal_map: bool = False
     """Bake the normals of the surface before its triangles were reduced into a tangent-space normal map."""
     occlusion: bool = False

@@ -8,6 +8,7 @@ from dream3d import __version__
 from dream3d.bake import bake_base_color
 from dream3d.config import BakeConfig, Config
 from dream3d.detail.bake import bake_detail
+from dream3d.detail.substance import bake_substance, packed_orm
 from dream3d.errors import InputError
 from dream3d.events import Event, OnEvent
 from dream3d.mesh import Material, Mesh
@@ -57,7 +58,14 @@ def unknown_word_warnings(prior: Prior, prompt: str) -> list[str]:
 
 
 def bake_material(
-    mesh: Mesh, dense: Mesh, field: RadianceField, config: BakeConfig, on_event: OnEvent, device: str
+    mesh: Mesh,
+    dense: Mesh,
+    field: RadianceField,
+    prior: Prior,
+    embedding: TextEmbedding,
+    config: BakeConfig,
+    on_event: OnEvent,
+    metallic: float = 0.0,
 ) -> Material:
     """All textures of a mesh with UVs, normals, and tangents where a normal map is asked for.
 
@@ -65,15 +73,21 @@ def bake_material(
         mesh: In scene units.
         dense: The same surface with all its details.
         field: Its colors.
-        config: Which textures.
+        prior: Tells what the surface is made of.
+        embedding: Of what it is.
+        config: Which textures; its roughness is that of what nobody can tell more about.
         on_event: Told before and after.
-        device: Where the field is.
+        metallic: Of the same.
     """
     on_event(Event("bake", 0, 1))
-    texture = bake_base_color(mesh, field.density, field.albedo_srgb, config, device)
+    texture = bake_base_color(mesh, field.density, field.albedo_srgb, config, prior.device)
     maps = bake_detail(mesh, dense, config)
+    found = bake_substance(mesh, texture, prior, embedding) if config.substance else None
+    orm = None
+    if found is not None or maps.occlusion is not None:
+        orm = packed_orm(maps.occlusion, found, metallic, config.roughness, config.texture_size)
     on_event(Event("bake", 1, 1))
-    return Material(texture, roughness_factor=config.roughness, orm=maps.orm, normal_map=maps.normal_map)
+    return Material(texture, metallic, config.roughness, orm, maps.normal_map)
 
 
 def provenance(prompt: str, config: Config, prior: Prior, method: str) -> dict[str, object]:

@@ -73,7 +73,7 @@ def generate(
     if bake.normal_map:
         mesh = add_tangents(mesh)
     on_event(Event("extract", 2, 2))
-    material = bake_material(mesh, surfaces.dense, field, bake, on_event, device)
+    material = bake_material(mesh, surfaces.dense, field, prior, embedding, bake, on_event)
     costs = {"prior_evaluations": evaluations, "seconds": time.perf_counter() - started}
     metadata = provenance(prompt, config, prior, METHOD)
     textured = TexturedMesh(mesh, material, slug(prompt), metadata)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from dream3d.asset import Asset
@@ -22,10 +23,10 @@ from dream3d.extract.uv_quality import uv_fault
 from dream3d.finish import bake_material, choose_device, open_prior, provenance
 from dream3d.inputs import check_prompt, check_strength
 from dream3d.math import linear_to_srgb
-from dream3d.mesh import FRAME_RADIUS, Frame, Material, Mesh, TexturedMesh
+from dream3d.mesh import FRAME_RADIUS, ByteArray, Frame, Material, Mesh, TexturedMesh
 from dream3d.optimize.paint import fit_colors, optimize_paint
 from dream3d.optimize.refine import optimize_refine
-from dream3d.prior import Prior
+from dream3d.prior import Prior, TextEmbedding
 from dream3d.render.surface import sample_bilinear
 from dream3d.scene.radiance_field import RadianceField
 from dream3d.scene.tet_lattice import tet_lattice
@@ -92,7 +93,7 @@ def refine(
         if config.export.require_watertight:
             surfaces = close_surfaces(surfaces, config.extract)
 
-    painted, notes = _paint_textures(given, surfaces, field, config.bake, on_event, device)
+    painted, notes = _paint_textures(given, surfaces, field, prior, embedding, config.bake, on_event)
     metadata = provenance(prompt, config, prior, METHOD)
     metadata |= {"geometry": geometry, "strength": strength, "paint": asdict(paint)}
     costs = {"prior_evaluations": evaluations, "seconds": time.perf_counter() - started}
@@ -151,9 +152,10 @@ def _paint_textures(
     given: TexturedMesh,
     surfaces: Surfaces,
     field: RadianceField,
+    prior: Prior,
+    embedding: TextEmbedding,
     config: BakeConfig,
     on_event: OnEvent,
-    device: str,
 ) -> tuple[TexturedMesh, tuple[str, ...]]:
     """The mesh with its textures, over its own UVs where those are good; and what could not be kept."""
     config = replace(config, samples=1)  # the prior saw the color on the surface itself
@@ -168,9 +170,20 @@ def _paint_textures(
     if config.normal_map or (own.normal_map is not None and mesh.tangents is None):
         mesh = add_tangents(mesh)
     on_event(Event("extract", 1, 1))
-    made = bake_material(mesh, surfaces.dense, field, config, on_event, device)
-    if given.mesh.uvs is not None:  # it came with a material: what nobody asked to change stays
+    metallic, has_material = 0.0, given.mesh.uvs is not None
+    if has_material:  # what nobody asked to change stays
+        metallic, roughness = (float(np.clip(x, 0, 1)) for x in (own.metallic_factor, own.roughness_factor))
+        config = replace(config, roughness=roughness, substance=config.substance and own.orm is None)
+    made = bake_material(mesh, surfaces.dense, field, prior, embedding, config, on_event, metallic)
+    if has_material:
         normal_map = made.normal_map if config.normal_map else own.normal_map
-        orm = made.orm if config.occlusion else own.orm
-        made = replace(own, base_color_srgb=made.base_color_srgb, normal_map=normal_map, orm=orm)
+        made = replace(made, normal_map=normal_map, orm=_new_occlusion(own.orm, made.orm))
     return replace(given, mesh=mesh, material=made), notes
+
+
+def _new_occlusion(own: ByteArray | None, made: ByteArray | None) -> ByteArray | None:
+    """A packed picture with the occlusion of another one, in its size."""
+    if own is None or made is None:
+        return made if own is None else own
+    fitted = Image.fromarray(own).resize(made.shape[1::-1], Image.Resampling.BILINEAR)
+    return np.concatenate([made[..., :1], np.asarray(fitted)[..., 1:]], axis=-1)

@@ -32,6 +32,7 @@ from PIL import Image
 from dream3d.asset import Asset
 from dream3d.config import BakeConfig
 from dream3d.detail.bake import bake_detail
+from dream3d.detail.substance import packed_orm
 from dream3d.errors import InputError, RunError
 from dream3d.export.load import load_textured_mesh
 from dream3d.extract.normals import add_normals
@@ -87,9 +88,9 @@ def dressed(asset: TexturedMesh) -> TexturedMesh:
     mesh = add_tangents(asset.mesh)
     smooth = add_normals(Mesh(*weld(mesh.vertices, mesh.faces)), 180.0)
     maps = bake_detail(mesh, smooth, config)
-    return replace(
-        asset, mesh=mesh, material=replace(asset.material, orm=maps.orm, normal_map=maps.normal_map)
-    )
+    material = asset.material
+    orm = packed_orm(maps.occlusion, None, material.metallic_factor, material.roughness_factor, 256)
+    return replace(asset, mesh=mesh, material=replace(material, orm=orm, normal_map=maps.normal_map))
 
 
 def save_all(asset: TexturedMesh, folder: Path) -> dict[str, Path]:

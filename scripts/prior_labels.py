@@ -4,24 +4,24 @@ A squared error over pixels teaches slowly which words belong to which place: a 
 few pixels, and a material or a pattern hardly any until the noise is low. The renderer knows what every cell
 shows. A linear head on the network's features (as in REPA, Yu et al. 2024, arXiv 2410.06940, which asks them
 for another network's features) has to tell it, at every noise level: where the picture cannot say, from the
-caption. The head is thrown away after training.
+caption. The head (dream3d/prior/cell_reader.py) travels with the prior: it tells what an asset is made of.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from dream3d.cameras import Cameras
 from dream3d.metrics.questions import present_parts, props_of
 from dream3d.ops.rasterize import rasterize
+from dream3d.prior.cell_reader import CELL
 from dream3d.props import COLORS, FAMILIES, MATERIALS, PATTERNS, Prop
 from dream3d.props.finish import Finish, second_color
 from dream3d.stage_config import Shading
 
-CELL = 4  # Pixels per side; one cell for each feature behind the network's first up block.
 NOTHING = "none"
 # The answers to what is asked of a cell. Where it is empty, only the first question has one.
 ANSWERS: Mapping[str, tuple[str, ...]] = {
@@ -97,26 +97,18 @@ def _look(finish: Finish) -> tuple[str, ...]:
     return finish.color or NOTHING, finish.material or NOTHING, finish.pattern or NOTHING, second
 
 
-class CellReader(nn.Module):
-    """Tells what every cell shows from the features of the network, all questions with one linear layer."""
+def telling_loss(scores: Mapping[str, Tensor], labels: CellLabels) -> Tensor:
+    """Sum over the questions of the weighted mean cross entropy.
 
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.head = nn.Linear(width, sum(len(words) for words in ANSWERS.values()))
-
-    def forward(self, features: Tensor, labels: CellLabels) -> Tensor:
-        """Sum over the questions of the weighted mean cross entropy.
-
-        Args:
-            features: [B, C, h, w].
-            labels: Of the same cells.
-        """
-        rows = functional.layer_norm(features.movedim(1, -1).flatten(0, 2).float(), features.shape[1:2])
-        logits = self.head(rows).split([len(words) for words in ANSWERS.values()], dim=1)
-        losses = []
-        for index, scores in enumerate(logits):
-            answers = labels.answers[:, index].flatten().to(scores.device, torch.int64)
-            weights = labels.weights[:, index].flatten().to(scores)
-            each = functional.cross_entropy(scores, answers, reduction="none")
-            losses.append((each * weights).sum() / weights.sum().clamp_min(1e-6))
-        return torch.stack(losses).sum()
+    Args:
+        scores: Of the `CellReader`, logits [B, h, w, answers] of each question.
+        labels: Of the same cells.
+    """
+    losses = []
+    for index, question in enumerate(ANSWERS):
+        logits = scores[question].flatten(0, 2)
+        answers = labels.answers[:, index].flatten().to(logits.device, torch.int64)
+        weights = labels.weights[:, index].flatten().to(logits)
+        each = functional.cross_entropy(logits, answers, reduction="none")
+        losses.append((each * weights).sum() / weights.sum().clamp_min(1e-6))
+    return torch.stack(losses).sum()

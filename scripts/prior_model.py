@@ -10,6 +10,7 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from dream3d.prior.cell_reader import CellReader, save_reader
 from dream3d.prior.conditioning import RAY_CHANNELS, VIEW_FEATURES
 from dream3d.prior.folder import CARD
 from dream3d.prior.joint_attention import JointViewAttention
@@ -118,6 +119,7 @@ def save_prior(
     folder: Path,
     unet: UNet2DConditionModel,
     encoder: CLIPTextModel,
+    reader: CellReader,
     tokenizer: CLIPTokenizer,
     card: dict[str, Any],
 ) -> None:
@@ -126,6 +128,7 @@ def save_prior(
     shutil.rmtree(staging, ignore_errors=True)
     unet.save_pretrained(staging / "unet", safe_serialization=True)
     encoder.save_pretrained(staging / "text_encoder", safe_serialization=True)
+    save_reader(reader, staging)
     tokenizer.save_pretrained(staging / "tokenizer")
     make_scheduler().save_pretrained(staging / "scheduler")
     index = {

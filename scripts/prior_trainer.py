@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from muon import apply_update, look_ahead, orthogonalize
 from prior_data import BASE_SIZE, IMAGE_SIZES, JOINT_VIEWS, Batch, known_words
-from prior_labels import CellReader
+from prior_labels import ANSWERS, telling_loss
 from prior_model import (
     load_tokenizer,
     make_scheduler,
@@ -24,6 +24,7 @@ from transformers import CLIPTextModel
 
 from dream3d.prior import codec, schedule
 from dream3d.prior.camera_law import CameraLaw
+from dream3d.prior.cell_reader import CellReader
 from dream3d.prior.conditioning import ray_map, view_vector
 from dream3d.prior.fused_blocks import fuse_blocks
 from dream3d.prior.text import MAX_TOKENS
@@ -61,7 +62,7 @@ class Trainer:
         self.encoder: Any = make_text_encoder(self.tokenizer)
         self.unet: Any = make_unet()
         # Reads the features from which the layers behind the attention draw.
-        self.reader = CellReader(self.unet.config.block_out_channels[-1]).to(device)
+        self.reader = CellReader(self.unet.config.block_out_channels[-1], ANSWERS).to(device)
         self.features: Tensor | None = None
         self.unet.up_blocks[0].register_forward_hook(self._keep_features)
         self.encoder.to(device)
@@ -116,7 +117,7 @@ class Trainer:
         ).sample
         weight = schedule.x0_loss_weight(self.alphas_cumprod, timesteps).clamp_min(MIN_LOSS_WEIGHT)
         assert self.features is not None  # the hook's
-        told = self.reader(self.features, batch.labels)
+        told = telling_loss(self.reader(self.features), batch.labels)
         return (weight * (output.float() - target) ** 2).mean(), told
 
     def _keep_features(self, _module: object, _inputs: object, features: Tensor) -> None:
@@ -191,7 +192,8 @@ class Trainer:
         staging.replace(self.work / "state.safetensors")
         (self.work / "facts.json").write_text(json.dumps(facts))
         self.use_averages(True)
-        save_prior(self.work / "release", self.unet, self.encoder, self.tokenizer, self.card(facts))
+        card = self.card(facts)
+        save_prior(self.work / "release", self.unet, self.encoder, self.reader, self.tokenizer, card)
         self.use_averages(False)
 
     def load(self) -> float:

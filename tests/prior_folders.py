@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from dream3d.prior.camera_law import CameraLaw
+from dream3d.prior.cell_reader import CellReader
 from dream3d.prior.view_words import VIEW_WORDS
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
@@ -25,6 +26,12 @@ VOCABULARY = {
     "function_words": ["a", "an", "the", "with"],
     "views": list(VIEW_WORDS),
 }
+ANSWERS = {
+    "family": ("none", "mushroom", "house"),
+    "part": ("cap", "stem"),
+    "color": ("red", "blue"),
+    "material": ("none", "metal"),
+}
 
 
 def write_tiny_prior(folder: Path) -> Path:
@@ -35,6 +42,7 @@ def write_tiny_prior(folder: Path) -> Path:
         unet, encoder = make_unet((16, 16, 16)), make_text_encoder(tokenizer)
         for parameter in unet.conv_out.parameters():  # diffusers starts some layers at zero
             torch.nn.init.normal_(parameter, std=0.2)
+        reader = CellReader(16, ANSWERS)
     card = {
         "name": "tiny",
         "image_size": 64,
@@ -45,5 +53,5 @@ def write_tiny_prior(folder: Path) -> Path:
         "vocabulary": VOCABULARY,
         "facts": {"parameters": sum(p.numel() for p in unet.parameters())},
     }
-    save_prior(folder, unet, encoder, tokenizer, card)
+    save_prior(folder, unet, encoder, reader, tokenizer, card)
     return folder

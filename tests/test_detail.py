@@ -150,7 +150,7 @@ def test_what_is_beyond_the_cage_stays_flat():
     config = BakeConfig(texture_size=64, normal_map=True, occlusion=True)
     maps = bake_detail(low, smooth_ball(3, radius=1.2), config)
     assert (maps.normal_map == FLAT).all()
-    assert (maps.orm == [255, 204, 0]).all()
+    assert (maps.occlusion == 1).all()
 
 
 def test_turning_the_mesh_leaves_the_map_as_it_is():
@@ -204,4 +204,4 @@ def test_nothing_asked_for_nothing_made():
     low, dense, _ = bumpy_case()
     maps = bake_detail(low, dense, BakeConfig())
     assert maps.normal_map is None
-    assert maps.orm is None
+    assert maps.occlusion is None

@@ -9,7 +9,7 @@ from dream3d.bake import atlas_corners, fill_background
 from dream3d.config import BakeConfig
 from dream3d.detail.dense_surface import Meetings, meet, sort_surface
 from dream3d.detail.normal_map import encode_normals, flat_picture, interpolate_frames
-from dream3d.detail.occlusion import packed_orm, vertex_occlusion
+from dream3d.detail.occlusion import vertex_occlusion
 from dream3d.mesh import ByteArray, FloatArray, Mesh
 
 CAGE = 0.06  # how far the dense surface may be from the mesh, in scene units
@@ -17,10 +17,10 @@ CAGE = 0.06  # how far the dense surface may be from the mesh, in scene units
 
 @dataclass(frozen=True)
 class DetailMaps:
-    """What was asked for; fields are those of `dream3d.mesh.Material`."""
+    """What was asked for."""
 
-    normal_map: ByteArray | None  # [H, W, 3]
-    orm: ByteArray | None  # [H, W, 3]
+    normal_map: ByteArray | None  # [H, W, 3], as in `dream3d.mesh.Material`
+    occlusion: FloatArray | None  # [H, W] in [0, 1]; 1 sees the whole sky
 
 
 @torch.no_grad()
@@ -33,7 +33,7 @@ def bake_detail(mesh: Mesh, dense: Mesh, config: BakeConfig, cage: float = CAGE)
     Args:
         mesh: With UVs, normals, and for a normal map `tangents`.
         dense: With normals; the same surface in the same place.
-        config: Which maps, texture size and roughness.
+        config: Which maps, and the texture size.
         cage: Largest distance between the surfaces. Texels that find nothing get a flat normal and the
             occlusion of their neighbours.
 
@@ -49,7 +49,7 @@ def bake_detail(mesh: Mesh, dense: Mesh, config: BakeConfig, cage: float = CAGE)
     along = torch.einsum("pc,pci->pi", weights, torch.from_numpy(mesh.normals)[corners])
     along = along / along.norm(dim=1, keepdim=True).clamp_min(1e-8)
     met = meet(sort_surface(dense), points.numpy(), along.numpy(), cage)
-    normal_map = orm = None
+    normal_map = occlusion = None
     if config.normal_map:
         normals = torch.from_numpy(_at_meetings(dense.normals, dense, met))
         met_any = torch.from_numpy(met.face >= 0)[:, None]
@@ -63,8 +63,8 @@ def bake_detail(mesh: Mesh, dense: Mesh, config: BakeConfig, cage: float = CAGE)
         known[covered] = met.face >= 0
         occlusion = np.ones(covered.shape, np.float32)
         occlusion[covered] = np.where(met.face >= 0, values, 1.0)
-        orm = fill_background(packed_orm(occlusion, config.roughness), known)
-    return DetailMaps(normal_map, orm)
+        occlusion = fill_background(occlusion, known)
+    return DetailMaps(normal_map, occlusion)
 
 
 def _at_meetings(values: FloatArray, dense: Mesh, met: Meetings) -> FloatArray:

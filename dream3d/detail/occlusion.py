@@ -6,7 +6,6 @@ which the rasteriser paints. The directions are the same for all points and neve
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -80,9 +79,3 @@ def _sees(vertices: Tensor, points: Tensor, faces: Tensor, direction: Tensor, si
     height = ((a - points) * normal).sum(dim=1) / torch.where(flat, 1.0, steepness)
     height = torch.where(flat, (a - points) @ direction, height)
     return (front < 0) | (height <= 0.0)
-
-
-def packed_orm(occlusion: np.ndarray, roughness: float) -> np.ndarray:
-    """Occlusion [H, W] in [0, 1] with a constant roughness and no metal, [H, W, 3] bytes."""
-    values = np.stack([occlusion, np.full_like(occlusion, roughness), np.zeros_like(occlusion)], axis=-1)
-    return np.round(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)

@@ -12,6 +12,7 @@ from dream3d.errors import InputError
 from dream3d.ops._library import resolve_backend
 from dream3d.prior import codec, schedule, text
 from dream3d.prior.camera_law import CameraLaw
+from dream3d.prior.cell_reader import CellReader, load_reader
 from dream3d.prior.conditioning import ray_map, view_vector
 from dream3d.prior.folder import CARD, find_prior, read_json, weights_sha256
 from dream3d.prior.text import TextEmbedding, Vocabulary
@@ -42,6 +43,7 @@ class Prior:
     unet: Any  # diffusers UNet2DConditionModel
     text_encoder: Any  # transformers CLIPTextModel
     tokenizer: Any
+    reader: CellReader | None  # tells what a picture shows where; None of a prior that cannot
     device: torch.device
     dtype: torch.dtype
     sha256: str  # of the UNet's weights file
@@ -73,8 +75,10 @@ class Prior:
             .eval()
         )
         encoder = encoder.to(target).requires_grad_(False).eval()
+        reader = load_reader(folder)
+        reader = reader and reader.to(target)
         alphas = scheduler.alphas_cumprod.float().to(target)
-        return cls(card, alphas, unet, encoder, tokenizer, target, dtype, weights_sha256(folder))
+        return cls(card, alphas, unet, encoder, tokenizer, reader, target, dtype, weights_sha256(folder))
 
     @property
     def name(self) -> str:
@@ -171,22 +175,69 @@ class Prior:
             raise InputError(f"the prior {self.name!r} was not taught views in words: choose camera or joint")
         is_told = torch.full((len(noisy),), views != "words", device=noisy.device)
         tokens, pooled = _rows(embedding, cameras, views)
-        view = view_vector(cameras, shading, is_told)
         rays = ray_map(cameras, noisy.shape[-1], is_told)
-        labels = torch.cat([pooled, view.repeat(2, 1)], dim=1)
+        labels = torch.cat([pooled, view_vector(cameras, shading, is_told).repeat(2, 1)], dim=1)
         sample = torch.cat([noisy, rays], dim=1).repeat(2, 1, 1, 1)
-        output = self.unet(
-            sample.to(self.dtype).contiguous(memory_format=torch.channels_last),
-            timesteps.repeat(2),
-            tokens.to(self.dtype),
-            class_labels=labels.to(self.dtype),
-            cross_attention_kwargs={"num_views": self.joint_views if views == "joint" else 1},
-        ).sample
-        v_text, v_uncond = output.float().chunk(2)
+        num_views = self.joint_views if views == "joint" else 1
+        v_text, v_uncond = self._velocity(sample, timesteps.repeat(2), tokens, labels, num_views).chunk(2)
         return (
             schedule.x0_from_velocity(noisy, v_text, self.alphas_cumprod, timesteps),
             schedule.x0_from_velocity(noisy, v_uncond, self.alphas_cumprod, timesteps),
         )
+
+    @torch.no_grad()
+    def read_cells(
+        self,
+        images: Tensor,
+        timestep: int,
+        embedding: TextEmbedding,
+        cameras: Cameras,
+        generator: torch.Generator,
+    ) -> dict[str, Tensor]:
+        """Tell what unlit pictures show where, from the features of the network.
+
+        Args:
+            images: [B, H, W, C] in [0, 1], premultiplied sRGB.
+            timestep: Noise level; the less noise, the more the picture counts, and the less the text.
+            embedding: Of what the pictures should show.
+            cameras: B cameras.
+            generator: Source of the noise, on the CPU.
+
+        Returns:
+            Question -> probabilities [B, H / CELL, W / CELL, answers] in the order of `reader.answers`.
+
+        Raises:
+            InputError: This prior has no reader.
+        """
+        if self.reader is None:
+            raise InputError(f"the prior {self.name!r} was not taught to tell what it sees")
+        count, clean = len(images), self.encode(images.to(self.device))
+        timesteps = torch.full((count,), timestep, device=self.device)
+        noise = torch.randn(clean.shape, generator=generator).to(self.device)
+        noisy = schedule.add_noise(clean, noise, self.alphas_cumprod, timesteps)
+        is_told = torch.ones(count, dtype=torch.bool, device=self.device)
+        sample = torch.cat([noisy, ray_map(cameras, noisy.shape[-1], is_told)], dim=1)
+        view = view_vector(cameras, ["albedo"] * count, is_told)
+        labels = torch.cat([embedding.pooled[:1].expand(count, -1), view], dim=1)
+        features: list[Tensor] = []
+        hook = self.unet.up_blocks[0].register_forward_hook(lambda *call: features.append(call[-1]))
+        try:
+            self._velocity(sample, timesteps, embedding.tokens[:1].expand(count, -1, -1), labels, 1)
+        finally:
+            hook.remove()
+        return {question: scores.softmax(dim=-1) for question, scores in self.reader(features[0]).items()}
+
+    def _velocity(
+        self, sample: Tensor, timesteps: Tensor, tokens: Tensor, labels: Tensor, num_views: int
+    ) -> Tensor:
+        """What the network answers, in float32."""
+        return self.unet(
+            sample.to(self.dtype).contiguous(memory_format=torch.channels_last),
+            timesteps,
+            tokens.to(self.dtype),
+            class_labels=labels.to(self.dtype),
+            cross_attention_kwargs={"num_views": num_views},
+        ).sample.float()
 
 
 def _rows(embedding: TextEmbedding, cameras: Cameras, views: ViewConditioning) -> tuple[Tensor, Tensor]:

@@ -145,7 +145,7 @@ BUILDINGS = (
             Part("walls", "beige"),
             Part("roof", "red"),
             Part("door", "brown"),
-            Part("windows", "cyan"),
+            Part("windows", "cyan", made_of="glass"),
             Part("chimney", "gray"),
         ),
         _house,
@@ -153,13 +153,23 @@ BUILDINGS = (
     ),
     Family(
         ("hut",),
-        (Part("roof", "golden"), Part("walls", "beige"), Part("door", "brown"), Part("windows", "blue")),
+        (
+            Part("roof", "golden"),
+            Part("walls", "beige"),
+            Part("door", "brown"),
+            Part("windows", "blue", made_of="glass"),
+        ),
         _hut,
         optional=("door", "windows"),
     ),
     Family(
         ("tower",),
-        (Part("walls", "gray"), Part("roof", "blue"), Part("door", "brown"), Part("windows", "yellow")),
+        (
+            Part("walls", "gray"),
+            Part("roof", "blue"),
+            Part("door", "brown"),
+            Part("windows", "yellow", made_of="glass"),
+        ),
         _tower,
         optional=("roof", "door", "windows"),
     ),
@@ -171,7 +181,12 @@ BUILDINGS = (
     ),
     Family(
         ("lighthouse",),
-        (Part("walls", "white"), Part("stripes", "red"), Part("light", "yellow"), Part("door", "brown")),
+        (
+            Part("walls", "white"),
+            Part("stripes", "red"),
+            Part("light", "yellow", made_of="glass"),
+            Part("door", "brown"),
+        ),
         _lighthouse,
         optional=("stripes", "door"),
     ),

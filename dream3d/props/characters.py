@@ -112,7 +112,7 @@ CHARACTERS = (
     Family(
         ("robot",),
         (
-            Part("body", "gray", ("metal",)),
+            Part("body", "gray", ("metal",), made_of="metal"),
             Part("arms", "orange", ("limbs",)),
             Part("eyes", "cyan"),
             Part("screen", "navy"),
@@ -133,7 +133,7 @@ CHARACTERS = (
             Part("body", "lime", ("jelly",)),
             Part("eyes", "black"),
             Part("mouth", "red"),
-            Part("crown", "golden"),
+            Part("crown", "golden", made_of="metal"),
         ),
         _slime,
         optional=("mouth",),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dream3d.props.finish import Material
 from dream3d.props.shapes import Solid
 
 Build = list[tuple[str, Solid]]  # (part name, geometry); a part may appear many times
@@ -24,6 +25,9 @@ class Part:
     name: str
     color: str  # a word of `palette.COLORS`: what the part looks like when nothing is said about it
     also: tuple[str, ...] = ()  # other names
+    made_of: Material | None = (
+        None  # how it shines in its natural color; pictures of base colors do not show it
+    )
 
     @property
     def names(self) -> tuple[str, ...]:

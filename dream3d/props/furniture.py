@@ -156,7 +156,7 @@ FURNITURE = (
     ),
     Family(
         ("bench", "park bench"),
-        (Part("planks", "green", ("boards",)), Part("legs", "gray")),
+        (Part("planks", "green", ("boards",)), Part("legs", "gray", made_of="metal")),
         _bench,
         stand=(0.3, 1.0),
     ),
@@ -183,7 +183,11 @@ FURNITURE = (
     ),
     Family(
         ("dresser", "drawer cabinet"),
-        (Part("body", "brown"), Part("drawers", "beige"), Part("handles", "black", ("knobs",))),
+        (
+            Part("body", "brown"),
+            Part("drawers", "beige"),
+            Part("handles", "black", ("knobs",), made_of="metal"),
+        ),
         _dresser,
         stand=WHOLE_TOP,
     ),
@@ -195,7 +199,7 @@ FURNITURE = (
     ),
     Family(
         ("throne",),
-        (Part("frame", "golden"), Part("cushion", "red", ("seat",))),
+        (Part("frame", "golden", made_of="metal"), Part("cushion", "red", ("seat",))),
         _throne,
         optional=("cushion",),
         stand=(0.4, 1.0),

@@ -213,7 +213,7 @@ HOUSEHOLD = (
     ),
     Family(
         ("barrel",),
-        (Part("wood", "brown"), Part("bands", "gray", ("hoops",)), Part("lid", "brown")),
+        (Part("wood", "brown"), Part("bands", "gray", ("hoops",), made_of="metal"), Part("lid", "brown")),
         _barrel,
         ROUND,
         extra=("lid",),
@@ -221,20 +221,27 @@ HOUSEHOLD = (
     ),
     Family(
         ("chest", "treasure chest"),
-        (Part("wood", "brown"), Part("trim", "golden"), Part("lock", "gray")),
+        (
+            Part("wood", "brown"),
+            Part("trim", "golden", made_of="metal"),
+            Part("lock", "gray", made_of="metal"),
+        ),
         _chest,
         optional=("lock",),
         stand=WHOLE_TOP,
     ),
     Family(
         ("candle",),
-        (Part("wax", "white"), Part("flame", "orange"), Part("holder", "golden")),
+        (Part("wax", "white"), Part("flame", "orange"), Part("holder", "golden", made_of="metal")),
         _candle,
         optional=("flame", "holder"),
     ),
     Family(
         ("lantern",),
-        (Part("frame", "black", ("metal",)), Part("glass", "yellow", ("light",))),
+        (
+            Part("frame", "black", ("metal",), made_of="metal"),
+            Part("glass", "yellow", ("light",), made_of="glass"),
+        ),
         _lantern,
         QUARTER_TURN,
     ),
@@ -252,14 +259,18 @@ HOUSEHOLD = (
     ),
     Family(
         ("bottle",),
-        (Part("glass", "green"), Part("label", "beige"), Part("cork", "brown")),
+        (Part("glass", "green", made_of="glass"), Part("label", "beige"), Part("cork", "brown")),
         _bottle,
         ROUND,
         optional=("label", "cork"),
     ),
     Family(
         ("potion", "flask"),
-        (Part("liquid", "purple"), Part("neck", "cyan"), Part("cork", "brown")),
+        (
+            Part("liquid", "purple", made_of="glass"),
+            Part("neck", "cyan", made_of="glass"),
+            Part("cork", "brown"),
+        ),
         _potion,
         ROUND,
         optional=("cork",),
@@ -281,7 +292,7 @@ HOUSEHOLD = (
     ),
     Family(
         ("bucket", "pail"),
-        (Part("sides", "gray"), Part("water", "cyan"), Part("handle", "brown")),
+        (Part("sides", "gray", made_of="metal"), Part("water", "cyan"), Part("handle", "brown")),
         _bucket,
         HALF_TURN,
         optional=("water", "handle"),
@@ -289,7 +300,7 @@ HOUSEHOLD = (
     ),
     Family(
         ("watering can",),
-        (Part("body", "green"), Part("spout", "gray"), Part("handle", "brown")),
+        (Part("body", "green"), Part("spout", "gray", made_of="metal"), Part("handle", "brown")),
         _watering_can,
         optional=("spout", "handle"),
     ),

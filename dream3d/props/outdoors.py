@@ -146,7 +146,7 @@ OUTDOORS = (
     ),
     Family(
         ("street lamp", "lamp post"),
-        (Part("light", "yellow"), Part("pole", "black", ("post",))),
+        (Part("light", "yellow", made_of="glass"), Part("pole", "black", ("post",), made_of="metal")),
         _street_lamp,
         0,
     ),

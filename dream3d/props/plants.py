@@ -187,7 +187,7 @@ PLANTS = (
     ),
     Family(
         ("crystal", "crystals"),
-        (Part("points", "cyan", ("shards",)), Part("base", "gray")),
+        (Part("points", "cyan", ("shards",), made_of="glass"), Part("base", "gray")),
         _crystal,
         QUARTER_TURN,
         optional=("base",),

@@ -221,7 +221,11 @@ def _magnet(v: Vary) -> Build:
 TOOLS = (
     Family(
         ("sword",),
-        (Part("blade", "gray"), Part("handle", "brown", ("grip",)), Part("guard", "golden", ("hilt",))),
+        (
+            Part("blade", "gray", made_of="metal"),
+            Part("handle", "brown", ("grip",)),
+            Part("guard", "golden", ("hilt",), made_of="metal"),
+        ),
         _sword,
         HALF_TURN,
         optional=("guard",),
@@ -229,32 +233,44 @@ TOOLS = (
     Family(
         ("dagger", "knife"),
         (
-            Part("blade", "white"),
+            Part("blade", "white", made_of="metal"),
             Part("handle", "navy", ("grip",)),
-            Part("guard", "golden"),
-            Part("gem", "red"),
+            Part("guard", "golden", made_of="metal"),
+            Part("gem", "red", made_of="glass"),
         ),
         _dagger,
         optional=("guard", "gem"),
     ),
-    Family(("axe", "hatchet"), (Part("blade", "gray", ("head",)), Part("handle", "brown")), _axe),
+    Family(
+        ("axe", "hatchet"), (Part("blade", "gray", ("head",), made_of="metal"), Part("handle", "brown")), _axe
+    ),
     Family(
         ("hammer", "mallet"),
-        (Part("head", "gray"), Part("handle", "brown"), Part("bands", "golden")),
+        (
+            Part("head", "gray", made_of="metal"),
+            Part("handle", "brown"),
+            Part("bands", "golden", made_of="metal"),
+        ),
         _hammer,
         HALF_TURN,
         optional=("bands",),
     ),
-    Family(("pickaxe",), (Part("head", "gray"), Part("handle", "brown")), _pickaxe, HALF_TURN),
+    Family(
+        ("pickaxe",), (Part("head", "gray", made_of="metal"), Part("handle", "brown")), _pickaxe, HALF_TURN
+    ),
     Family(
         ("shovel", "spade"),
-        (Part("blade", "gray"), Part("handle", "brown"), Part("grip", "red")),
+        (Part("blade", "gray", made_of="metal"), Part("handle", "brown"), Part("grip", "red")),
         _shovel,
         HALF_TURN,
     ),
     Family(
         ("shield",),
-        (Part("face", "blue"), Part("rim", "gray"), Part("emblem", "golden", ("star",))),
+        (
+            Part("face", "blue"),
+            Part("rim", "gray", made_of="metal"),
+            Part("emblem", "golden", ("star",), made_of="metal"),
+        ),
         _shield,
         optional=("emblem",),
     ),
@@ -271,22 +287,37 @@ TOOLS = (
         HALF_TURN,
         optional=("ribbon",),
     ),
-    Family(("staff", "wizard staff"), (Part("orb", "cyan", ("gem",)), Part("wood", "brown")), _staff, 90),
+    Family(
+        ("staff", "wizard staff"),
+        (Part("orb", "cyan", ("gem",), made_of="glass"), Part("wood", "brown")),
+        _staff,
+        90,
+    ),
     Family(
         ("bomb",),
-        (Part("shell", "black"), Part("cap", "gray"), Part("fuse", "beige"), Part("spark", "orange")),
+        (
+            Part("shell", "black"),
+            Part("cap", "gray", made_of="metal"),
+            Part("fuse", "beige"),
+            Part("spark", "orange"),
+        ),
         _bomb,
         optional=("spark",),
     ),
     Family(
         ("anvil",),
-        (Part("iron", "gray", ("metal",)), Part("base", "brown")),
+        (Part("iron", "gray", ("metal",), made_of="metal"), Part("base", "brown")),
         _anvil,
         optional=("base",),
         stand=WHOLE_TOP,
     ),
-    Family(("key",), (Part("metal", "golden"), Part("gem", "red", ("jewel",))), _key, optional=("gem",)),
-    Family(("saw",), (Part("blade", "gray"), Part("handle", "orange")), _saw),
+    Family(
+        ("key",),
+        (Part("metal", "golden", made_of="metal"), Part("gem", "red", ("jewel",), made_of="glass")),
+        _key,
+        optional=("gem",),
+    ),
+    Family(("saw",), (Part("blade", "gray", made_of="metal"), Part("handle", "orange")), _saw),
     Family(
         ("traffic cone",),
         (Part("body", "orange"), Part("stripes", "white", ("stripe",)), Part("base", "black")),
@@ -296,7 +327,7 @@ TOOLS = (
     ),
     Family(
         ("magnet",),
-        (Part("body", "red"), Part("tips", "white", ("ends",))),
+        (Part("body", "red"), Part("tips", "white", ("ends",), made_of="metal")),
         _magnet,
         HALF_TURN,
         optional=("tips",),

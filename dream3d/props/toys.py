@@ -140,7 +140,12 @@ def _boot(v: Vary) -> Build:
 TOYS = (
     Family(
         ("drum",),
-        (Part("shell", "red"), Part("rims", "golden"), Part("skin", "white"), Part("sticks", "brown")),
+        (
+            Part("shell", "red"),
+            Part("rims", "golden", made_of="metal"),
+            Part("skin", "white"),
+            Part("sticks", "brown"),
+        ),
         _drum,
         optional=("sticks",),
         stand=WHOLE_TOP,
@@ -170,15 +175,15 @@ TOYS = (
             Part("case", "red"),
             Part("face", "white"),
             Part("hands", "black"),
-            Part("bells", "golden"),
-            Part("feet", "gray"),
+            Part("bells", "golden", made_of="metal"),
+            Part("feet", "gray", made_of="metal"),
         ),
         _clock,
         optional=("hands", "bells", "feet"),
     ),
     Family(
         ("umbrella", "parasol"),
-        (Part("canopy", "red"), Part("handle", "brown"), Part("tip", "golden")),
+        (Part("canopy", "red"), Part("handle", "brown"), Part("tip", "golden", made_of="metal")),
         _umbrella,
         optional=("tip",),
     ),

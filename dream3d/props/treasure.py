@@ -126,24 +126,36 @@ def _hourglass(v: Vary) -> Build:
 TREASURE = (
     Family(
         ("crown",),
-        (Part("gold", "golden", ("metal",)), Part("jewels", "red", ("gems",)), Part("cushion", "purple")),
+        (
+            Part("gold", "golden", ("metal",), made_of="metal"),
+            Part("jewels", "red", ("gems",), made_of="glass"),
+            Part("cushion", "purple"),
+        ),
         _crown,
         ROUND,
         optional=("jewels", "cushion"),
     ),
     Family(
-        ("gem", "diamond", "jewel"), (Part("stone", "cyan"), Part("rim", "white", ("edge",))), _gem, ROUND
+        ("gem", "diamond", "jewel"),
+        (Part("stone", "cyan", made_of="glass"), Part("rim", "white", ("edge",))),
+        _gem,
+        ROUND,
     ),
     Family(
         ("coin",),
-        (Part("metal", "golden"), Part("star", "white", ("emblem",))),
+        (Part("metal", "golden", made_of="metal"), Part("star", "white", ("emblem",))),
         _coin,
         HALF_TURN,
         optional=("star",),
     ),
     Family(
         ("trophy", "prize cup"),
-        (Part("cup", "golden"), Part("handles", "golden"), Part("base", "black"), Part("star", "red")),
+        (
+            Part("cup", "golden", made_of="metal"),
+            Part("handles", "golden", made_of="metal"),
+            Part("base", "black"),
+            Part("star", "red"),
+        ),
         _trophy,
         optional=("handles", "base", "star"),
     ),
@@ -154,10 +166,19 @@ TREASURE = (
         _star,
         optional=("eyes", "mouth"),
     ),
-    Family(("ring",), (Part("stone", "cyan", ("gem",)), Part("band", "golden")), _ring, HALF_TURN),
+    Family(
+        ("ring",),
+        (Part("stone", "cyan", ("gem",), made_of="glass"), Part("band", "golden", made_of="metal")),
+        _ring,
+        HALF_TURN,
+    ),
     Family(
         ("bell",),
-        (Part("metal", "golden"), Part("handle", "brown"), Part("clapper", "black")),
+        (
+            Part("metal", "golden", made_of="metal"),
+            Part("handle", "brown"),
+            Part("clapper", "black", made_of="metal"),
+        ),
         _bell,
         HALF_TURN,
         optional=("handle", "clapper"),
@@ -170,7 +191,7 @@ TREASURE = (
     ),
     Family(
         ("hourglass",),
-        (Part("frame", "brown"), Part("glass", "cyan"), Part("sand", "yellow")),
+        (Part("frame", "brown"), Part("glass", "cyan", made_of="glass"), Part("sand", "yellow")),
         _hourglass,
         ROUND,
         optional=("sand",),
