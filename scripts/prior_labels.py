@@ -32,6 +32,12 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
     "pattern": (NOTHING, *PATTERNS),
     "second color": (NOTHING, *COLORS),
 }
+NATURALS = {
+    (name, part.name): (part.color, part.made_of)
+    for name, family in FAMILIES.items()
+    for part in family.parts
+    if part.made_of
+}
 SHAPE = ("family", "part")  # Also seen in pictures without colors.
 # Of a look that nobody has to say, and of the answer "none" about it: nine of ten are, which teaches little.
 COMMON_WEIGHT = 0.15

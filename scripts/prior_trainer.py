@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from muon import apply_update, look_ahead, orthogonalize
 from prior_data import BASE_SIZE, IMAGE_SIZES, JOINT_VIEWS, Batch, known_words
-from prior_labels import ANSWERS, telling_loss
+from prior_labels import ANSWERS, NATURALS, telling_loss
 from prior_model import (
     load_tokenizer,
     make_scheduler,
@@ -62,7 +62,7 @@ class Trainer:
         self.encoder: Any = make_text_encoder(self.tokenizer)
         self.unet: Any = make_unet()
         # Reads the features from which the layers behind the attention draw.
-        self.reader = CellReader(self.unet.config.block_out_channels[-1], ANSWERS).to(device)
+        self.reader = CellReader(self.unet.config.block_out_channels[-1], ANSWERS, NATURALS).to(device)
         self.features: Tensor | None = None
         self.unet.up_blocks[0].register_forward_hook(self._keep_features)
         self.encoder.to(device)

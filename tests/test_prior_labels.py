@@ -111,7 +111,7 @@ def test_no_look_is_asked_for_where_the_shading_hides_it(shading):
 
 
 def test_a_head_that_knows_nothing_pays_the_entropy_of_a_guess_and_nothing_for_what_is_not_asked():
-    reader = CellReader(8, ANSWERS)
+    reader = CellReader(8, ANSWERS, {})
     for weight in reader.parameters():
         torch.nn.init.zeros_(weight)
     features = torch.randn(2, 8, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -130,7 +130,7 @@ def test_a_head_that_knows_nothing_pays_the_entropy_of_a_guess_and_nothing_for_w
 
 
 def test_cells_weigh_as_they_are_told():
-    reader = CellReader(1, ANSWERS)
+    reader = CellReader(1, ANSWERS, {})
     with torch.no_grad():
         reader.head.weight.zero_()
         reader.head.bias.zero_()[0] = 3.0  # "no family", everywhere

@@ -1,6 +1,8 @@
 """What assets are made of: read by the prior, spread over the atlas, packed for engines."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +26,10 @@ from dream3d.prior import Prior
 from dream3d.prior.cell_reader import CELL, CellReader, load_reader, save_reader
 from dream3d.props import FAMILIES, Finish, make_prop, prop_spec
 from dream3d.props.finish import MATERIALS
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
+
+from prior_labels import NATURALS
 
 METAL, GLASS = SUBSTANCES.index("metal"), SUBSTANCES.index("glass")
 
@@ -57,7 +63,7 @@ def test_every_material_of_the_props_shines_in_its_way():
     ],
 )
 def test_substances_of_parts(read, says_gold, expected):
-    assert substance(*read, says_gold) == expected
+    assert substance(*read, NATURALS, says_gold) == expected
 
 
 def test_texels_follow_what_is_near_in_place_and_in_color():
@@ -121,7 +127,7 @@ def test_an_atlas_is_of_what_the_prior_answers_everywhere(tiny):
     mesh = unwrap(prop.mesh, 64, 2)
     texture, embedding = np.full((64, 64, 3), 90, np.uint8), tiny.embed("a red mushroom")
     answers = [word for words in tiny.reader.answers.values() for word in words]
-    head = CellReader(tiny.reader.head.in_features, tiny.reader.answers)
+    head = CellReader(tiny.reader.head.in_features, tiny.reader.answers, {})
     torch.nn.init.zeros_(head.head.weight)
     torch.nn.init.zeros_(head.head.bias)
     metallic = replace(tiny, reader=head)
@@ -143,11 +149,11 @@ def test_a_prior_that_cannot_read_leaves_all_plain_and_says_so_when_it_is_asked(
         blind.read_cells(
             torch.zeros(12, 32, 32, 4), 250, embedding, reading_cameras(), torch.Generator().manual_seed(0)
         )
-    lacking = replace(tiny, reader=CellReader(16, {"part": ("cap", "stem")}))
+    lacking = replace(tiny, reader=CellReader(16, {"part": ("cap", "stem")}, {}))
     assert bake_substance(mesh, texture, lacking, embedding) is None
 
 
-@pytest.mark.parametrize("damage", ["answers.json", "model.safetensors"])
+@pytest.mark.parametrize("damage", ["config.json", "model.safetensors"])
 def test_a_damaged_reader_is_named(tmp_path, damage):
     folder = write_tiny_prior(tmp_path / "tiny")
     (folder / "cell_reader" / damage).write_bytes(b"{")
@@ -156,10 +162,12 @@ def test_a_damaged_reader_is_named(tmp_path, damage):
 
 
 def test_a_reader_comes_back_from_its_folder(tmp_path):
-    reader = CellReader(8, {"part": ("a", "b", "c"), "color": ("d",)})
+    naturals = {("sword", "blade"): ("gray", "metal")}
+    reader = CellReader(8, {"part": ("a", "b", "c"), "color": ("d",)}, naturals)
     save_reader(reader, tmp_path)
     again = load_reader(tmp_path)
     assert again.answers == reader.answers
+    assert again.naturals == naturals
     features = torch.randn(2, 8, 3, 3, generator=torch.Generator().manual_seed(0))
     for question, scores in reader(features).items():
         torch.testing.assert_close(again(features)[question], scores, atol=0.02, rtol=0.02)

@@ -18,9 +18,8 @@ from dream3d.bake import fill_background, rasterize_atlas
 from dream3d.cameras import Cameras, join_cameras, orbit
 from dream3d.mesh import FRAME_RADIUS, ByteArray, FloatArray, Frame, IntArray, Mesh
 from dream3d.prior import Prior, TextEmbedding
+from dream3d.prior.cell_reader import Naturals
 from dream3d.prior.text import split_words
-from dream3d.props import FAMILIES
-from dream3d.props.palette import SPELLINGS
 from dream3d.render.surface import render_surface
 
 PLAIN = "plain"
@@ -35,7 +34,7 @@ SHINE: Mapping[str, tuple[float, float]] = {
 }
 SUBSTANCES = (PLAIN, *SHINE)
 QUESTIONS = ("family", "part", "color", "material")
-GOLD = "golden"
+GOLD, GOLD_WORDS = "golden", frozenset({"gold", "golden"})
 TIMESTEP = 250  # of 1000: the picture decides, and the noise hides that no renderer drew it
 DISTANCE, FOV_Y_DEG = 3.05, 40.0
 COLOR_UNIT = 2.0  # scene units from black to white in one channel: a clear change of color is far away
@@ -163,15 +162,16 @@ def _substance_of(told: Mapping[str, Tensor], prior: Prior, prompt: str) -> Tens
         [told[question].argmax(dim=-1) for question in QUESTIONS], dim=-1
     ).cpu()  # [B, h, w, 4]
     rows, which = chosen.flatten(0, 2).unique(dim=0, return_inverse=True)
-    says_gold = any(SPELLINGS.get(word, word) == GOLD for word in split_words(prompt))
+    says_gold = bool(GOLD_WORDS & set(split_words(prompt)))
+    naturals = prior.reader.naturals
     names = [
-        substance(*(words[i] for words, i in zip(answers, row, strict=True)), says_gold)
+        substance(*(words[i] for words, i in zip(answers, row, strict=True)), naturals, says_gold)
         for row in rows.tolist()
     ]
     return torch.tensor([SUBSTANCES.index(name) for name in names])[which].view(chosen.shape[:3])
 
 
-def substance(family: str, part: str, color: str, material: str, says_gold: bool) -> str:
+def substance(family: str, part: str, color: str, material: str, naturals: Naturals, says_gold: bool) -> str:
     """What a part is made of that looks like this.
 
     Args:
@@ -179,11 +179,12 @@ def substance(family: str, part: str, color: str, material: str, says_gold: bool
         part: Its canonical name.
         color: As it is seen.
         material: A word of SUBSTANCES, or none of them where the picture shows no material.
+        naturals: What parts are made of in their natural colors.
         says_gold: The prompt asks for gold; without it, golden is a color, as of bread.
     """
     if material in SHINE:
         return material
-    natural = {item.name: item for item in FAMILIES[family].parts}.get(part) if family in FAMILIES else None
-    if natural is not None and natural.made_of and (color == natural.color or natural.made_of != "metal"):
-        return natural.made_of  # metal in another color than its own is painted
+    natural_color, made_of = naturals.get((family, part), ("", PLAIN))
+    if made_of in SHINE and (color == natural_color or made_of != "metal"):
+        return made_of  # metal in another color than its own is painted
     return "metal" if color == GOLD and says_gold else PLAIN

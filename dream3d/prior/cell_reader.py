@@ -16,17 +16,24 @@ from torch.nn import functional
 from dream3d.errors import InputError
 
 CELL = 4  # Pixels per side; one cell for each feature behind the network's first up block.
-FOLDER, ANSWERS_FILE, WEIGHTS_FILE = "cell_reader", "answers.json", "model.safetensors"
+FOLDER, CONFIG_FILE, WEIGHTS_FILE = "cell_reader", "config.json", "model.safetensors"
 
 Answers = Mapping[str, tuple[str, ...]]  # question -> words to choose from
+Naturals = Mapping[
+    tuple[str, str], tuple[str, str]
+]  # family and part -> natural color, what it is made of then
 
 
 class CellReader(nn.Module):
-    """Scores the answers to all questions."""
+    """Scores the answers to all questions.
 
-    def __init__(self, width: int, answers: Answers) -> None:
+    What things are naturally made of shows in no picture of base colors: it is told along with the weights.
+    """
+
+    def __init__(self, width: int, answers: Answers, naturals: Naturals) -> None:
         super().__init__()
         self.answers = answers
+        self.naturals = naturals
         self.head = nn.Linear(width, sum(map(len, answers.values())))
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
@@ -42,7 +49,9 @@ def save_reader(reader: CellReader, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().to("cpu", torch.bfloat16) for name, value in reader.state_dict().items()}
     save_file(weights, folder / WEIGHTS_FILE)
-    (folder / ANSWERS_FILE).write_text(json.dumps(reader.answers, indent=1) + "\n", encoding="utf-8")
+    naturals = [[*key, *value] for key, value in reader.naturals.items()]
+    config = {"answers": reader.answers, "naturals": naturals}
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
 
 def load_reader(folder: Path) -> CellReader | None:
@@ -55,10 +64,11 @@ def load_reader(folder: Path) -> CellReader | None:
     if not folder.is_dir():
         return None
     try:
-        listed = json.loads((folder / ANSWERS_FILE).read_text("utf-8"))
-        answers = {str(question): tuple(map(str, words)) for question, words in listed.items()}
+        config = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
+        answers = {str(question): tuple(map(str, words)) for question, words in config["answers"].items()}
+        naturals = {(family, part): (color, made_of) for family, part, color, made_of in config["naturals"]}
         weights = load_file(folder / WEIGHTS_FILE)
-        reader = CellReader(weights["head.weight"].shape[1], answers)
+        reader = CellReader(weights["head.weight"].shape[1], answers, naturals)
         reader.load_state_dict({name: value.float() for name, value in weights.items()})
     except Exception as error:  # As for the other components: all kinds mean a damaged folder.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
