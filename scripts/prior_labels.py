@@ -7,6 +7,8 @@ for another network's features) has to tell it, at every noise level: where the 
 caption. The head (dream3d/prior/cell_reader.py) travels with the prior: it tells what an asset is made of.
 """
 
+import copy
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +19,7 @@ from torch.nn import functional
 from dream3d.cameras import Cameras
 from dream3d.metrics.questions import present_parts, props_of
 from dream3d.ops.rasterize import rasterize
-from dream3d.prior.cell_reader import CELL
+from dream3d.prior.cell_reader import CELL, CellReader
 from dream3d.props import COLORS, FAMILIES, MATERIALS, PATTERNS, Prop
 from dream3d.props.finish import Finish, second_color
 from dream3d.stage_config import Shading
@@ -39,6 +41,7 @@ NATURALS = {
     if part.made_of
 }
 SHAPE = ("family", "part")  # Also seen in pictures without colors.
+UNSAID = ("material", "pattern", "second color")  # mostly "none"
 # Of a look that nobody has to say, and of the answer "none" about it: nine of ten are, which teaches little.
 COMMON_WEIGHT = 0.15
 
@@ -88,7 +91,7 @@ def _paint_table(prop: Prop) -> tuple[Tensor, Tensor]:
         for part, finish in present_parts(spec):
             look = _look(finish)
             is_natural = finish == Finish(FAMILIES[spec.family].part(part).color)
-            is_common = [is_natural, *(is_natural or word == NOTHING for word in look[1:])]
+            is_common = [is_natural, *(is_natural or word == NOTHING for word in look[1:])]  # of UNSAID
             row = (spec.family, part, *look)
             answers.append([words.index(word) for words, word in zip(ANSWERS.values(), row, strict=True)])
             weights.append([1.0, 1.0, *(COMMON_WEIGHT if common else 1.0 for common in is_common)])
@@ -118,3 +121,15 @@ def telling_loss(scores: Mapping[str, Tensor], labels: CellLabels) -> Tensor:
         each = functional.cross_entropy(logits, answers, reduction="none")
         losses.append((each * weights).sum() / weights.sum().clamp_min(1e-6))
     return torch.stack(losses).sum()
+
+
+def calibrated(reader: CellReader) -> CellReader:
+    """The reader as it is used: training weighed "none" down (COMMON_WEIGHT), so it was told too rarely."""
+    result = copy.deepcopy(reader)
+    start = 0
+    with torch.no_grad():
+        for question, words in reader.answers.items():
+            if question in UNSAID:
+                result.head.bias[start + words.index(NOTHING)] -= math.log(COMMON_WEIGHT)
+            start += len(words)
+    return result

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from muon import apply_update, look_ahead, orthogonalize
 from prior_data import BASE_SIZE, IMAGE_SIZES, JOINT_VIEWS, Batch, known_words
-from prior_labels import ANSWERS, NATURALS, telling_loss
+from prior_labels import ANSWERS, NATURALS, calibrated, telling_loss
 from prior_model import (
     load_tokenizer,
     make_scheduler,
@@ -192,8 +192,8 @@ class Trainer:
         staging.replace(self.work / "state.safetensors")
         (self.work / "facts.json").write_text(json.dumps(facts))
         self.use_averages(True)
-        card = self.card(facts)
-        save_prior(self.work / "release", self.unet, self.encoder, self.reader, self.tokenizer, card)
+        reader, card = calibrated(self.reader), self.card(facts)
+        save_prior(self.work / "release", self.unet, self.encoder, reader, self.tokenizer, card)
         self.use_averages(False)
 
     def load(self) -> float:

@@ -17,7 +17,7 @@ from dream3d.props.spec import SceneSpec
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
 from prior_data import render_views
-from prior_labels import ANSWERS, COMMON_WEIGHT, NOTHING, CellLabels, cell_labels, telling_loss
+from prior_labels import ANSWERS, COMMON_WEIGHT, NOTHING, CellLabels, calibrated, cell_labels, telling_loss
 
 SIZE = 128
 CAMERAS = orbit([20.0, 140.0, 260.0], 20.0, 3.05, 40.0)
@@ -143,3 +143,17 @@ def test_cells_weigh_as_they_are_told():
     partition = math.log(math.exp(3.0) + len(ANSWERS["family"]) - 1)
     wanted = 0.25 * (partition - 3.0) + 0.75 * partition
     assert telling_loss(reader(features), labels).item() == pytest.approx(wanted, rel=1e-6)
+
+
+def test_a_calibrated_reader_takes_back_the_weights_of_training():
+    """What was learned under weights w is proportional to p w: divided by w it is p again."""
+    reader = CellReader(1, ANSWERS, {})
+    truth = torch.tensor([0.9, *[0.1 / (len(ANSWERS["material"]) - 1)] * (len(ANSWERS["material"]) - 1)])
+    weights = torch.tensor([COMMON_WEIGHT, *[1.0] * (len(truth) - 1)])
+    start = sum(len(words) for name, words in ANSWERS.items() if name in ("family", "part", "color"))
+    with torch.no_grad():
+        reader.head.weight.zero_()
+        reader.head.bias[start : start + len(truth)] = (truth * weights).log()
+    told = calibrated(reader)(torch.zeros(1, 1, 1, 1))["material"].softmax(-1).flatten()
+    torch.testing.assert_close(told, truth)
+    assert reader.head.bias[start].item() == pytest.approx(math.log(0.9 * COMMON_WEIGHT))  # left as it was
