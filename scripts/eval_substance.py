@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from prior_labels import NATURALS
 from prior_samples import Asked, read_asked
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from dream3d.bake import fill_background, rasterize_atlas
 from dream3d.detail.substance import GOLD, SUBSTANCES, bake_substance, substance
@@ -40,7 +40,7 @@ def true_substances(prop: Prop) -> list[str]:
     for spec in props_of(prop.spec):
         for part, finish in present_parts(spec):
             words = spec.family, part, finish.color or "none", finish.material or "none"
-            found.append(substance(*words, NATURALS, says_gold=GOLD in prop.caption))
+            found.append(substance(NATURALS, GOLD in prop.caption, *words))
     return found
 
 
@@ -49,7 +49,7 @@ def textured(prop: Prop) -> tuple[Mesh, ByteArray, IntArray]:
     mesh = unwrap(prop.mesh, TEXTURE_SIZE, PADDING)
     positions, normals, covered = rasterize_atlas(mesh, TEXTURE_SIZE)
     samples = sample_surface(prop.mesh, POINTS, np.random.default_rng(0))
-    _, nearest = cKDTree(samples.at(prop.mesh, prop.mesh.vertices)).query(positions.numpy(), workers=-1)
+    _, nearest = KDTree(samples.at(prop.mesh, prop.mesh.vertices)).query(positions.numpy(), workers=-1)
     face = samples.face[nearest]
     assert prop.mesh.colors is not None
     flat = torch.from_numpy(prop.mesh.colors[prop.mesh.faces[face, 0]])

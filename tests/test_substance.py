@@ -63,7 +63,7 @@ def test_every_material_of_the_props_shines_in_its_way():
     ],
 )
 def test_substances_of_parts(read, says_gold, expected):
-    assert substance(*read, NATURALS, says_gold) == expected
+    assert substance(NATURALS, says_gold, *read) == expected
 
 
 def test_texels_follow_what_is_near_in_place_and_in_color():

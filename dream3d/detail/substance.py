@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from dream3d.bake import fill_background, rasterize_atlas
@@ -114,7 +114,7 @@ def read_surface(mesh: Mesh, base_color_srgb: ByteArray, prior: Prior, embedding
 
 def spread(readings: Readings, positions: Tensor, colors: Tensor) -> IntArray:
     """What most of the nearest readings say about points [P, 3] of colors [P, 3]: index of SUBSTANCES [P]."""
-    tree = cKDTree(_place(readings.positions, readings.colors))
+    tree = KDTree(_place(readings.positions, readings.colors))
     _, nearest = tree.query(
         _place(positions, colors), min(NUM_NEIGHBORS, len(readings.substance)), workers=-1
     )
@@ -165,22 +165,22 @@ def _substance_of(told: Mapping[str, Tensor], prior: Prior, prompt: str) -> Tens
     says_gold = bool(GOLD_WORDS & set(split_words(prompt)))
     naturals = prior.reader.naturals
     names = [
-        substance(*(words[i] for words, i in zip(answers, row, strict=True)), naturals, says_gold)
+        substance(naturals, says_gold, *(words[i] for words, i in zip(answers, row, strict=True)))
         for row in rows.tolist()
     ]
     return torch.tensor([SUBSTANCES.index(name) for name in names])[which].view(chosen.shape[:3])
 
 
-def substance(family: str, part: str, color: str, material: str, naturals: Naturals, says_gold: bool) -> str:
+def substance(naturals: Naturals, says_gold: bool, family: str, part: str, color: str, material: str) -> str:
     """What a part is made of that looks like this.
 
     Args:
+        naturals: What parts are made of in their natural colors.
+        says_gold: The prompt asks for gold; without it, golden is a color, as of bread.
         family: What it belongs to.
         part: Its canonical name.
         color: As it is seen.
         material: A word of SUBSTANCES, or none of them where the picture shows no material.
-        naturals: What parts are made of in their natural colors.
-        says_gold: The prompt asks for gold; without it, golden is a color, as of bread.
     """
     if material in SHINE:
         return material
