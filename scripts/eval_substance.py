@@ -20,7 +20,7 @@ from prior_samples import Asked, read_asked
 from scipy.spatial import KDTree
 
 from dream3d.bake import fill_background, rasterize_atlas
-from dream3d.detail.substance import GOLD, SUBSTANCES, bake_substance, substance
+from dream3d.detail.substance import SUBSTANCES, bake_substance, substance
 from dream3d.errors import InputError
 from dream3d.extract.samples import sample_surface
 from dream3d.extract.unwrap import unwrap
@@ -28,6 +28,7 @@ from dream3d.math import linear_to_srgb
 from dream3d.mesh import ByteArray, IntArray, Mesh
 from dream3d.metrics.questions import present_parts, props_of
 from dream3d.prior import Prior
+from dream3d.prior.text import split_words
 from dream3d.props import Prop, make_prop
 
 TEXTURE_SIZE, PADDING = 256, 4
@@ -36,11 +37,11 @@ POINTS = 200_000  # on a prop, to find the part that a texel lies on
 
 def true_substances(prop: Prop) -> list[str]:
     """What each of the prop's paints is, from the words of its finish."""
-    found = []
+    found, said = [], frozenset(split_words(prop.caption))
     for spec in props_of(prop.spec):
         for part, finish in present_parts(spec):
             words = spec.family, part, finish.color or "none", finish.material or "none"
-            found.append(substance(NATURALS, GOLD in prop.caption, *words))
+            found.append(substance(NATURALS, said, *words))
     return found
 
 

@@ -47,23 +47,24 @@ def test_every_material_of_the_props_shines_in_its_way():
 
 
 @pytest.mark.parametrize(
-    ("read", "says_gold", "expected"),
+    ("read", "said", "expected"),
     [
-        (("sword", "blade", "gray", "none"), False, "metal"),  # naturally
-        (("sword", "blade", "red", "none"), False, "plain"),  # painted
-        (("sword", "blade", "gray", "wooden"), False, "wooden"),  # the prompt said so
-        (("bottle", "glass", "pink", "none"), False, "glass"),  # stained glass is glass
-        (("burger", "bun", "golden", "none"), False, "plain"),  # golden brown
-        (("duck", "body", "golden", "none"), True, "metal"),
-        (("duck", "body", "golden", "none"), False, "plain"),
-        (("duck", "body", "yellow", "none"), True, "plain"),
-        (("duck", "body", "none", "marble"), True, "marble"),
-        (("none", "blade", "gray", "none"), False, "plain"),
-        (("dragon", "scale", "green", "none"), False, "plain"),  # another prior's words
+        (("sword", "blade", "gray", "none"), "a sword", "metal"),  # naturally
+        (("sword", "blade", "red", "none"), "a sword with a red blade", "plain"),  # painted
+        (("sword", "blade", "beige", "none"), "a sword", "metal"),  # nobody asked for paint
+        (("sword", "blade", "gray", "wooden"), "a wooden sword", "wooden"),
+        (("bottle", "glass", "pink", "none"), "a pink bottle", "glass"),  # stained glass is glass
+        (("burger", "bun", "golden", "none"), "a burger", "plain"),  # golden brown
+        (("duck", "body", "golden", "none"), "a golden duck", "metal"),
+        (("duck", "body", "golden", "none"), "a duck of gold", "metal"),
+        (("duck", "body", "golden", "none"), "a duck", "plain"),
+        (("duck", "body", "yellow", "none"), "a golden duck", "plain"),
+        (("none", "blade", "gray", "none"), "a sword", "plain"),
+        (("dragon", "scale", "green", "none"), "a dragon", "plain"),  # another prior's words
     ],
 )
-def test_substances_of_parts(read, says_gold, expected):
-    assert substance(NATURALS, says_gold, *read) == expected
+def test_substances_of_parts(read, said, expected):
+    assert substance(NATURALS, frozenset(said.split()), *read) == expected
 
 
 def test_texels_follow_what_is_near_in_place_and_in_color():

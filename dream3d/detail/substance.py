@@ -5,7 +5,7 @@ which thing, which part of it, which material. Each texel then follows the neare
 color, that were read: in color too, so that the border between blade and handle lies where the colors change.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,7 @@ SHINE: Mapping[str, tuple[float, float]] = {
 SUBSTANCES = (PLAIN, *SHINE)
 QUESTIONS = ("family", "part", "color", "material")
 GOLD, GOLD_WORDS = "golden", frozenset({"gold", "golden"})
-TIMESTEP = 250  # of 1000: the picture decides, and the noise hides that no renderer drew it
+TIMESTEP = 100  # of 1000: little noise, so that the picture decides, and enough that no renderer drew it
 DISTANCE, FOV_Y_DEG = 3.05, 40.0
 COLOR_UNIT = 2.0  # scene units from black to white in one channel: a clear change of color is far away
 NUM_NEIGHBORS = 25
@@ -162,21 +162,20 @@ def _substance_of(told: Mapping[str, Tensor], prior: Prior, prompt: str) -> Tens
         [told[question].argmax(dim=-1) for question in QUESTIONS], dim=-1
     ).cpu()  # [B, h, w, 4]
     rows, which = chosen.flatten(0, 2).unique(dim=0, return_inverse=True)
-    says_gold = bool(GOLD_WORDS & set(split_words(prompt)))
-    naturals = prior.reader.naturals
+    naturals, said = prior.reader.naturals, frozenset(split_words(prompt))
     names = [
-        substance(naturals, says_gold, *(words[i] for words, i in zip(answers, row, strict=True)))
+        substance(naturals, said, *(words[i] for words, i in zip(answers, row, strict=True)))
         for row in rows.tolist()
     ]
     return torch.tensor([SUBSTANCES.index(name) for name in names])[which].view(chosen.shape[:3])
 
 
-def substance(naturals: Naturals, says_gold: bool, family: str, part: str, color: str, material: str) -> str:
+def substance(naturals: Naturals, said: Set[str], family: str, part: str, color: str, material: str) -> str:
     """What a part is made of that looks like this.
 
     Args:
         naturals: What parts are made of in their natural colors.
-        says_gold: The prompt asks for gold; without it, golden is a color, as of bread.
+        said: Words of the prompt. Golden is metal where they ask for gold; else it is a color, as of bread.
         family: What it belongs to.
         part: Its canonical name.
         color: As it is seen.
@@ -185,6 +184,7 @@ def substance(naturals: Naturals, says_gold: bool, family: str, part: str, color
     if material in SHINE:
         return material
     natural_color, made_of = naturals.get((family, part), ("", PLAIN))
-    if made_of in SHINE and (color == natural_color or made_of != "metal"):
-        return made_of  # metal in another color than its own is painted
-    return "metal" if color == GOLD and says_gold else PLAIN
+    is_painted = color in said and color != natural_color
+    if made_of in SHINE and not (made_of == "metal" and is_painted):
+        return made_of
+    return "metal" if color == GOLD and said & GOLD_WORDS else PLAIN
