@@ -107,8 +107,8 @@ class Priors:
     def run(self) -> int:
         """Print the list, or what one prior knows."""
         # Heavy: torch.
+        from dream3d.prior.card import read_card
         from dream3d.prior.folder import builtin_priors, find_prior
-        from dream3d.prior.prior import read_card
 
         if self.name is None:
             facts: dict[str, Any] = {name: str(path) for name, path in builtin_priors().items()}

@@ -118,8 +118,8 @@ def _optional() -> list[Finding]:
 
 
 def _prior() -> Finding:
+    from dream3d.prior.card import read_card
     from dream3d.prior.folder import find_prior
-    from dream3d.prior.prior import read_card
 
     try:
         folder = find_prior("props")

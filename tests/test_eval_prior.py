@@ -12,7 +12,7 @@ from dream3d.metrics.judge_folder import Lexicon, save_judge
 from dream3d.metrics.judge_network import JudgeNetwork, JudgeShape
 from dream3d.metrics.questions import Kind
 from dream3d.prior import Prior
-from dream3d.prior.prior import read_card
+from dream3d.prior.card import read_card
 from dream3d.props import FAMILIES, parse_caption, vocabulary
 from scripts.eval_prior import main
 from scripts.prior_report import markdown, summarize, update_card, worst

@@ -39,6 +39,16 @@ def tiny(tmp_path_factory):
     return Prior.from_pretrained(str(write_tiny_prior(tmp_path_factory.mktemp("prior") / "tiny")))
 
 
+def answering(prior, word):
+    """A reader that gives one answer wherever it can, and else the first."""
+    reader = CellReader(prior.reader.head.in_features, prior.reader.answers, {})
+    words = [word for words in reader.answers.values() for word in words]
+    with torch.no_grad():
+        reader.head.weight.zero_()
+        reader.head.bias.copy_(torch.tensor([5.0 if each == word else 0.0 for each in words]))
+    return reader
+
+
 def test_every_material_of_the_props_shines_in_its_way():
     assert set(SHINE) == set(MATERIALS)
     assert all(0 <= value <= 1 for pair in SHINE.values() for value in pair)
@@ -113,6 +123,18 @@ def test_one_picture_holds_all_three():
     assert (packed_orm(None, None, 1.0, 0.25, 2) == [255, 64, 255]).all()
 
 
+def test_a_large_atlas_gets_its_substances_in_blocks(tiny, monkeypatch):
+    monkeypatch.setattr("dream3d.detail.substance.MAX_SIZE", 64)
+    metallic = replace(tiny, reader=answering(tiny, "metal"))
+    mesh = unwrap(make_prop(prop_spec("mushroom", {}), np.random.default_rng(0)).mesh, 256, 2)
+    texture = np.full((256, 256, 3), 90, np.uint8)
+    found = bake_substance(mesh, texture, metallic, tiny.embed("a red mushroom"))
+    assert found.covered.shape == (64, 64)
+    orm = packed_orm(None, found, 0.0, 0.8, 256)
+    assert orm.shape == (256, 256, 3)
+    assert (orm == [255, round(255 * SHINE["metal"][1]), 255]).all()
+
+
 def test_a_prior_reads_every_cell_of_a_picture(tiny):
     embedding = tiny.embed("a red mushroom")
     pictures = torch.zeros(12, 32, 32, 4)
@@ -127,15 +149,8 @@ def test_an_atlas_is_of_what_the_prior_answers_everywhere(tiny):
     prop = make_prop(prop_spec("mushroom", {"cap": Finish("blue")}), np.random.default_rng(0))
     mesh = unwrap(prop.mesh, 64, 2)
     texture, embedding = np.full((64, 64, 3), 90, np.uint8), tiny.embed("a red mushroom")
-    answers = [word for words in tiny.reader.answers.values() for word in words]
-    head = CellReader(tiny.reader.head.in_features, tiny.reader.answers, {})
-    torch.nn.init.zeros_(head.head.weight)
-    torch.nn.init.zeros_(head.head.bias)
-    metallic = replace(tiny, reader=head)
-    assert bake_substance(mesh, texture, metallic, embedding) is None  # first answers: none
-    with torch.no_grad():
-        head.head.bias[answers.index("metal")] = 5.0
-    found = bake_substance(mesh, texture, metallic, embedding)
+    assert bake_substance(mesh, texture, replace(tiny, reader=answering(tiny, "none")), embedding) is None
+    found = bake_substance(mesh, texture, replace(tiny, reader=answering(tiny, "metal")), embedding)
     assert (found.index == METAL).all()
     assert found.covered.sum() == len(found.index) > 1000
 

@@ -39,6 +39,8 @@ TIMESTEP = 100  # of 1000: little noise, so that the picture decides, and enough
 DISTANCE, FOV_Y_DEG = 3.05, 40.0
 COLOR_UNIT = 2.0  # scene units from black to white in one channel: a clear change of color is far away
 NUM_NEIGHBORS = 25
+MAX_SIZE = 1024  # texels per side that are looked up; larger atlases get them in blocks
+CHUNK_TEXELS = 1 << 16
 # Mean share of a substance among the neighbors of its texels. Parts that are there have 0.8 to 1; what is
 # read here and there, as metal on a chest whose trim was drawn as a shade of its wood, 0.65.
 MIN_AGREEMENT = 0.75
@@ -49,7 +51,7 @@ class Substances:
     """What an atlas is made of."""
 
     index: IntArray  # [P] into SUBSTANCES, of the covered texels in row-major order
-    covered: NDArray[np.bool_]  # [S, S]
+    covered: NDArray[np.bool_]  # [s, s]; s is that of the atlas, or `MAX_SIZE`
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,10 @@ def bake_substance(
     readings = read_surface(framed, base_color_srgb, prior, embedding)
     if not bool(readings.substance.any()):
         return None
-    positions, _, covered = rasterize_atlas(framed, len(base_color_srgb))
-    colors = torch.from_numpy(base_color_srgb[covered]).float() / 255.0
+    block = max(1, len(base_color_srgb) // MAX_SIZE)
+    texture = base_color_srgb[block // 2 :: block, block // 2 :: block]
+    positions, _, covered = rasterize_atlas(framed, len(texture))
+    colors = torch.from_numpy(texture[covered]).float() / 255.0
     index = spread(readings, positions, colors)
     return Substances(index, covered) if index.any() else None
 
@@ -115,11 +119,13 @@ def read_surface(mesh: Mesh, base_color_srgb: ByteArray, prior: Prior, embedding
 def spread(readings: Readings, positions: Tensor, colors: Tensor) -> IntArray:
     """What most of the nearest readings say about points [P, 3] of colors [P, 3]: index of SUBSTANCES [P]."""
     tree = KDTree(_place(readings.positions, readings.colors))
-    _, nearest = tree.query(
-        _place(positions, colors), min(NUM_NEIGHBORS, len(readings.substance)), workers=-1
-    )
-    votes = readings.substance.numpy()[nearest.reshape(len(positions), -1)]  # [P, K]
-    shares = np.stack([(votes == index).mean(axis=1) for index in range(len(SUBSTANCES))], axis=1)
+    kinds, number = readings.substance.numpy().astype(np.int8), min(NUM_NEIGHBORS, len(readings.substance))
+    shares = np.zeros((len(positions), len(SUBSTANCES)), np.float32)
+    for start in range(0, len(positions), CHUNK_TEXELS):
+        part = slice(start, start + CHUNK_TEXELS)
+        _, nearest = tree.query(_place(positions[part], colors[part]), np.arange(1, number + 1), workers=-1)
+        votes = kinds[nearest]  # [chunk, K]
+        shares[part] = np.stack([(votes == index).mean(axis=1) for index in range(len(SUBSTANCES))], axis=1)
     winner, agreement = shares.argmax(axis=1), shares.max(axis=1)
     total = np.bincount(winner, agreement, len(SUBSTANCES))
     is_misread = total < MIN_AGREEMENT * np.bincount(winner, minlength=len(SUBSTANCES))
@@ -142,8 +148,10 @@ def packed_orm(
     orm[..., 1:] = roughness, metallic
     if found is not None:
         table = np.array([(roughness, metallic), *((r, m) for m, r in SHINE.values())], np.float32)
-        orm[found.covered, 1:] = table[found.index]
-        orm = fill_background(orm, found.covered)
+        shine = np.zeros((*found.covered.shape, 2), np.float32)
+        shine[found.covered] = table[found.index]
+        block = size // len(found.covered)
+        orm[..., 1:] = fill_background(shine, found.covered).repeat(block, 0).repeat(block, 1)
     if occlusion is not None:
         orm[..., 0] = occlusion
     return np.round(np.clip(orm, 0.0, 1.0) * 255.0).astype(np.uint8)
@@ -158,9 +166,7 @@ def _substance_of(told: Mapping[str, Tensor], prior: Prior, prompt: str) -> Tens
     """Index of SUBSTANCES [B, h, w] of what was read."""
     assert prior.reader is not None
     answers = [prior.reader.answers[question] for question in QUESTIONS]
-    chosen = torch.stack(
-        [told[question].argmax(dim=-1) for question in QUESTIONS], dim=-1
-    ).cpu()  # [B, h, w, 4]
+    chosen = torch.stack([told[question].argmax(-1) for question in QUESTIONS], -1).cpu()  # [B, h, w, 4]
     rows, which = chosen.flatten(0, 2).unique(dim=0, return_inverse=True)
     naturals, said = prior.reader.naturals, frozenset(split_words(prompt))
     names = [

@@ -11,27 +11,13 @@ from dream3d.cameras import Cameras
 from dream3d.errors import InputError
 from dream3d.ops._library import resolve_backend
 from dream3d.prior import codec, schedule, text
-from dream3d.prior.camera_law import CameraLaw
+from dream3d.prior.card import PriorCard, read_card
 from dream3d.prior.cell_reader import CellReader, load_reader
 from dream3d.prior.conditioning import ray_map, view_vector
-from dream3d.prior.folder import CARD, find_prior, read_json, weights_sha256
-from dream3d.prior.text import TextEmbedding, Vocabulary
+from dream3d.prior.folder import find_prior, weights_sha256
+from dream3d.prior.text import TextEmbedding
 from dream3d.prior.view_words import VIEW_WORDS, view_words
 from dream3d.stage_config import Shading, ViewConditioning
-
-
-@dataclass(frozen=True)
-class PriorCard:
-    """What a prior says about itself (its folder's dream3d.json)."""
-
-    name: str
-    image_size: int  # pixels per side
-    image_sizes: tuple[int, ...]  # all that it denoises, that one among them
-    image_channels: int  # 4: premultiplied RGBA
-    joint_views: int  # views, evenly around an object, that it can denoise together; 1: each for itself
-    camera_law: CameraLaw
-    vocabulary: Vocabulary
-    facts: dict[str, Any]  # parameters, images seen, licence, measured scores ... for people
 
 
 @dataclass(frozen=True)
@@ -248,30 +234,6 @@ def _rows(embedding: TextEmbedding, cameras: Cameras, views: ViewConditioning) -
     index = [VIEW_WORDS.index(words) for words in view_words(cameras)]
     tokens = torch.cat([embedding.view_tokens[index], embedding.tokens[1:].expand(count, -1, -1)])
     return tokens, torch.cat([embedding.view_pooled[index], embedding.pooled[1:].expand(count, -1)])
-
-
-def read_card(folder: Path) -> PriorCard:
-    """Read a prior's card without loading its weights.
-
-    Raises:
-        InputError: The card is unreadable or lacks a field.
-    """
-    data = read_json(folder / CARD)
-    try:
-        law = {name: (float(low), float(high)) for name, (low, high) in data["camera_law"].items()}
-        words = {name: tuple(values) for name, values in data["vocabulary"].items()}
-        return PriorCard(
-            name=str(data["name"]),
-            image_size=int(data["image_size"]),
-            image_sizes=tuple(map(int, data.get("image_sizes", [data["image_size"]]))),
-            image_channels=int(data["image_channels"]),
-            joint_views=int(data.get("joint_views", 1)),
-            camera_law=CameraLaw(**law),
-            vocabulary=Vocabulary(**words),
-            facts=dict(data.get("facts", {})),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{folder / CARD} is not a valid prior card: {error!r}") from error
 
 
 def fastest_dtype(device: torch.device) -> torch.dtype:

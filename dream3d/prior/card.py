@@ -1,0 +1,48 @@
+"""What a prior says about itself."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dream3d.errors import InputError
+from dream3d.prior.camera_law import CameraLaw
+from dream3d.prior.folder import CARD, read_json
+from dream3d.prior.text import Vocabulary
+
+
+@dataclass(frozen=True)
+class PriorCard:
+    """What a prior says about itself (its folder's dream3d.json)."""
+
+    name: str
+    image_size: int  # pixels per side
+    image_sizes: tuple[int, ...]  # all that it denoises, that one among them
+    image_channels: int  # 4: premultiplied RGBA
+    joint_views: int  # views, evenly around an object, that it can denoise together; 1: each for itself
+    camera_law: CameraLaw
+    vocabulary: Vocabulary
+    facts: dict[str, Any]  # parameters, images seen, licence, measured scores ... for people
+
+
+def read_card(folder: Path) -> PriorCard:
+    """Read a prior's card without loading its weights.
+
+    Raises:
+        InputError: The card is unreadable or lacks a field.
+    """
+    data = read_json(folder / CARD)
+    try:
+        law = {name: (float(low), float(high)) for name, (low, high) in data["camera_law"].items()}
+        words = {name: tuple(values) for name, values in data["vocabulary"].items()}
+        return PriorCard(
+            name=str(data["name"]),
+            image_size=int(data["image_size"]),
+            image_sizes=tuple(map(int, data.get("image_sizes", [data["image_size"]]))),
+            image_channels=int(data["image_channels"]),
+            joint_views=int(data.get("joint_views", 1)),
+            camera_law=CameraLaw(**law),
+            vocabulary=Vocabulary(**words),
+            facts=dict(data.get("facts", {})),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder / CARD} is not a valid prior card: {error!r}") from error
