@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import trimesh
 import yaml
 from bare_glb import ball, glb
@@ -19,6 +20,7 @@ from trimesh.exchange.obj import export_obj
 
 from dream3d.cli import main
 from dream3d.config import BakeConfig, Config, ExportConfig, given_mesh_settings
+from dream3d.detail.substance import SHINE
 from dream3d.export.files import write_files
 from dream3d.export.glb import encode_glb
 from dream3d.export.load import load_textured_mesh
@@ -28,6 +30,7 @@ from dream3d.extract.tangents import add_tangents
 from dream3d.extract.unwrap import unwrap
 from dream3d.mesh import Material, Mesh, TexturedMesh
 from dream3d.prior import Prior
+from dream3d.prior.cell_reader import CellReader
 from dream3d.refine import refine
 from dream3d.stage_config import PaintConfig, RefineConfig
 
@@ -95,6 +98,31 @@ def test_good_uvs_and_their_maps_are_kept_and_only_the_color_changes(model, prio
     np.testing.assert_array_equal(asset.material.orm, model.material.orm)
     assert not np.array_equal(asset.material.base_color_srgb, model.material.base_color_srgb)
     assert asset.warnings == ()
+
+
+def test_occlusion_joins_the_roughness_and_metallic_that_were_there(model, prior):
+    given = replace(model, material=replace(model.material, orm=np.full((32, 32, 3), (9, 77, 200), np.uint8)))
+    config = replace(CONFIG, bake=replace(CONFIG.bake, occlusion=True))
+    orm = refine(given, "a red mushroom", config, PAINT, prior=prior).material.orm
+    assert orm.shape == (config.bake.texture_size, config.bake.texture_size, 3)
+    assert (orm[..., 1:] == (77, 200)).all()
+    assert 0.5 < (orm[..., 0] / 255.0).mean() < 1.0  # the inside of a ring sees its other half
+
+
+def test_what_came_without_such_a_picture_gets_one_from_what_the_prior_reads(model, prior):
+    reader = CellReader(prior.reader.head.in_features, prior.reader.answers, {})
+    words = [word for words in reader.answers.values() for word in words]
+    with torch.no_grad():
+        reader.head.weight.zero_()
+        reader.head.bias.copy_(torch.tensor([5.0 if word == "metal" else 0.0 for word in words]))
+    seeing = replace(prior, reader=reader)
+    given = replace(model, material=Material(model.material.base_color_srgb, 0.25, 0.6))
+    asset = refine(given, "a red mushroom", CONFIG, PAINT, prior=seeing)
+    metallic, roughness = SHINE["metal"]
+    assert (asset.material.orm == (255, round(255 * roughness), round(255 * metallic))).all()
+    off = replace(CONFIG, bake=replace(CONFIG.bake, substance=False))
+    plain = refine(given, "a red mushroom", off, PAINT, prior=seeing).material
+    assert (plain.orm, plain.metallic_factor, plain.roughness_factor) == (None, 0.25, 0.6)
 
 
 def test_without_steps_a_texture_comes_back_as_it_was(model, prior):
