@@ -123,8 +123,8 @@ def spread(readings: Readings, positions: Tensor, colors: Tensor) -> IntArray:
     shares = np.zeros((len(positions), len(SUBSTANCES)), np.float32)
     for start in range(0, len(positions), CHUNK_TEXELS):
         part = slice(start, start + CHUNK_TEXELS)
-        _, nearest = tree.query(_place(positions[part], colors[part]), np.arange(1, number + 1), workers=-1)
-        votes = kinds[nearest]  # [chunk, K]
+        _, nearest = tree.query(_place(positions[part], colors[part]), number, workers=-1)
+        votes = kinds[nearest].reshape(-1, number)
         shares[part] = np.stack([(votes == index).mean(axis=1) for index in range(len(SUBSTANCES))], axis=1)
     winner, agreement = shares.argmax(axis=1), shares.max(axis=1)
     total = np.bincount(winner, agreement, len(SUBSTANCES))
