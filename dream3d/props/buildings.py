@@ -1,6 +1,6 @@
 """Buildings; doors open to the front."""
 
-from dream3d.props.family import WHOLE_TOP, Build, Family, Part, Vary, parts
+from dream3d.props.family import WHOLE_TOP, Build, Family, Part, Vary, glass, parts
 from dream3d.props.shapes import (
     Solid,
     beveled_box,
@@ -145,7 +145,7 @@ BUILDINGS = (
             Part("walls", "beige"),
             Part("roof", "red"),
             Part("door", "brown"),
-            Part("windows", "cyan", made_of="glass"),
+            glass("windows", "cyan"),
             Part("chimney", "gray"),
         ),
         _house,
@@ -153,23 +153,13 @@ BUILDINGS = (
     ),
     Family(
         ("hut",),
-        (
-            Part("roof", "golden"),
-            Part("walls", "beige"),
-            Part("door", "brown"),
-            Part("windows", "blue", made_of="glass"),
-        ),
+        (Part("roof", "golden"), Part("walls", "beige"), Part("door", "brown"), glass("windows", "blue")),
         _hut,
         optional=("door", "windows"),
     ),
     Family(
         ("tower",),
-        (
-            Part("walls", "gray"),
-            Part("roof", "blue"),
-            Part("door", "brown"),
-            Part("windows", "yellow", made_of="glass"),
-        ),
+        (Part("walls", "gray"), Part("roof", "blue"), Part("door", "brown"), glass("windows", "yellow")),
         _tower,
         optional=("roof", "door", "windows"),
     ),
@@ -181,12 +171,7 @@ BUILDINGS = (
     ),
     Family(
         ("lighthouse",),
-        (
-            Part("walls", "white"),
-            Part("stripes", "red"),
-            Part("light", "yellow", made_of="glass"),
-            Part("door", "brown"),
-        ),
+        (Part("walls", "white"), Part("stripes", "red"), glass("light", "yellow"), Part("door", "brown")),
         _lighthouse,
         optional=("stripes", "door"),
     ),

@@ -1,6 +1,6 @@
 """Made-up characters, looking to the front."""
 
-from dream3d.props.family import Build, Family, Part, Vary, parts
+from dream3d.props.family import Build, Family, Part, Vary, metal, parts
 from dream3d.props.shapes import (
     Solid,
     beveled_box,
@@ -112,7 +112,7 @@ CHARACTERS = (
     Family(
         ("robot",),
         (
-            Part("body", "gray", ("metal",), made_of="metal"),
+            metal("body", "gray", ("metal",)),
             Part("arms", "orange", ("limbs",)),
             Part("eyes", "cyan"),
             Part("screen", "navy"),
@@ -133,7 +133,7 @@ CHARACTERS = (
             Part("body", "lime", ("jelly",)),
             Part("eyes", "black"),
             Part("mouth", "red"),
-            Part("crown", "golden", made_of="metal"),
+            metal("crown", "golden"),
         ),
         _slime,
         optional=("mouth",),

@@ -35,6 +35,16 @@ class Part:
         return (self.name, *self.also)
 
 
+def metal(name: str, color: str, also: tuple[str, ...] = ()) -> Part:
+    """A part that shines like metal in its natural color."""
+    return Part(name, color, also, "metal")
+
+
+def glass(name: str, color: str, also: tuple[str, ...] = ()) -> Part:
+    """A part that shines like glass."""
+    return Part(name, color, also, "glass")
+
+
 class Vary:
     """Modest random proportions: `vary(0.5)` is 0.5 give or take 8%."""
 

@@ -1,6 +1,17 @@
 """Furniture. The front is the side one sits down on, sleeps towards or opens."""
 
-from dream3d.props.family import HALF_TURN, QUARTER_TURN, ROUND, WHOLE_TOP, Build, Family, Part, Vary, parts
+from dream3d.props.family import (
+    HALF_TURN,
+    QUARTER_TURN,
+    ROUND,
+    WHOLE_TOP,
+    Build,
+    Family,
+    Part,
+    Vary,
+    metal,
+    parts,
+)
 from dream3d.props.shapes import (
     Solid,
     beveled_box,
@@ -156,7 +167,7 @@ FURNITURE = (
     ),
     Family(
         ("bench", "park bench"),
-        (Part("planks", "green", ("boards",)), Part("legs", "gray", made_of="metal")),
+        (Part("planks", "green", ("boards",)), metal("legs", "gray")),
         _bench,
         stand=(0.3, 1.0),
     ),
@@ -183,11 +194,7 @@ FURNITURE = (
     ),
     Family(
         ("dresser", "drawer cabinet"),
-        (
-            Part("body", "brown"),
-            Part("drawers", "beige"),
-            Part("handles", "black", ("knobs",), made_of="metal"),
-        ),
+        (Part("body", "brown"), Part("drawers", "beige"), metal("handles", "black", ("knobs",))),
         _dresser,
         stand=WHOLE_TOP,
     ),
@@ -199,7 +206,7 @@ FURNITURE = (
     ),
     Family(
         ("throne",),
-        (Part("frame", "golden", made_of="metal"), Part("cushion", "red", ("seat",))),
+        (metal("frame", "golden"), Part("cushion", "red", ("seat",))),
         _throne,
         optional=("cushion",),
         stand=(0.4, 1.0),

@@ -1,6 +1,18 @@
 """Containers, lights and small things around the house."""
 
-from dream3d.props.family import HALF_TURN, QUARTER_TURN, ROUND, WHOLE_TOP, Build, Family, Part, Vary, parts
+from dream3d.props.family import (
+    HALF_TURN,
+    QUARTER_TURN,
+    ROUND,
+    WHOLE_TOP,
+    Build,
+    Family,
+    Part,
+    Vary,
+    glass,
+    metal,
+    parts,
+)
 from dream3d.props.shapes import (
     beveled_box,
     box,
@@ -213,7 +225,7 @@ HOUSEHOLD = (
     ),
     Family(
         ("barrel",),
-        (Part("wood", "brown"), Part("bands", "gray", ("hoops",), made_of="metal"), Part("lid", "brown")),
+        (Part("wood", "brown"), metal("bands", "gray", ("hoops",)), Part("lid", "brown")),
         _barrel,
         ROUND,
         extra=("lid",),
@@ -221,27 +233,20 @@ HOUSEHOLD = (
     ),
     Family(
         ("chest", "treasure chest"),
-        (
-            Part("wood", "brown"),
-            Part("trim", "golden", made_of="metal"),
-            Part("lock", "gray", made_of="metal"),
-        ),
+        (Part("wood", "brown"), metal("trim", "golden"), metal("lock", "gray")),
         _chest,
         optional=("lock",),
         stand=WHOLE_TOP,
     ),
     Family(
         ("candle",),
-        (Part("wax", "white"), Part("flame", "orange"), Part("holder", "golden", made_of="metal")),
+        (Part("wax", "white"), Part("flame", "orange"), metal("holder", "golden")),
         _candle,
         optional=("flame", "holder"),
     ),
     Family(
         ("lantern",),
-        (
-            Part("frame", "black", ("metal",), made_of="metal"),
-            Part("glass", "yellow", ("light",), made_of="glass"),
-        ),
+        (metal("frame", "black", ("metal",)), glass("glass", "yellow", ("light",))),
         _lantern,
         QUARTER_TURN,
     ),
@@ -259,18 +264,14 @@ HOUSEHOLD = (
     ),
     Family(
         ("bottle",),
-        (Part("glass", "green", made_of="glass"), Part("label", "beige"), Part("cork", "brown")),
+        (glass("glass", "green"), Part("label", "beige"), Part("cork", "brown")),
         _bottle,
         ROUND,
         optional=("label", "cork"),
     ),
     Family(
         ("potion", "flask"),
-        (
-            Part("liquid", "purple", made_of="glass"),
-            Part("neck", "cyan", made_of="glass"),
-            Part("cork", "brown"),
-        ),
+        (glass("liquid", "purple"), glass("neck", "cyan"), Part("cork", "brown")),
         _potion,
         ROUND,
         optional=("cork",),
@@ -292,7 +293,7 @@ HOUSEHOLD = (
     ),
     Family(
         ("bucket", "pail"),
-        (Part("sides", "gray", made_of="metal"), Part("water", "cyan"), Part("handle", "brown")),
+        (metal("sides", "gray"), Part("water", "cyan"), Part("handle", "brown")),
         _bucket,
         HALF_TURN,
         optional=("water", "handle"),
@@ -300,7 +301,7 @@ HOUSEHOLD = (
     ),
     Family(
         ("watering can",),
-        (Part("body", "green"), Part("spout", "gray", made_of="metal"), Part("handle", "brown")),
+        (Part("body", "green"), metal("spout", "gray"), Part("handle", "brown")),
         _watering_can,
         optional=("spout", "handle"),
     ),

@@ -2,7 +2,7 @@
 
 import math
 
-from dream3d.props.family import HALF_TURN, WHOLE_TOP, Build, Family, Part, Vary, parts
+from dream3d.props.family import HALF_TURN, WHOLE_TOP, Build, Family, Part, Vary, glass, metal, parts
 from dream3d.props.shapes import (
     STAR,
     beveled_box,
@@ -221,11 +221,7 @@ def _magnet(v: Vary) -> Build:
 TOOLS = (
     Family(
         ("sword",),
-        (
-            Part("blade", "gray", made_of="metal"),
-            Part("handle", "brown", ("grip",)),
-            Part("guard", "golden", ("hilt",), made_of="metal"),
-        ),
+        (metal("blade", "gray"), Part("handle", "brown", ("grip",)), metal("guard", "golden", ("hilt",))),
         _sword,
         HALF_TURN,
         optional=("guard",),
@@ -233,44 +229,32 @@ TOOLS = (
     Family(
         ("dagger", "knife"),
         (
-            Part("blade", "white", made_of="metal"),
+            metal("blade", "white"),
             Part("handle", "navy", ("grip",)),
-            Part("guard", "golden", made_of="metal"),
-            Part("gem", "red", made_of="glass"),
+            metal("guard", "golden"),
+            glass("gem", "red"),
         ),
         _dagger,
         optional=("guard", "gem"),
     ),
-    Family(
-        ("axe", "hatchet"), (Part("blade", "gray", ("head",), made_of="metal"), Part("handle", "brown")), _axe
-    ),
+    Family(("axe", "hatchet"), (metal("blade", "gray", ("head",)), Part("handle", "brown")), _axe),
     Family(
         ("hammer", "mallet"),
-        (
-            Part("head", "gray", made_of="metal"),
-            Part("handle", "brown"),
-            Part("bands", "golden", made_of="metal"),
-        ),
+        (metal("head", "gray"), Part("handle", "brown"), metal("bands", "golden")),
         _hammer,
         HALF_TURN,
         optional=("bands",),
     ),
-    Family(
-        ("pickaxe",), (Part("head", "gray", made_of="metal"), Part("handle", "brown")), _pickaxe, HALF_TURN
-    ),
+    Family(("pickaxe",), (metal("head", "gray"), Part("handle", "brown")), _pickaxe, HALF_TURN),
     Family(
         ("shovel", "spade"),
-        (Part("blade", "gray", made_of="metal"), Part("handle", "brown"), Part("grip", "red")),
+        (metal("blade", "gray"), Part("handle", "brown"), Part("grip", "red")),
         _shovel,
         HALF_TURN,
     ),
     Family(
         ("shield",),
-        (
-            Part("face", "blue"),
-            Part("rim", "gray", made_of="metal"),
-            Part("emblem", "golden", ("star",), made_of="metal"),
-        ),
+        (Part("face", "blue"), metal("rim", "gray"), metal("emblem", "golden", ("star",))),
         _shield,
         optional=("emblem",),
     ),
@@ -287,37 +271,22 @@ TOOLS = (
         HALF_TURN,
         optional=("ribbon",),
     ),
-    Family(
-        ("staff", "wizard staff"),
-        (Part("orb", "cyan", ("gem",), made_of="glass"), Part("wood", "brown")),
-        _staff,
-        90,
-    ),
+    Family(("staff", "wizard staff"), (glass("orb", "cyan", ("gem",)), Part("wood", "brown")), _staff, 90),
     Family(
         ("bomb",),
-        (
-            Part("shell", "black"),
-            Part("cap", "gray", made_of="metal"),
-            Part("fuse", "beige"),
-            Part("spark", "orange"),
-        ),
+        (Part("shell", "black"), metal("cap", "gray"), Part("fuse", "beige"), Part("spark", "orange")),
         _bomb,
         optional=("spark",),
     ),
     Family(
         ("anvil",),
-        (Part("iron", "gray", ("metal",), made_of="metal"), Part("base", "brown")),
+        (metal("iron", "gray", ("metal",)), Part("base", "brown")),
         _anvil,
         optional=("base",),
         stand=WHOLE_TOP,
     ),
-    Family(
-        ("key",),
-        (Part("metal", "golden", made_of="metal"), Part("gem", "red", ("jewel",), made_of="glass")),
-        _key,
-        optional=("gem",),
-    ),
-    Family(("saw",), (Part("blade", "gray", made_of="metal"), Part("handle", "orange")), _saw),
+    Family(("key",), (metal("metal", "golden"), glass("gem", "red", ("jewel",))), _key, optional=("gem",)),
+    Family(("saw",), (metal("blade", "gray"), Part("handle", "orange")), _saw),
     Family(
         ("traffic cone",),
         (Part("body", "orange"), Part("stripes", "white", ("stripe",)), Part("base", "black")),
@@ -327,7 +296,7 @@ TOOLS = (
     ),
     Family(
         ("magnet",),
-        (Part("body", "red"), Part("tips", "white", ("ends",), made_of="metal")),
+        (Part("body", "red"), metal("tips", "white", ("ends",))),
         _magnet,
         HALF_TURN,
         optional=("tips",),

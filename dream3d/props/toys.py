@@ -2,7 +2,7 @@
 
 import math
 
-from dream3d.props.family import ROUND, WHOLE_TOP, Build, Family, Part, Vary, parts
+from dream3d.props.family import ROUND, WHOLE_TOP, Build, Family, Part, Vary, metal, parts
 from dream3d.props.shapes import (
     beveled_box,
     box,
@@ -140,12 +140,7 @@ def _boot(v: Vary) -> Build:
 TOYS = (
     Family(
         ("drum",),
-        (
-            Part("shell", "red"),
-            Part("rims", "golden", made_of="metal"),
-            Part("skin", "white"),
-            Part("sticks", "brown"),
-        ),
+        (Part("shell", "red"), metal("rims", "golden"), Part("skin", "white"), Part("sticks", "brown")),
         _drum,
         optional=("sticks",),
         stand=WHOLE_TOP,
@@ -175,15 +170,15 @@ TOYS = (
             Part("case", "red"),
             Part("face", "white"),
             Part("hands", "black"),
-            Part("bells", "golden", made_of="metal"),
-            Part("feet", "gray", made_of="metal"),
+            metal("bells", "golden"),
+            metal("feet", "gray"),
         ),
         _clock,
         optional=("hands", "bells", "feet"),
     ),
     Family(
         ("umbrella", "parasol"),
-        (Part("canopy", "red"), Part("handle", "brown"), Part("tip", "golden", made_of="metal")),
+        (Part("canopy", "red"), Part("handle", "brown"), metal("tip", "golden")),
         _umbrella,
         optional=("tip",),
     ),

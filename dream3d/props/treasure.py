@@ -2,7 +2,7 @@
 
 import math
 
-from dream3d.props.family import HALF_TURN, ROUND, Build, Family, Part, Vary, parts
+from dream3d.props.family import HALF_TURN, ROUND, Build, Family, Part, Vary, glass, metal, parts
 from dream3d.props.shapes import (
     STAR,
     beveled_box,
@@ -126,36 +126,24 @@ def _hourglass(v: Vary) -> Build:
 TREASURE = (
     Family(
         ("crown",),
-        (
-            Part("gold", "golden", ("metal",), made_of="metal"),
-            Part("jewels", "red", ("gems",), made_of="glass"),
-            Part("cushion", "purple"),
-        ),
+        (metal("gold", "golden", ("metal",)), glass("jewels", "red", ("gems",)), Part("cushion", "purple")),
         _crown,
         ROUND,
         optional=("jewels", "cushion"),
     ),
     Family(
-        ("gem", "diamond", "jewel"),
-        (Part("stone", "cyan", made_of="glass"), Part("rim", "white", ("edge",))),
-        _gem,
-        ROUND,
+        ("gem", "diamond", "jewel"), (glass("stone", "cyan"), Part("rim", "white", ("edge",))), _gem, ROUND
     ),
     Family(
         ("coin",),
-        (Part("metal", "golden", made_of="metal"), Part("star", "white", ("emblem",))),
+        (metal("metal", "golden"), Part("star", "white", ("emblem",))),
         _coin,
         HALF_TURN,
         optional=("star",),
     ),
     Family(
         ("trophy", "prize cup"),
-        (
-            Part("cup", "golden", made_of="metal"),
-            Part("handles", "golden", made_of="metal"),
-            Part("base", "black"),
-            Part("star", "red"),
-        ),
+        (metal("cup", "golden"), metal("handles", "golden"), Part("base", "black"), Part("star", "red")),
         _trophy,
         optional=("handles", "base", "star"),
     ),
@@ -166,19 +154,10 @@ TREASURE = (
         _star,
         optional=("eyes", "mouth"),
     ),
-    Family(
-        ("ring",),
-        (Part("stone", "cyan", ("gem",), made_of="glass"), Part("band", "golden", made_of="metal")),
-        _ring,
-        HALF_TURN,
-    ),
+    Family(("ring",), (glass("stone", "cyan", ("gem",)), metal("band", "golden")), _ring, HALF_TURN),
     Family(
         ("bell",),
-        (
-            Part("metal", "golden", made_of="metal"),
-            Part("handle", "brown"),
-            Part("clapper", "black", made_of="metal"),
-        ),
+        (metal("metal", "golden"), Part("handle", "brown"), metal("clapper", "black")),
         _bell,
         HALF_TURN,
         optional=("handle", "clapper"),
@@ -191,7 +170,7 @@ TREASURE = (
     ),
     Family(
         ("hourglass",),
-        (Part("frame", "brown"), Part("glass", "cyan", made_of="glass"), Part("sand", "yellow")),
+        (Part("frame", "brown"), glass("glass", "cyan"), Part("sand", "yellow")),
         _hourglass,
         ROUND,
         optional=("sand",),

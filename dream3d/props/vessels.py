@@ -1,6 +1,6 @@
 """Ships and aircraft, sailing or flying towards the front."""
 
-from dream3d.props.family import ROUND, Build, Family, Part, Vary, parts
+from dream3d.props.family import ROUND, Build, Family, Part, Vary, glass, metal, parts
 from dream3d.props.shapes import (
     beveled_box,
     box,
@@ -126,12 +126,7 @@ VESSELS = (
     ),
     Family(
         ("submarine",),
-        (
-            Part("body", "yellow"),
-            Part("tower", "red"),
-            Part("windows", "cyan", made_of="glass"),
-            Part("propeller", "gray", made_of="metal"),
-        ),
+        (Part("body", "yellow"), Part("tower", "red"), glass("windows", "cyan"), metal("propeller", "gray")),
         _submarine,
         optional=("tower", "propeller"),
     ),
@@ -141,8 +136,8 @@ VESSELS = (
             Part("body", "white"),
             Part("wings", "red"),
             Part("tail", "blue"),
-            Part("propeller", "gray", made_of="metal"),
-            Part("window", "cyan", ("cockpit",), made_of="glass"),
+            metal("propeller", "gray"),
+            glass("window", "cyan", ("cockpit",)),
         ),
         _airplane,
         optional=("propeller",),
@@ -151,10 +146,10 @@ VESSELS = (
         ("helicopter",),
         (
             Part("body", "orange"),
-            Part("window", "cyan", ("cockpit",), made_of="glass"),
-            Part("rotor", "gray", ("blades",), made_of="metal"),
+            glass("window", "cyan", ("cockpit",)),
+            metal("rotor", "gray", ("blades",)),
             Part("tail", "navy"),
-            Part("skids", "gray", made_of="metal"),
+            metal("skids", "gray"),
         ),
         _helicopter,
         optional=("tail", "skids"),
@@ -165,7 +160,7 @@ VESSELS = (
             Part("body", "white"),
             Part("nose", "red"),
             Part("fins", "blue"),
-            Part("window", "cyan", made_of="glass"),
+            glass("window", "cyan"),
             Part("flame", "orange"),
         ),
         _rocket,
@@ -173,11 +168,7 @@ VESSELS = (
     ),
     Family(
         ("ufo", "flying saucer"),
-        (
-            Part("saucer", "gray", made_of="metal"),
-            Part("dome", "cyan", made_of="glass"),
-            Part("lights", "yellow"),
-        ),
+        (metal("saucer", "gray"), glass("dome", "cyan"), Part("lights", "yellow")),
         _ufo,
         ROUND,
         optional=("lights",),
