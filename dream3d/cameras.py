@@ -12,6 +12,9 @@ from torch import Tensor
 
 from dream3d.math import degrees_to_radians, normalize, perspective
 
+# A camera that sees all of the unit scene: the middle of the law that the prior was trained on.
+FRAME_DISTANCE, FRAME_FOV_Y_DEG = 3.05, 40.0
+
 
 @dataclass(frozen=True)
 class Rays:

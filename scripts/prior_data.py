@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from prior_labels import CellLabels, cell_labels, join_labels
+from prior_labels import CellLabels, cell_labels, is_natural, join_labels
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from dream3d.cameras import Cameras, join_cameras
 from dream3d.math import srgb_to_linear
+from dream3d.metrics.questions import present_parts
 from dream3d.prior.camera_law import CameraLaw
 from dream3d.prior.conditioning import SHADINGS
 from dream3d.prior.view_words import VIEW_WORDS, view_words
@@ -31,7 +32,7 @@ from dream3d.props import (
     make_prop,
     sample_spec,
 )
-from dream3d.props.finish import MATERIAL_SPELLINGS, PATTERN_SPELLINGS, Finish
+from dream3d.props.finish import MATERIAL_SPELLINGS, PATTERN_SPELLINGS
 from dream3d.props.palette import SPELLINGS
 from dream3d.props.words import (
     FUNCTION_WORDS,
@@ -177,8 +178,7 @@ def _is_hard(spec: Spec) -> bool:
     """Whether it is of two things, or another part than the main one looks unlike its natural self."""
     if not isinstance(spec, PropSpec):
         return True
-    natural = {part.name: Finish(part.color) for part in FAMILIES[spec.family].parts[1:]}
-    return any(spec.finishes.get(name, finish) != finish for name, finish in natural.items())
+    return any(not is_natural(spec.family, part, finish) for part, finish in present_parts(spec)[1:])
 
 
 def known_words() -> dict[str, list[str]]:

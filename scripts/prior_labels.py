@@ -90,14 +90,19 @@ def _paint_table(prop: Prop) -> tuple[Tensor, Tensor]:
     for spec in props_of(prop.spec):
         for part, finish in present_parts(spec):
             look = _look(finish)
-            is_natural = finish == Finish(FAMILIES[spec.family].part(part).color)
-            is_common = [is_natural, *(is_natural or word == NOTHING for word in look[1:])]  # of UNSAID
+            natural = is_natural(spec.family, part, finish)
+            is_common = [natural, *(natural or word == NOTHING for word in look[1:])]  # of UNSAID
             row = (spec.family, part, *look)
             answers.append([words.index(word) for words, word in zip(ANSWERS.values(), row, strict=True)])
             weights.append([1.0, 1.0, *(COMMON_WEIGHT if common else 1.0 for common in is_common)])
     answers.append([0] * len(ANSWERS))
     weights.append([1.0] + [0.0] * (len(ANSWERS) - 1))
     return torch.tensor(answers, dtype=torch.int16), torch.tensor(weights)
+
+
+def is_natural(family: str, part: str, finish: Finish) -> bool:
+    """Whether a part looks as it does when nothing is said about it."""
+    return finish == Finish(FAMILIES[family].part(part).color)
 
 
 def _look(finish: Finish) -> tuple[str, ...]:

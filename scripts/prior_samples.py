@@ -13,7 +13,7 @@ from PIL import Image
 from prior_data import render_views
 from torch import Tensor
 
-from dream3d.cameras import Cameras, orbit
+from dream3d.cameras import FRAME_DISTANCE, FRAME_FOV_Y_DEG, Cameras, orbit
 from dream3d.errors import InputError
 from dream3d.evaluate.prompts import read_prompts
 from dream3d.evaluate.run import safe_name
@@ -25,7 +25,7 @@ from dream3d.stage_config import Shading, ViewConditioning
 
 NUM_VIEWS = 4  # 90 degrees apart
 SIZE = 64  # pixels
-ELEVATION_DEG, DISTANCE, FOV_Y_DEG = 20.0, 3.05, 40.0  # the middle of the prior's camera law
+ELEVATION_DEG = 20.0  # the middle of the prior's camera law
 UNLIT: list[Shading] = ["albedo"]
 
 
@@ -59,7 +59,7 @@ class Asked:
     @property
     def cameras(self) -> Cameras:
         """Four cameras."""
-        return orbit(self.azimuth_deg, ELEVATION_DEG, DISTANCE, FOV_Y_DEG)
+        return orbit(self.azimuth_deg, ELEVATION_DEG, FRAME_DISTANCE, FRAME_FOV_Y_DEG)
 
     def truth(self) -> Tensor:
         """Renders of a random instance of the spec from the cameras, [4, 64, 64, 4]."""

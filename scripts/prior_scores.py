@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 import torch
 from prior_data import render_views
-from prior_samples import DISTANCE, ELEVATION_DEG, FOV_Y_DEG, SIZE, UNLIT, Asked
+from prior_samples import ELEVATION_DEG, SIZE, UNLIT, Asked
 from torch import Tensor
 
-from dream3d.cameras import orbit
+from dream3d.cameras import FRAME_DISTANCE, FRAME_FOV_Y_DEG, orbit
 from dream3d.metrics.judge import Answer, Judge, is_exact
 from dream3d.metrics.learned import circular_error, retrieval
 from dream3d.metrics.questions import props_of, turn_of
@@ -118,7 +118,7 @@ def nearest_errors(images: Tensor, asked: Asked) -> list[float]:
     Nearest by squared error over RGBA, among several instances from all around. Chance is 90 degrees.
     """
     grid = [360.0 * k / NUM_AZIMUTHS for k in range(NUM_AZIMUTHS)]
-    cameras = orbit(grid, ELEVATION_DEG, DISTANCE, FOV_Y_DEG)
+    cameras = orbit(grid, ELEVATION_DEG, FRAME_DISTANCE, FRAME_FOV_Y_DEG)
     rng = np.random.default_rng(INSTANCES_SEED)
     props = [make_prop(asked.spec, rng) for _ in range(NUM_INSTANCES)]
     truth = torch.stack([render_views(prop, cameras, UNLIT * NUM_AZIMUTHS, SIZE) for prop in props])

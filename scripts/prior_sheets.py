@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from PIL import Image
-from prior_samples import DISTANCE, ELEVATION_DEG, FOV_Y_DEG, NUM_VIEWS, SIZE, Asked, Samples, SampleSettings
+from prior_samples import ELEVATION_DEG, NUM_VIEWS, SIZE, Asked, Samples, SampleSettings
 from prior_scores import Score
 from sheets import BLACK, LETTER_WIDTH, RED, Tile, contact_sheet, strip
 
-from dream3d.cameras import orbit
+from dream3d.cameras import FRAME_DISTANCE, FRAME_FOV_Y_DEG, orbit
 from dream3d.prior import Prior
 from dream3d.prior.sampling import sample_images
 from dream3d.props import COLORS
@@ -21,7 +21,9 @@ STRIP_WIDTH = NUM_VIEWS * SIZE
 
 def family_sheet(prior: Prior, families: Sequence[str], settings: SampleSettings) -> Image.Image:
     """Each family from four sides as it is, then lit and in a color."""
-    cameras = orbit([30.0 + 90.0 * k for k in range(NUM_VIEWS)], ELEVATION_DEG, DISTANCE, FOV_Y_DEG)
+    cameras = orbit(
+        [30.0 + 90.0 * k for k in range(NUM_VIEWS)], ELEVATION_DEG, FRAME_DISTANCE, FRAME_FOV_Y_DEG
+    )
     colors = list(COLORS)
     tiles = []
     for index, family in enumerate(families):

@@ -24,7 +24,7 @@ from transformers import CLIPTextModel
 
 from dream3d.prior import codec, schedule
 from dream3d.prior.camera_law import CameraLaw
-from dream3d.prior.cell_reader import CellReader
+from dream3d.prior.cell_reader import CellReader, read_block
 from dream3d.prior.conditioning import ray_map, view_vector
 from dream3d.prior.fused_blocks import fuse_blocks
 from dream3d.prior.text import MAX_TOKENS
@@ -64,7 +64,7 @@ class Trainer:
         # Reads the features from which the layers behind the attention draw.
         self.reader = CellReader(self.unet.config.block_out_channels[-1], ANSWERS, NATURALS).to(device)
         self.features: Tensor | None = None
-        self.unet.up_blocks[0].register_forward_hook(self._keep_features)
+        read_block(self.unet).register_forward_hook(self._keep_features)
         self.encoder.to(device)
         self.unet.to(device, torch.bfloat16, memory_format=torch.channels_last)
         if device.type == "cpu":

@@ -12,12 +12,12 @@ import numpy as np
 from prior_data import render_views
 from sheets import BLACK, Tile, contact_sheet, strip
 
-from dream3d.cameras import orbit
+from dream3d.cameras import FRAME_DISTANCE, FRAME_FOV_Y_DEG, orbit
 from dream3d.errors import InputError
 from dream3d.props import FAMILIES, Prop, make_prop, parse_caption, sample_prop
 from dream3d.stage_config import Shading
 
-AZIMUTHS_DEG, ELEVATION_DEG, DISTANCE, FOV_Y_DEG = (30.0, 210.0), 20.0, 3.05, 40.0
+AZIMUTHS_DEG, ELEVATION_DEG = (30.0, 210.0), 20.0
 
 
 def prop_of(text: str, seed: int) -> Prop:
@@ -34,7 +34,7 @@ def prop_of(text: str, seed: int) -> Prop:
 
 def tile(title: str, prop: Prop, size: int, shading: Shading) -> Tile:
     """The views of a prop side by side."""
-    cameras = orbit(list(AZIMUTHS_DEG), ELEVATION_DEG, DISTANCE, FOV_Y_DEG)
+    cameras = orbit(list(AZIMUTHS_DEG), ELEVATION_DEG, FRAME_DISTANCE, FRAME_FOV_Y_DEG)
     views = render_views(prop, cameras, [shading] * len(AZIMUTHS_DEG), size)  # [B, size, size, 4]
     return Tile(strip(views), ((title, BLACK),))
 

@@ -55,3 +55,13 @@ def write_tiny_prior(folder: Path) -> Path:
     }
     save_prior(folder, unet, encoder, reader, tokenizer, card)
     return folder
+
+
+def answering(prior, word):
+    """A reader that gives one answer wherever it can, and else the first."""
+    reader = CellReader(prior.reader.head.in_features, prior.reader.answers, {})
+    words = [word for words in reader.answers.values() for word in words]
+    with torch.no_grad():
+        reader.head.weight.zero_()
+        reader.head.bias.copy_(torch.tensor([5.0 if each == word else 0.0 for each in words]))
+    return reader

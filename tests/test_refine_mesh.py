@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import trimesh
 import yaml
 from bare_glb import ball, glb
 from khronos import validate
-from prior_folders import write_tiny_prior
+from prior_folders import answering, write_tiny_prior
 from trimesh.exchange.obj import export_obj
 
 from dream3d.cli import main
@@ -30,7 +29,6 @@ from dream3d.extract.tangents import add_tangents
 from dream3d.extract.unwrap import unwrap
 from dream3d.mesh import Material, Mesh, TexturedMesh
 from dream3d.prior import Prior
-from dream3d.prior.cell_reader import CellReader
 from dream3d.refine import refine
 from dream3d.stage_config import PaintConfig, RefineConfig
 
@@ -110,12 +108,7 @@ def test_occlusion_joins_the_roughness_and_metallic_that_were_there(model, prior
 
 
 def test_what_came_without_such_a_picture_gets_one_from_what_the_prior_reads(model, prior):
-    reader = CellReader(prior.reader.head.in_features, prior.reader.answers, {})
-    words = [word for words in reader.answers.values() for word in words]
-    with torch.no_grad():
-        reader.head.weight.zero_()
-        reader.head.bias.copy_(torch.tensor([5.0 if word == "metal" else 0.0 for word in words]))
-    seeing = replace(prior, reader=reader)
+    seeing = replace(prior, reader=answering(prior, "metal"))
     given = replace(model, material=Material(model.material.base_color_srgb, 0.25, 0.6))
     asset = refine(given, "a red mushroom", CONFIG, PAINT, prior=seeing)
     metallic, roughness = SHINE["metal"]

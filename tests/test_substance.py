@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from prior_folders import write_tiny_prior
+from prior_folders import answering, write_tiny_prior
 
 from dream3d.detail.substance import (
     SHINE,
@@ -37,16 +37,6 @@ METAL, GLASS = SUBSTANCES.index("metal"), SUBSTANCES.index("glass")
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     return Prior.from_pretrained(str(write_tiny_prior(tmp_path_factory.mktemp("prior") / "tiny")))
-
-
-def answering(prior, word):
-    """A reader that gives one answer wherever it can, and else the first."""
-    reader = CellReader(prior.reader.head.in_features, prior.reader.answers, {})
-    words = [word for words in reader.answers.values() for word in words]
-    with torch.no_grad():
-        reader.head.weight.zero_()
-        reader.head.bias.copy_(torch.tensor([5.0 if each == word else 0.0 for each in words]))
-    return reader
 
 
 def test_every_material_of_the_props_shines_in_its_way():

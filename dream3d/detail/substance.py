@@ -15,7 +15,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from dream3d.bake import fill_background, rasterize_atlas
-from dream3d.cameras import Cameras, join_cameras, orbit
+from dream3d.cameras import FRAME_DISTANCE, FRAME_FOV_Y_DEG, Cameras, join_cameras, orbit
 from dream3d.mesh import FRAME_RADIUS, ByteArray, FloatArray, Frame, IntArray, Mesh
 from dream3d.prior import Prior, TextEmbedding
 from dream3d.prior.cell_reader import Naturals
@@ -36,7 +36,6 @@ SUBSTANCES = (PLAIN, *SHINE)
 QUESTIONS = ("family", "part", "color", "material")
 GOLD, GOLD_WORDS = "golden", frozenset({"gold", "golden"})
 TIMESTEP = 100  # of 1000: little noise, so that the picture decides, and enough that no renderer drew it
-DISTANCE, FOV_Y_DEG = 3.05, 40.0
 COLOR_UNIT = 2.0  # scene units from black to white in one channel: a clear change of color is far away
 NUM_NEIGHBORS = 25
 MAX_SIZE = 1024  # texels per side that are looked up; larger atlases get them in blocks
@@ -94,8 +93,8 @@ def bake_substance(
 
 def reading_cameras() -> Cameras:
     """Twelve views: eight around, four from above."""
-    around = orbit([45.0 * k for k in range(8)], 12.0, DISTANCE, FOV_Y_DEG)
-    above = orbit([22.5 + 90.0 * k for k in range(4)], 50.0, DISTANCE, FOV_Y_DEG)
+    around = orbit([45.0 * k for k in range(8)], 12.0, FRAME_DISTANCE, FRAME_FOV_Y_DEG)
+    above = orbit([22.5 + 90.0 * k for k in range(4)], 50.0, FRAME_DISTANCE, FRAME_FOV_Y_DEG)
     return join_cameras([around, above])
 
 
@@ -104,9 +103,7 @@ def read_surface(mesh: Mesh, base_color_srgb: ByteArray, prior: Prior, embedding
     cameras, size = reading_cameras(), max(prior.image_sizes)
     render = render_surface(mesh, cameras, size, size, base_color_srgb=base_color_srgb)
     pictures = torch.cat([render.color_srgb, render.opacity[..., None]], dim=-1)
-    told = prior.read_cells(
-        pictures, TIMESTEP, embedding, cameras.to(prior.device), torch.Generator().manual_seed(0)
-    )
+    told = prior.read_cells(pictures, TIMESTEP, embedding, cameras, torch.Generator().manual_seed(0))
     substance = _substance_of(told, prior, embedding.prompt)  # [B, h, w]
     side = substance.shape[1]
     seen = render_surface(mesh, cameras, side, side, base_color_srgb=base_color_srgb, supersample=1)

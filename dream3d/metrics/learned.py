@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dream3d.cameras import Cameras, orbit
+from dream3d.cameras import FRAME_DISTANCE, FRAME_FOV_Y_DEG, Cameras, orbit
 from dream3d.mesh import TexturedMesh
 from dream3d.metrics.changes import changed_captions, random_captions
 from dream3d.metrics.judge import Answer, Judge, is_exact
 from dream3d.metrics.questions import turn_of
-from dream3d.metrics.views import DISTANCE, FOV_Y_DEG, Views, portraits
+from dream3d.metrics.views import Views, portraits
 from dream3d.props import Spec, parse_caption
 from dream3d.props.family import FULL_TURN
 
@@ -25,7 +25,9 @@ JANUS_ERROR_DEG = 60.0  # of the mean azimuth error; set by scripts/eval_judge.p
 
 def judge_cameras() -> Cameras:
     """Twelve views all around, from a little above."""
-    return orbit([360.0 * k / NUM_VIEWS for k in range(NUM_VIEWS)], ELEVATION_DEG, DISTANCE, FOV_Y_DEG)
+    return orbit(
+        [360.0 * k / NUM_VIEWS for k in range(NUM_VIEWS)], ELEVATION_DEG, FRAME_DISTANCE, FRAME_FOV_Y_DEG
+    )
 
 
 def can_judge(prompt: str) -> bool:

@@ -7,13 +7,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dream3d.cameras import Cameras
+from dream3d.cameras import FRAME_DISTANCE, FRAME_FOV_Y_DEG, Cameras
 from dream3d.errors import InputError
 from dream3d.mesh import FRAME_RADIUS, MAX_EXTENT, MIN_EXTENT, ByteArray, TexturedMesh, fit_sphere
 from dream3d.render.surface import render_surface
 
 IMAGE_SIZE = 64
-DISTANCE, FOV_Y_DEG = 3.05, 40.0
 POINT_SPACING = 0.04  # scene units; the width of a pixel is 0.035
 VERTICES_AT_ONCE = 4_000_000  # over all views of one call: bounds the memory that a large mesh takes
 
@@ -31,7 +30,7 @@ def comparison_cameras() -> Cameras:
     """24 views: 12 azimuths at an elevation of 10 degrees, 12 between them at 35 degrees."""
     azimuth = torch.arange(24) * 30.0 + torch.tensor([0.0] * 12 + [15.0] * 12)
     elevation = torch.tensor([10.0] * 12 + [35.0] * 12)
-    distance, fov = torch.full((24,), DISTANCE), torch.full((24,), FOV_Y_DEG)
+    distance, fov = torch.full((24,), FRAME_DISTANCE), torch.full((24,), FRAME_FOV_Y_DEG)
     return Cameras(azimuth % 360, elevation, distance, fov, torch.zeros(24, 3))
 
 

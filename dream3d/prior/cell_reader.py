@@ -7,6 +7,7 @@ apart, as was found for large ones (Baranchuk et al. 2022, arXiv 2112.03126).
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -15,13 +16,18 @@ from torch.nn import functional
 
 from dream3d.errors import InputError
 
-CELL = 4  # Pixels per side; one cell for each feature behind the network's first up block.
+CELL = 4  # Pixels per side; one cell for each feature of the block that is read.
 FOLDER, CONFIG_FILE, WEIGHTS_FILE = "cell_reader", "config.json", "model.safetensors"
 
 Answers = Mapping[str, tuple[str, ...]]  # question -> words to choose from
 Naturals = Mapping[
     tuple[str, str], tuple[str, str]
 ]  # family and part -> natural color, what it is made of then
+
+
+def read_block(unet: Any) -> nn.Module:
+    """The block whose output is read: the last one with attention, behind which a UNet only draws."""
+    return unet.up_blocks[0]
 
 
 class CellReader(nn.Module):

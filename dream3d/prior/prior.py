@@ -12,7 +12,7 @@ from dream3d.errors import InputError
 from dream3d.ops._library import resolve_backend
 from dream3d.prior import codec, schedule, text
 from dream3d.prior.card import PriorCard, read_card
-from dream3d.prior.cell_reader import CellReader, load_reader
+from dream3d.prior.cell_reader import CellReader, load_reader, read_block
 from dream3d.prior.conditioning import ray_map, view_vector
 from dream3d.prior.folder import find_prior, weights_sha256
 from dream3d.prior.text import TextEmbedding
@@ -197,7 +197,7 @@ class Prior:
         """
         if self.reader is None:
             raise InputError(f"the prior {self.name!r} was not taught to tell what it sees")
-        count, clean = len(images), self.encode(images.to(self.device))
+        count, clean, cameras = len(images), self.encode(images.to(self.device)), cameras.to(self.device)
         timesteps = torch.full((count,), timestep, device=self.device)
         noise = torch.randn(clean.shape, generator=generator).to(self.device)
         noisy = schedule.add_noise(clean, noise, self.alphas_cumprod, timesteps)
@@ -206,7 +206,7 @@ class Prior:
         view = view_vector(cameras, ["albedo"] * count, is_told)
         labels = torch.cat([embedding.pooled[:1].expand(count, -1), view], dim=1)
         features: list[Tensor] = []
-        hook = self.unet.up_blocks[0].register_forward_hook(lambda *call: features.append(call[-1]))
+        hook = read_block(self.unet).register_forward_hook(lambda *call: features.append(call[-1]))
         try:
             self._velocity(sample, timesteps, embedding.tokens[:1].expand(count, -1, -1), labels, 1)
         finally:

@@ -1,6 +1,6 @@
 """Buildings; doors open to the front."""
 
-from dream3d.props.family import WHOLE_TOP, Build, Family, Part, Vary, glass, parts
+from dream3d.props.family import WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     Solid,
     beveled_box,
@@ -145,7 +145,7 @@ BUILDINGS = (
             Part("walls", "beige"),
             Part("roof", "red"),
             Part("door", "brown"),
-            glass("windows", "cyan"),
+            Part.glass("windows", "cyan"),
             Part("chimney", "gray"),
         ),
         _house,
@@ -153,13 +153,18 @@ BUILDINGS = (
     ),
     Family(
         ("hut",),
-        (Part("roof", "golden"), Part("walls", "beige"), Part("door", "brown"), glass("windows", "blue")),
+        (
+            Part("roof", "golden"),
+            Part("walls", "beige"),
+            Part("door", "brown"),
+            Part.glass("windows", "blue"),
+        ),
         _hut,
         optional=("door", "windows"),
     ),
     Family(
         ("tower",),
-        (Part("walls", "gray"), Part("roof", "blue"), Part("door", "brown"), glass("windows", "yellow")),
+        (Part("walls", "gray"), Part("roof", "blue"), Part("door", "brown"), Part.glass("windows", "yellow")),
         _tower,
         optional=("roof", "door", "windows"),
     ),
@@ -171,7 +176,12 @@ BUILDINGS = (
     ),
     Family(
         ("lighthouse",),
-        (Part("walls", "white"), Part("stripes", "red"), glass("light", "yellow"), Part("door", "brown")),
+        (
+            Part("walls", "white"),
+            Part("stripes", "red"),
+            Part.glass("light", "yellow"),
+            Part("door", "brown"),
+        ),
         _lighthouse,
         optional=("stripes", "door"),
     ),

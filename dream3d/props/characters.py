@@ -1,6 +1,6 @@
 """Made-up characters, looking to the front."""
 
-from dream3d.props.family import Build, Family, Part, Vary, metal, parts
+from dream3d.props.family import Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     Solid,
     beveled_box,
@@ -112,7 +112,7 @@ CHARACTERS = (
     Family(
         ("robot",),
         (
-            metal("body", "gray", ("metal",)),
+            Part.metal("body", "gray", ("metal",)),
             Part("arms", "orange", ("limbs",)),
             Part("eyes", "cyan"),
             Part("screen", "navy"),
@@ -133,7 +133,7 @@ CHARACTERS = (
             Part("body", "lime", ("jelly",)),
             Part("eyes", "black"),
             Part("mouth", "red"),
-            metal("crown", "golden"),
+            Part.metal("crown", "golden"),
         ),
         _slime,
         optional=("mouth",),

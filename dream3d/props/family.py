@@ -29,20 +29,20 @@ class Part:
         None  # how it shines in its natural color; pictures of base colors do not show it
     )
 
+    @classmethod
+    def metal(cls, name: str, color: str, also: tuple[str, ...] = ()) -> "Part":
+        """A part that shines like metal in its natural color."""
+        return cls(name, color, also, "metal")
+
+    @classmethod
+    def glass(cls, name: str, color: str, also: tuple[str, ...] = ()) -> "Part":
+        """A part that shines like glass."""
+        return cls(name, color, also, "glass")
+
     @property
     def names(self) -> tuple[str, ...]:
         """All names, the canonical one first."""
         return (self.name, *self.also)
-
-
-def metal(name: str, color: str, also: tuple[str, ...] = ()) -> Part:
-    """A part that shines like metal in its natural color."""
-    return Part(name, color, also, "metal")
-
-
-def glass(name: str, color: str, also: tuple[str, ...] = ()) -> Part:
-    """A part that shines like glass."""
-    return Part(name, color, also, "glass")
 
 
 class Vary:

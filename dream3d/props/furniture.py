@@ -1,17 +1,6 @@
 """Furniture. The front is the side one sits down on, sleeps towards or opens."""
 
-from dream3d.props.family import (
-    HALF_TURN,
-    QUARTER_TURN,
-    ROUND,
-    WHOLE_TOP,
-    Build,
-    Family,
-    Part,
-    Vary,
-    metal,
-    parts,
-)
+from dream3d.props.family import HALF_TURN, QUARTER_TURN, ROUND, WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     Solid,
     beveled_box,
@@ -167,7 +156,7 @@ FURNITURE = (
     ),
     Family(
         ("bench", "park bench"),
-        (Part("planks", "green", ("boards",)), metal("legs", "gray")),
+        (Part("planks", "green", ("boards",)), Part.metal("legs", "gray")),
         _bench,
         stand=(0.3, 1.0),
     ),
@@ -194,7 +183,7 @@ FURNITURE = (
     ),
     Family(
         ("dresser", "drawer cabinet"),
-        (Part("body", "brown"), Part("drawers", "beige"), metal("handles", "black", ("knobs",))),
+        (Part("body", "brown"), Part("drawers", "beige"), Part.metal("handles", "black", ("knobs",))),
         _dresser,
         stand=WHOLE_TOP,
     ),
@@ -206,7 +195,7 @@ FURNITURE = (
     ),
     Family(
         ("throne",),
-        (metal("frame", "golden"), Part("cushion", "red", ("seat",))),
+        (Part.metal("frame", "golden"), Part("cushion", "red", ("seat",))),
         _throne,
         optional=("cushion",),
         stand=(0.4, 1.0),

@@ -1,18 +1,6 @@
 """Containers, lights and small things around the house."""
 
-from dream3d.props.family import (
-    HALF_TURN,
-    QUARTER_TURN,
-    ROUND,
-    WHOLE_TOP,
-    Build,
-    Family,
-    Part,
-    Vary,
-    glass,
-    metal,
-    parts,
-)
+from dream3d.props.family import HALF_TURN, QUARTER_TURN, ROUND, WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     beveled_box,
     box,
@@ -225,7 +213,7 @@ HOUSEHOLD = (
     ),
     Family(
         ("barrel",),
-        (Part("wood", "brown"), metal("bands", "gray", ("hoops",)), Part("lid", "brown")),
+        (Part("wood", "brown"), Part.metal("bands", "gray", ("hoops",)), Part("lid", "brown")),
         _barrel,
         ROUND,
         extra=("lid",),
@@ -233,20 +221,20 @@ HOUSEHOLD = (
     ),
     Family(
         ("chest", "treasure chest"),
-        (Part("wood", "brown"), metal("trim", "golden"), metal("lock", "gray")),
+        (Part("wood", "brown"), Part.metal("trim", "golden"), Part.metal("lock", "gray")),
         _chest,
         optional=("lock",),
         stand=WHOLE_TOP,
     ),
     Family(
         ("candle",),
-        (Part("wax", "white"), Part("flame", "orange"), metal("holder", "golden")),
+        (Part("wax", "white"), Part("flame", "orange"), Part.metal("holder", "golden")),
         _candle,
         optional=("flame", "holder"),
     ),
     Family(
         ("lantern",),
-        (metal("frame", "black", ("metal",)), glass("glass", "yellow", ("light",))),
+        (Part.metal("frame", "black", ("metal",)), Part.glass("glass", "yellow", ("light",))),
         _lantern,
         QUARTER_TURN,
     ),
@@ -264,14 +252,14 @@ HOUSEHOLD = (
     ),
     Family(
         ("bottle",),
-        (glass("glass", "green"), Part("label", "beige"), Part("cork", "brown")),
+        (Part.glass("glass", "green"), Part("label", "beige"), Part("cork", "brown")),
         _bottle,
         ROUND,
         optional=("label", "cork"),
     ),
     Family(
         ("potion", "flask"),
-        (glass("liquid", "purple"), glass("neck", "cyan"), Part("cork", "brown")),
+        (Part.glass("liquid", "purple"), Part.glass("neck", "cyan"), Part("cork", "brown")),
         _potion,
         ROUND,
         optional=("cork",),
@@ -293,7 +281,7 @@ HOUSEHOLD = (
     ),
     Family(
         ("bucket", "pail"),
-        (metal("sides", "gray"), Part("water", "cyan"), Part("handle", "brown")),
+        (Part.metal("sides", "gray"), Part("water", "cyan"), Part("handle", "brown")),
         _bucket,
         HALF_TURN,
         optional=("water", "handle"),
@@ -301,7 +289,7 @@ HOUSEHOLD = (
     ),
     Family(
         ("watering can",),
-        (Part("body", "green"), metal("spout", "gray"), Part("handle", "brown")),
+        (Part("body", "green"), Part.metal("spout", "gray"), Part("handle", "brown")),
         _watering_can,
         optional=("spout", "handle"),
     ),

@@ -1,6 +1,6 @@
 """Things that stand outdoors."""
 
-from dream3d.props.family import HALF_TURN, WHOLE_TOP, Build, Family, Part, Vary, glass, metal, parts
+from dream3d.props.family import HALF_TURN, WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     Solid,
     beveled_box,
@@ -146,7 +146,7 @@ OUTDOORS = (
     ),
     Family(
         ("street lamp", "lamp post"),
-        (glass("light", "yellow"), metal("pole", "black", ("post",))),
+        (Part.glass("light", "yellow"), Part.metal("pole", "black", ("post",))),
         _street_lamp,
         0,
     ),

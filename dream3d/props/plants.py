@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dream3d.props.family import QUARTER_TURN, ROUND, WHOLE_TOP, Build, Family, Part, Vary, glass, parts
+from dream3d.props.family import QUARTER_TURN, ROUND, WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     STAR,
     Solid,
@@ -187,7 +187,7 @@ PLANTS = (
     ),
     Family(
         ("crystal", "crystals"),
-        (glass("points", "cyan", ("shards",)), Part("base", "gray")),
+        (Part.glass("points", "cyan", ("shards",)), Part("base", "gray")),
         _crystal,
         QUARTER_TURN,
         optional=("base",),

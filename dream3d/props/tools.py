@@ -2,7 +2,7 @@
 
 import math
 
-from dream3d.props.family import HALF_TURN, WHOLE_TOP, Build, Family, Part, Vary, glass, metal, parts
+from dream3d.props.family import HALF_TURN, WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     STAR,
     beveled_box,
@@ -221,7 +221,11 @@ def _magnet(v: Vary) -> Build:
 TOOLS = (
     Family(
         ("sword",),
-        (metal("blade", "gray"), Part("handle", "brown", ("grip",)), metal("guard", "golden", ("hilt",))),
+        (
+            Part.metal("blade", "gray"),
+            Part("handle", "brown", ("grip",)),
+            Part.metal("guard", "golden", ("hilt",)),
+        ),
         _sword,
         HALF_TURN,
         optional=("guard",),
@@ -229,32 +233,32 @@ TOOLS = (
     Family(
         ("dagger", "knife"),
         (
-            metal("blade", "white"),
+            Part.metal("blade", "white"),
             Part("handle", "navy", ("grip",)),
-            metal("guard", "golden"),
-            glass("gem", "red"),
+            Part.metal("guard", "golden"),
+            Part.glass("gem", "red"),
         ),
         _dagger,
         optional=("guard", "gem"),
     ),
-    Family(("axe", "hatchet"), (metal("blade", "gray", ("head",)), Part("handle", "brown")), _axe),
+    Family(("axe", "hatchet"), (Part.metal("blade", "gray", ("head",)), Part("handle", "brown")), _axe),
     Family(
         ("hammer", "mallet"),
-        (metal("head", "gray"), Part("handle", "brown"), metal("bands", "golden")),
+        (Part.metal("head", "gray"), Part("handle", "brown"), Part.metal("bands", "golden")),
         _hammer,
         HALF_TURN,
         optional=("bands",),
     ),
-    Family(("pickaxe",), (metal("head", "gray"), Part("handle", "brown")), _pickaxe, HALF_TURN),
+    Family(("pickaxe",), (Part.metal("head", "gray"), Part("handle", "brown")), _pickaxe, HALF_TURN),
     Family(
         ("shovel", "spade"),
-        (metal("blade", "gray"), Part("handle", "brown"), Part("grip", "red")),
+        (Part.metal("blade", "gray"), Part("handle", "brown"), Part("grip", "red")),
         _shovel,
         HALF_TURN,
     ),
     Family(
         ("shield",),
-        (Part("face", "blue"), metal("rim", "gray"), metal("emblem", "golden", ("star",))),
+        (Part("face", "blue"), Part.metal("rim", "gray"), Part.metal("emblem", "golden", ("star",))),
         _shield,
         optional=("emblem",),
     ),
@@ -271,22 +275,29 @@ TOOLS = (
         HALF_TURN,
         optional=("ribbon",),
     ),
-    Family(("staff", "wizard staff"), (glass("orb", "cyan", ("gem",)), Part("wood", "brown")), _staff, 90),
+    Family(
+        ("staff", "wizard staff"), (Part.glass("orb", "cyan", ("gem",)), Part("wood", "brown")), _staff, 90
+    ),
     Family(
         ("bomb",),
-        (Part("shell", "black"), metal("cap", "gray"), Part("fuse", "beige"), Part("spark", "orange")),
+        (Part("shell", "black"), Part.metal("cap", "gray"), Part("fuse", "beige"), Part("spark", "orange")),
         _bomb,
         optional=("spark",),
     ),
     Family(
         ("anvil",),
-        (metal("iron", "gray", ("metal",)), Part("base", "brown")),
+        (Part.metal("iron", "gray", ("metal",)), Part("base", "brown")),
         _anvil,
         optional=("base",),
         stand=WHOLE_TOP,
     ),
-    Family(("key",), (metal("metal", "golden"), glass("gem", "red", ("jewel",))), _key, optional=("gem",)),
-    Family(("saw",), (metal("blade", "gray"), Part("handle", "orange")), _saw),
+    Family(
+        ("key",),
+        (Part.metal("metal", "golden"), Part.glass("gem", "red", ("jewel",))),
+        _key,
+        optional=("gem",),
+    ),
+    Family(("saw",), (Part.metal("blade", "gray"), Part("handle", "orange")), _saw),
     Family(
         ("traffic cone",),
         (Part("body", "orange"), Part("stripes", "white", ("stripe",)), Part("base", "black")),
@@ -296,7 +307,7 @@ TOOLS = (
     ),
     Family(
         ("magnet",),
-        (Part("body", "red"), metal("tips", "white", ("ends",))),
+        (Part("body", "red"), Part.metal("tips", "white", ("ends",))),
         _magnet,
         HALF_TURN,
         optional=("tips",),

@@ -2,7 +2,7 @@
 
 import math
 
-from dream3d.props.family import ROUND, WHOLE_TOP, Build, Family, Part, Vary, metal, parts
+from dream3d.props.family import ROUND, WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     beveled_box,
     box,
@@ -140,7 +140,7 @@ def _boot(v: Vary) -> Build:
 TOYS = (
     Family(
         ("drum",),
-        (Part("shell", "red"), metal("rims", "golden"), Part("skin", "white"), Part("sticks", "brown")),
+        (Part("shell", "red"), Part.metal("rims", "golden"), Part("skin", "white"), Part("sticks", "brown")),
         _drum,
         optional=("sticks",),
         stand=WHOLE_TOP,
@@ -170,15 +170,15 @@ TOYS = (
             Part("case", "red"),
             Part("face", "white"),
             Part("hands", "black"),
-            metal("bells", "golden"),
-            metal("feet", "gray"),
+            Part.metal("bells", "golden"),
+            Part.metal("feet", "gray"),
         ),
         _clock,
         optional=("hands", "bells", "feet"),
     ),
     Family(
         ("umbrella", "parasol"),
-        (Part("canopy", "red"), Part("handle", "brown"), metal("tip", "golden")),
+        (Part("canopy", "red"), Part("handle", "brown"), Part.metal("tip", "golden")),
         _umbrella,
         optional=("tip",),
     ),

@@ -2,7 +2,7 @@
 
 import math
 
-from dream3d.props.family import HALF_TURN, ROUND, Build, Family, Part, Vary, glass, metal, parts
+from dream3d.props.family import HALF_TURN, ROUND, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     STAR,
     beveled_box,
@@ -126,24 +126,36 @@ def _hourglass(v: Vary) -> Build:
 TREASURE = (
     Family(
         ("crown",),
-        (metal("gold", "golden", ("metal",)), glass("jewels", "red", ("gems",)), Part("cushion", "purple")),
+        (
+            Part.metal("gold", "golden", ("metal",)),
+            Part.glass("jewels", "red", ("gems",)),
+            Part("cushion", "purple"),
+        ),
         _crown,
         ROUND,
         optional=("jewels", "cushion"),
     ),
     Family(
-        ("gem", "diamond", "jewel"), (glass("stone", "cyan"), Part("rim", "white", ("edge",))), _gem, ROUND
+        ("gem", "diamond", "jewel"),
+        (Part.glass("stone", "cyan"), Part("rim", "white", ("edge",))),
+        _gem,
+        ROUND,
     ),
     Family(
         ("coin",),
-        (metal("metal", "golden"), Part("star", "white", ("emblem",))),
+        (Part.metal("metal", "golden"), Part("star", "white", ("emblem",))),
         _coin,
         HALF_TURN,
         optional=("star",),
     ),
     Family(
         ("trophy", "prize cup"),
-        (metal("cup", "golden"), metal("handles", "golden"), Part("base", "black"), Part("star", "red")),
+        (
+            Part.metal("cup", "golden"),
+            Part.metal("handles", "golden"),
+            Part("base", "black"),
+            Part("star", "red"),
+        ),
         _trophy,
         optional=("handles", "base", "star"),
     ),
@@ -154,10 +166,12 @@ TREASURE = (
         _star,
         optional=("eyes", "mouth"),
     ),
-    Family(("ring",), (glass("stone", "cyan", ("gem",)), metal("band", "golden")), _ring, HALF_TURN),
+    Family(
+        ("ring",), (Part.glass("stone", "cyan", ("gem",)), Part.metal("band", "golden")), _ring, HALF_TURN
+    ),
     Family(
         ("bell",),
-        (metal("metal", "golden"), Part("handle", "brown"), metal("clapper", "black")),
+        (Part.metal("metal", "golden"), Part("handle", "brown"), Part.metal("clapper", "black")),
         _bell,
         HALF_TURN,
         optional=("handle", "clapper"),
@@ -170,7 +184,7 @@ TREASURE = (
     ),
     Family(
         ("hourglass",),
-        (Part("frame", "brown"), glass("glass", "cyan"), Part("sand", "yellow")),
+        (Part("frame", "brown"), Part.glass("glass", "cyan"), Part("sand", "yellow")),
         _hourglass,
         ROUND,
         optional=("sand",),

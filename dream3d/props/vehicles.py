@@ -1,6 +1,6 @@
 """Vehicles on wheels and tracks, driving towards the front."""
 
-from dream3d.props.family import WHOLE_TOP, Build, Family, Part, Vary, glass, metal, parts
+from dream3d.props.family import WHOLE_TOP, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import Solid, beveled_box, box, cylinder, extrude, lathe, pair
 
 
@@ -101,7 +101,7 @@ VEHICLES = (
         ("car",),
         (
             Part("body", "red"),
-            glass("windows", "cyan"),
+            Part.glass("windows", "cyan"),
             Part("roof", "white"),
             Part("wheels", "black", ("tires",)),
             Part("lights", "yellow"),
@@ -127,7 +127,7 @@ VEHICLES = (
         ("bus", "school bus"),
         (
             Part("body", "yellow"),
-            glass("windows", "navy"),
+            Part.glass("windows", "navy"),
             Part("wheels", "black", ("tires",)),
             Part("lights", "white"),
         ),
@@ -142,14 +142,18 @@ VEHICLES = (
             Part("roof", "red"),
             Part("wheels", "golden"),
             Part("chimney", "black"),
-            metal("chassis", "gray"),
+            Part.metal("chassis", "gray"),
         ),
         _train,
         optional=("chimney",),
     ),
     Family(
         ("tank",),
-        (Part("body", "green"), Part("tracks", "black", ("treads",)), metal("barrel", "gray", ("cannon",))),
+        (
+            Part("body", "green"),
+            Part("tracks", "black", ("treads",)),
+            Part.metal("barrel", "gray", ("cannon",)),
+        ),
         _tank,
         optional=("barrel",),
         stand=WHOLE_TOP,
@@ -158,9 +162,9 @@ VEHICLES = (
         ("tractor",),
         (
             Part("body", "green"),
-            glass("cabin", "cyan"),
+            Part.glass("cabin", "cyan"),
             Part("wheels", "black", ("tires",)),
-            metal("pipe", "gray"),
+            Part.metal("pipe", "gray"),
         ),
         _tractor,
         optional=("pipe",),

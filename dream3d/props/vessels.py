@@ -1,6 +1,6 @@
 """Ships and aircraft, sailing or flying towards the front."""
 
-from dream3d.props.family import ROUND, Build, Family, Part, Vary, glass, metal, parts
+from dream3d.props.family import ROUND, Build, Family, Part, Vary, parts
 from dream3d.props.shapes import (
     beveled_box,
     box,
@@ -126,7 +126,12 @@ VESSELS = (
     ),
     Family(
         ("submarine",),
-        (Part("body", "yellow"), Part("tower", "red"), glass("windows", "cyan"), metal("propeller", "gray")),
+        (
+            Part("body", "yellow"),
+            Part("tower", "red"),
+            Part.glass("windows", "cyan"),
+            Part.metal("propeller", "gray"),
+        ),
         _submarine,
         optional=("tower", "propeller"),
     ),
@@ -136,8 +141,8 @@ VESSELS = (
             Part("body", "white"),
             Part("wings", "red"),
             Part("tail", "blue"),
-            metal("propeller", "gray"),
-            glass("window", "cyan", ("cockpit",)),
+            Part.metal("propeller", "gray"),
+            Part.glass("window", "cyan", ("cockpit",)),
         ),
         _airplane,
         optional=("propeller",),
@@ -146,10 +151,10 @@ VESSELS = (
         ("helicopter",),
         (
             Part("body", "orange"),
-            glass("window", "cyan", ("cockpit",)),
-            metal("rotor", "gray", ("blades",)),
+            Part.glass("window", "cyan", ("cockpit",)),
+            Part.metal("rotor", "gray", ("blades",)),
             Part("tail", "navy"),
-            metal("skids", "gray"),
+            Part.metal("skids", "gray"),
         ),
         _helicopter,
         optional=("tail", "skids"),
@@ -160,7 +165,7 @@ VESSELS = (
             Part("body", "white"),
             Part("nose", "red"),
             Part("fins", "blue"),
-            glass("window", "cyan"),
+            Part.glass("window", "cyan"),
             Part("flame", "orange"),
         ),
         _rocket,
@@ -168,7 +173,7 @@ VESSELS = (
     ),
     Family(
         ("ufo", "flying saucer"),
-        (metal("saucer", "gray"), glass("dome", "cyan"), Part("lights", "yellow")),
+        (Part.metal("saucer", "gray"), Part.glass("dome", "cyan"), Part("lights", "yellow")),
         _ufo,
         ROUND,
         optional=("lights",),
