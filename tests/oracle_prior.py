@@ -115,13 +115,23 @@ class OraclePrior:
     ) -> Cameras:
         return CameraLaw().sample(num_groups, generator, close_up_share=close_up_share)
 
-    def predict_x0(self, noisy, timesteps, embedding, cameras, shading, views):  # noqa: ARG002 (a prior's interface)
+    def predict_x0(  # (a prior's interface)
+        self,
+        noisy,
+        timesteps,
+        embedding,  # noqa: ARG002
+        cameras,
+        shading,
+        views,  # noqa: ARG002
+        branches=("text", "negative"),
+    ):
         self.calls += 1
         timestep = int(timesteps[0])
         answer = self.encode(self._flawed_picture(cameras, shading[0], timestep, noisy.shape[-1]))
         # Without the text it knows less, but what a low-noise image shows it sees either way.
         blurred = functional.avg_pool2d(answer, 5, 1, 2, count_include_pad=False)
-        return answer, torch.lerp(answer, blurred, float(1.0 - self.alphas_cumprod[timestep]))
+        untold = torch.lerp(answer, blurred, float(1.0 - self.alphas_cumprod[timestep]))
+        return tuple(untold if branch in ("negative", "null") else answer for branch in branches)
 
     def _flawed_picture(self, cameras: Cameras, shading: str, timestep: int, size: int) -> Tensor:
         flaw = self.roughness * float((1.0 - self.alphas_cumprod[timestep]).sqrt())

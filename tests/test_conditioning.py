@@ -8,7 +8,7 @@ import torch
 from dream3d.cameras import Cameras, orbit
 from dream3d.prior import CameraLaw
 from dream3d.prior.conditioning import SHADINGS, VIEW_FEATURES, ray_map, view_vector
-from dream3d.prior.view_words import view_words
+from dream3d.prior.view_words import view_shares, view_words
 
 
 @pytest.fixture
@@ -112,6 +112,20 @@ def test_view_words_cut_the_turn_in_quarters():
         *("front", "front", "side", "side", "back", "back", "side", "side", "front", "front")
     ]
     assert view_words(orbit([0.0, 90.0], 45.0, 3.0, 40.0)) == ["overhead view"] * 2
+
+
+def test_blended_views_go_linearly_from_one_kind_to_the_next():
+    azimuths = [0.0, 45.0, 90.0, 150.0, 180.0, 270.0, -45.0]
+    front_side_back = [
+        *([1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 1 / 3, 2 / 3]),
+        *([0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.5, 0.5, 0.0]),
+    ]
+    turned = view_shares(orbit(azimuths, 0.0, 3.0, 40.0), is_smooth=True)
+    torch.testing.assert_close(turned[:, :3], torch.tensor(front_side_back))
+    for elevation, above in ((25.0, 0.0), (40.0, 0.5), (55.0, 1.0)):
+        raised = view_shares(orbit(azimuths, elevation, 3.0, 40.0), is_smooth=True)
+        torch.testing.assert_close(raised[:, 3], torch.full((7,), above))
+        torch.testing.assert_close(raised.sum(dim=1), torch.ones(7))
 
 
 def test_cameras_can_be_selected_and_moved():

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -83,6 +84,23 @@ class TestPrediction:
         assert torch.equal(text[0], text[1])
         assert (text[0] - text[2]).abs().max() > 1e-4
         assert torch.equal(uncond[0], uncond[2])
+
+    def test_branches_are_asked_in_one_call_as_they_would_be_alone(self, prior, generator):
+        noisy = torch.randn(2, 16, 16, 16, generator=generator)
+        cameras, embedding = (
+            orbit([0.0, 90.0], 20.0, 3.0, 40.0),
+            prior.embed("a red mushroom", "a blue house"),
+        )
+        asked = (noisy, torch.tensor([600] * 2), embedding, cameras, ["albedo"] * 2, "camera")
+        branches = ("text", "negative", "null", "back view")
+        together = prior.predict_x0(*asked, branches)
+        for branch, answer in zip(branches, together, strict=True):
+            (alone,) = prior.predict_x0(*asked, (branch,))
+            torch.testing.assert_close(answer, alone, atol=2e-2, rtol=0)
+        assert min(float((a - b).abs().max()) for a, b in pairwise(together)) > 1e-3
+        unsaid = prior.embed("a red mushroom")
+        (null,) = prior.predict_x0(noisy, torch.tensor([600] * 2), unsaid, *asked[3:], ("negative",))
+        torch.testing.assert_close(null, together[2], atol=2e-2, rtol=0)
 
     def test_a_prior_that_knows_no_views_in_words_says_so(self, prior):
         silent = replace(prior, card=replace(prior.card, vocabulary=replace(prior.card.vocabulary, views=())))

@@ -1,5 +1,6 @@
 """The frozen diffusion prior: text and a noisy view in, the clean view it believes in out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,7 @@ from dream3d.prior.card import PriorCard, read_card
 from dream3d.prior.cell_reader import CellReader, load_reader, read_block
 from dream3d.prior.conditioning import ray_map, view_vector
 from dream3d.prior.folder import find_prior, weights_sha256
-from dream3d.prior.text import TextEmbedding
-from dream3d.prior.view_words import VIEW_WORDS, view_words
+from dream3d.prior.text import Branch, TextEmbedding
 from dream3d.stage_config import Shading, ViewConditioning
 
 
@@ -103,10 +103,9 @@ class Prior:
                 f"the prior {self.name!r} knows no word of {prompt!r}: "
                 f"'dream3d priors {self.name}' lists what it knows"
             )
-        cleaned = [text.keep_known(item, self.card.vocabulary) for item in (prompt, negative_prompt)]
-        from_views = [f"{cleaned[0]}, {words}" for words in VIEW_WORDS]
-        tokens, pooled = text.encode(self.tokenizer, self.text_encoder, cleaned + from_views)
-        return TextEmbedding(prompt, tokens[:2], pooled[:2], tokens[2:], pooled[2:])
+        known = [text.keep_known(item, self.card.vocabulary) for item in (prompt, negative_prompt)]
+        tokens, pooled = text.encode(self.tokenizer, self.text_encoder, text.embedded_texts(*known))
+        return TextEmbedding(prompt, tokens, pooled)
 
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:
         """Words of the prompt that the prior never saw, each with its nearest known words."""
@@ -137,10 +136,11 @@ class Prior:
         cameras: Cameras,
         shading: list[Shading],
         views: ViewConditioning = "camera",
-    ) -> tuple[Tensor, Tensor]:
-        """Predict the clean latents with and without the text, in one batched forward.
+        branches: Sequence[Branch] = ("text", "negative"),
+    ) -> tuple[Tensor, ...]:
+        """Predict the clean latents under several texts, in one batched forward.
 
-        Camera and shading are given to both branches, so that guidance moves meaning and not pose; view words
+        Camera and shading are given to all branches, so that guidance moves meaning and not pose; view words
         belong to the text.
 
         Args:
@@ -150,25 +150,32 @@ class Prior:
             cameras: B cameras; with "joint" views in groups of `joint_views` around one object.
             shading: B shading names.
             views: How the network learns where the views stand.
+            branches: The texts.
 
         Returns:
-            Two tensors [B, c, h, w], float32: x_0 given the text, x_0 given the negative prompt.
+            x_0 [B, c, h, w], float32, for each branch.
 
         Raises:
             InputError: Views in words, of a prior that was not taught them.
         """
-        if views == "words" and not self.card.vocabulary.views:
+        is_in_words = views in ("words", "blended")
+        if is_in_words and not self.card.vocabulary.views:
             raise InputError(f"the prior {self.name!r} was not taught views in words: choose camera or joint")
-        is_told = torch.full((len(noisy),), views != "words", device=noisy.device)
-        tokens, pooled = _rows(embedding, cameras, views)
-        rays = ray_map(cameras, noisy.shape[-1], is_told)
-        labels = torch.cat([pooled, view_vector(cameras, shading, is_told).repeat(2, 1)], dim=1)
-        sample = torch.cat([noisy, rays], dim=1).repeat(2, 1, 1, 1)
-        num_views = self.joint_views if views == "joint" else 1
-        v_text, v_uncond = self._velocity(sample, timesteps.repeat(2), tokens, labels, num_views).chunk(2)
-        return (
-            schedule.x0_from_velocity(noisy, v_text, self.alphas_cumprod, timesteps),
-            schedule.x0_from_velocity(noisy, v_uncond, self.alphas_cumprod, timesteps),
+        is_told = torch.full((len(noisy),), not is_in_words, device=noisy.device)
+        tokens, pooled = embedding.rows(branches, cameras, views)
+        view = view_vector(cameras, shading, is_told)
+        labels = torch.cat([pooled, view.repeat(len(branches), 1)], dim=1)
+        sample = torch.cat([noisy, ray_map(cameras, noisy.shape[-1], is_told)], dim=1)
+        answers = self._velocity(
+            sample.repeat(len(branches), 1, 1, 1),
+            timesteps.repeat(len(branches)),
+            tokens,
+            labels,
+            self.joint_views if views == "joint" else 1,
+        )
+        return tuple(
+            schedule.x0_from_velocity(noisy, answer, self.alphas_cumprod, timesteps)
+            for answer in answers.chunk(len(branches))
         )
 
     @torch.no_grad()
@@ -224,16 +231,6 @@ class Prior:
             class_labels=labels.to(self.dtype),
             cross_attention_kwargs={"num_views": num_views},
         ).sample.float()
-
-
-def _rows(embedding: TextEmbedding, cameras: Cameras, views: ViewConditioning) -> tuple[Tensor, Tensor]:
-    """Tokens [2 B, L, D] and pooled text [2 B, D]: all prompts, then as many negative prompts."""
-    count = len(cameras)
-    if views != "words":
-        return embedding.tokens.repeat_interleave(count, 0), embedding.pooled.repeat_interleave(count, 0)
-    index = [VIEW_WORDS.index(words) for words in view_words(cameras)]
-    tokens = torch.cat([embedding.view_tokens[index], embedding.tokens[1:].expand(count, -1, -1)])
-    return tokens, torch.cat([embedding.view_pooled[index], embedding.pooled[1:].expand(count, -1)])
 
 
 def fastest_dtype(device: torch.device) -> torch.dtype:

@@ -2,23 +2,60 @@
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from dream3d.cameras import Cameras
+from dream3d.prior.view_words import VIEW_WORDS, view_shares
+from dream3d.stage_config import ViewConditioning
+
 MAX_TOKENS = 24
+
+Branch = Literal["text", "negative", "null", "front view", "side view", "back view", "overhead view"]
+"""What a prediction is given: the prompt, the negative prompt, no text, or the prompt seen from one side."""
+
+BRANCHES: tuple[Branch, ...] = get_args(Branch)
 
 
 @dataclass(frozen=True)
 class TextEmbedding:
-    """A prompt and its unconditional counterpart, encoded once per run."""
+    """A prompt and all that it is compared with, encoded once per run."""
 
     prompt: str
-    tokens: Tensor  # [2, L, D]: row 0 the prompt, row 1 the negative prompt ("" unless given)
-    pooled: Tensor  # [2, D]
-    view_tokens: Tensor  # [4, L, D]: the prompt with each of VIEW_WORDS after it
-    view_pooled: Tensor  # [4, D]
+    tokens: Tensor  # [7, L, D], in the order of BRANCHES; the negative prompt is "" unless one is given
+    pooled: Tensor  # [7, P], the text as one vector, for networks that take it
+
+    def rows(
+        self, branches: Sequence[Branch], cameras: Cameras, views: ViewConditioning
+    ) -> tuple[Tensor, Tensor]:
+        """What the network reads for every branch and camera.
+
+        Args:
+            branches: N of them.
+            cameras: B cameras; where views are told in words, the text says where each of them stands.
+            views: "words" names the nearest view, "blended" goes smoothly from one to the next.
+
+        Returns:
+            Tokens [N B, L, D] and pooled text [N B, P], branch by branch.
+        """
+        shares = torch.zeros(len(branches), len(cameras), len(BRANCHES), device=self.tokens.device)
+        for row, branch in zip(shares, branches, strict=True):
+            if branch == "text" and views in ("words", "blended"):
+                row[:, -len(VIEW_WORDS) :] = view_shares(cameras, is_smooth=views == "blended")
+            else:
+                row[:, BRANCHES.index(branch)] = 1.0
+        shares = shares.flatten(0, 1)
+        tokens = (shares @ self.tokens.flatten(1)).unflatten(1, self.tokens.shape[1:])
+        return tokens, shares @ self.pooled
+
+
+def embedded_texts(prompt: str, negative_prompt: str) -> list[str]:
+    """The texts behind the rows of a `TextEmbedding`."""
+    return [prompt, negative_prompt, "", *(f"{prompt}, {words}" for words in VIEW_WORDS)]
 
 
 @dataclass(frozen=True)
