@@ -18,6 +18,20 @@ or blended; from the cameras themselves; or from the cameras while all views of 
 as MVDream does."""
 
 
+GuidanceMethod = Literal["sds", "csd", "nfsd", "vsd", "esd", "ism", "sdi", "cfd", "consistent3d"]
+"""What the prior's guided answer is compared with: see docs/guidance.md."""
+
+
+GuidanceWeight = Literal["x0", "sigma2", "uniform"]
+"""What a difference of noise predictions counts: as the clean image that it implies, sigma^2 as in
+DreamFusion, or 1."""
+
+
+Annealing = Literal["linear", "sqrt", "dreamtime"]
+"""How noise levels fall: their bounds linearly; with the root of the progress, fast at first (HiFA); or one
+level a step, longest where content is decided (DreamTime)."""
+
+
 @dataclass(frozen=True)
 class FieldConfig:
     """The radiance field: hash grid, network, initial density."""
@@ -48,6 +62,10 @@ class FieldConfig:
 class GuidanceConfig:
     """Score distillation: how the prior is asked."""
 
+    method: GuidanceMethod = "sds"
+    """What its guided answer is compared with."""
+    weight: GuidanceWeight = "x0"
+    """What the difference counts at each noise level."""
     scale: float = 6.0
     """Guidance scale s in x0_uncond + s (x0_text - x0_uncond). Runs of 800 steps grow spikes with as much."""
     scale_at_noise: float = 2.0
@@ -58,6 +76,20 @@ class GuidanceConfig:
     """Keep the guided image in [-1, 1]; right for priors whose latents are pixels."""
     views: ViewConditioning = "joint"
     """How the prior is told where the views stand."""
+    perp_neg: bool = False
+    """Let the other sides of the object be negative prompts (Perp-Neg); for views in words."""
+    image_weight: float = 0.0
+    """Weight of the squared distance in images beside that in latents (HiFA); for priors with a VAE."""
+    gradient_rms: float = 0.0
+    """Root mean square that the gradient of an image has at most, or with `normalize` always; 0: as it is."""
+    normalize: bool = False
+    """Give every image's gradient that root mean square, small ones too."""
+    adapter_rank: int = 8
+    """Rank of the adapters that learn the renders in VSD and ESD."""
+    adapter_learning_rate: float = 1e-3
+    """AdamW's learning rate of the adapters. ProlificDreamer has 1e-4, for runs of 25,000 steps."""
+    annealing: Annealing = "linear"
+    """How the noise levels fall over a run."""
     hold: float = 0.25
     """Share of the steps spent at the starting noise levels, where the prior decides the layout."""
     t_max_start: float = 0.99
@@ -68,6 +100,19 @@ class GuidanceConfig:
     """Lower end at the first step."""
     t_min_end: float = 0.02
     """Lower end at the last step."""
+
+    def __post_init__(self) -> None:
+        for name in ("t_max_start", "t_max_end", "t_min_start", "t_min_end", "hold"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"guidance.{name} is a share from 0 to 1, not {getattr(self, name)}")
+        if self.t_min_start > self.t_max_start or self.t_min_end > self.t_max_end:
+            raise InputError("guidance.t_min must not be above guidance.t_max, at the start or at the end")
+        if self.perp_neg and self.views not in ("words", "blended"):
+            raise InputError("guidance.perp_neg needs views in words: guidance.views words or blended")
+        if self.normalize and self.gradient_rms <= 0:
+            raise InputError("guidance.normalize needs guidance.gradient_rms above 0")
+        if not 1 <= self.adapter_rank <= 256:
+            raise InputError(f"guidance.adapter_rank must be from 1 to 256, not {self.adapter_rank}")
 
 
 @dataclass(frozen=True)

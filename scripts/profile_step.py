@@ -8,16 +8,16 @@ machine only the latter is meaningful), at a few moments of a run.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
 import tyro
 from torch import Tensor
 
-from dream3d.optimize import schedules
+from dream3d.cameras import Cameras
 from dream3d.optimize.coarse import CoarseRun
-from dream3d.optimize.distillation import ask_prior, prior_images
+from dream3d.optimize.distillation import Answer, ask_prior
 from dream3d.prior import Prior
 from dream3d.render.volume import Render
 from dream3d.stage_config import CoarseConfig
@@ -55,18 +55,16 @@ def profile(run: CoarseRun, repeats: int) -> dict[str, Timing]:
     cameras = run.prior.sample_cameras(run.config.num_views // 4, run.generator)
     render, parts["render"] = best_of(repeats, lambda: run.render(cameras, "albedo"))
     _, parts["render, lit"] = best_of(repeats, lambda: run.render(cameras, "shaded"))
-    images = shown(run, render)
-    bounds = schedules.timestep_bounds(run.step, run.config.num_steps, run.config.guidance)
-    guidance, parts["prior"] = best_of(
-        repeats,
-        lambda: ask_prior(
-            run.prior, images, run.embedding, cameras, "albedo", bounds, run.config.guidance, run.generator
-        ),
-    )
+    _, parts["prior"] = best_of(repeats, lambda: answer(run, render, cameras))
+    seen = torch.cat([render.color_srgb, render.opacity[..., None]], dim=-1).detach()
+    leaf = seen.requires_grad_(True)
+    asked = answer(run, replace(render, color_srgb=leaf[..., :3], opacity=leaf[..., 3]), cameras)
+    (gradient,) = torch.autograd.grad(asked.surrogate, leaf)
 
     def surrogate() -> Tensor:
         render = run.render(cameras, "albedo")
-        return (shown(run, render) * guidance.gradient).sum() + run.regularize(render)
+        image = torch.cat([render.color_srgb, render.opacity[..., None]], dim=-1)
+        return (image * gradient).sum() + run.regularize(render)
 
     _, both = best_of(repeats, lambda: run.descend(surrogate()))
     parts["backward, Adam"] = Timing(both.wall - parts["render"].wall, both.cpu - parts["render"].cpu)
@@ -78,9 +76,9 @@ def profile(run: CoarseRun, repeats: int) -> dict[str, Timing]:
     return parts
 
 
-def shown(run: CoarseRun, render: Render) -> Tensor:
-    """A render as the prior takes it."""
-    return prior_images(run.prior, render.color_srgb, render.opacity, run.generator)
+def answer(run: CoarseRun, render: Render, cameras: Cameras) -> Answer:
+    """What the prior says of a render of this step."""
+    return ask_prior(run.prior, run.guide, render, cameras, "albedo", run.step, run.config.num_steps)
 
 
 def main(

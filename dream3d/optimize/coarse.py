@@ -14,7 +14,7 @@ from dream3d.cameras import Cameras
 from dream3d.errors import RunError
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.optimize import regularizers, schedules
-from dream3d.optimize.distillation import RenderablePrior, ask_prior, prior_images
+from dream3d.optimize.distillation import RenderablePrior, ask_prior, make_guide
 from dream3d.optimize.health import Problem, diagnose, scene_coverage
 from dream3d.prior import TextEmbedding
 from dream3d.render.volume import Render, render_volume
@@ -32,7 +32,7 @@ class CoarseStats:
     restarts: int  # fresh starts after a failed attempt
     steps: int  # over all attempts
     seconds: float
-    prior_evaluations: int  # images denoised, both guidance branches counted
+    prior_evaluations: int  # images denoised, all guidance branches counted
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,15 @@ def optimize_coarse(
         RunError: The field came out empty, full or non-finite in every attempt.
     """
     start = time.perf_counter()
-    steps = 0
+    steps = evaluations = 0
     problem: Problem | None = None
     for attempt in range(config.max_restarts + 1):
         seed = int(torch.randint(2**62, (), generator=generator))
         run = CoarseRun(prior, embedding, config, torch.Generator().manual_seed(seed), device)
         problem = run.optimize(on_event)
         steps += run.step
+        evaluations += run.guide.evaluations
         if problem is None:
-            evaluations = 2 * config.num_views * steps
             stats = CoarseStats(attempt, steps, time.perf_counter() - start, evaluations)
             return CoarseResult(run.field, run.occupancy, stats)
         message = f"the field is {problem} after {run.step} steps: starting again with another seed"
@@ -100,11 +100,11 @@ class CoarseRun:
         device: torch.device | str,
     ) -> None:
         self.prior = prior
-        self.embedding = embedding
         self.config = config
         self.generator = generator
         self.device = torch.device(device)
         self.field = RadianceField(config.radiance_field, generator).to(self.device)
+        self.guide = make_guide(prior, embedding, config.guidance, generator)
         self.occupancy = OccupancyGrid(config.occupancy_resolution, self.device)
         self.base_rates = (config.table_learning_rate, config.network_learning_rate)
         groups = [{"params": [self.field.table]}, {"params": self.field.network_parameters()}]
@@ -131,14 +131,10 @@ class CoarseRun:
         draw = float(torch.rand((), generator=self.generator))
         shading = schedules.shading(self.step, draw, self.config)
         render = self.render(cameras, shading)
-        images = prior_images(self.prior, render.color_srgb, render.opacity, self.generator)
-        bounds = schedules.timestep_bounds(self.step, self.config.num_steps, self.config.guidance)
-        guidance = ask_prior(
-            self.prior, images, self.embedding, cameras, shading, bounds, self.config.guidance, self.generator
-        )
-        penalty = self.regularize(render) * images.shape[1] ** 2
-        self.descend((images * guidance.gradient).sum() + penalty)
-        return scene_coverage(render.opacity, cameras), guidance.loss + float(penalty.detach())
+        answer = ask_prior(self.prior, self.guide, render, cameras, shading, self.step, self.config.num_steps)
+        penalty = self.regularize(render) * answer.num_pixels
+        self.descend(answer.surrogate + penalty)
+        return scene_coverage(render.opacity, cameras), answer.loss + float(penalty.detach())
 
     def update_occupancy(self) -> None:
         """Measure where the field is."""

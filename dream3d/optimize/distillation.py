@@ -1,13 +1,19 @@
 """What both stages do with a prior: show it a render, and take its gradient."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from dream3d.cameras import Cameras
-from dream3d.guidance.sds_x0 import DenoisingPrior, Guidance, sds_x0
-from dream3d.prior import TextEmbedding
+from dream3d.errors import InputError
+from dream3d.guidance.guide import Guide, Shown
+from dream3d.guidance.question import DenoisingPrior
+from dream3d.optimize import schedules
+from dream3d.prior import Prior, TextEmbedding
+from dream3d.prior.adapted import AdaptedPrior
 from dream3d.scene.background import over_background, random_solid_background
 from dream3d.stage_config import GuidanceConfig, Shading
 
@@ -37,6 +43,34 @@ class RenderablePrior(DenoisingPrior, Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What the prior says of a render."""
+
+    surrogate: Tensor  # scalar whose gradient with respect to the scene is that of the guidance loss
+    loss: float
+    num_pixels: int  # of each image as the prior saw it; the loss is a sum over them
+
+
+class SeenRender(Protocol):
+    """Pictures of a scene, by whichever renderer."""
+
+    @property
+    def color_srgb(self) -> Tensor:
+        """[B, H, W, 3], premultiplied."""
+        ...
+
+    @property
+    def opacity(self) -> Tensor:
+        """[B, H, W]."""
+        ...
+
+    @property
+    def points(self) -> Tensor:
+        """[B, H, W, 3] of the scene that the pixels show, no gradient; anything where nothing is seen."""
+        ...
+
+
 def prior_images(
     prior: RenderablePrior, color_srgb: Tensor, opacity: Tensor, generator: torch.Generator
 ) -> Tensor:
@@ -63,18 +97,55 @@ def prior_images(
     return larger.permute(0, 2, 3, 1)
 
 
+def make_guide(
+    prior: RenderablePrior, embedding: TextEmbedding, config: GuidanceConfig, generator: torch.Generator
+) -> Guide:
+    """A guidance method, with the network that learns the renders where it wants one.
+
+    Raises:
+        InputError: The method wants one and this prior cannot be adapted, or PEFT is not installed.
+    """
+    renders = None
+    if config.method in ("vsd", "esd"):
+        if not isinstance(prior, Prior):
+            raise InputError(f"guidance.method {config.method} needs the built-in kind of prior: try sds")
+        renders = AdaptedPrior(prior, config.adapter_rank, config.adapter_learning_rate, generator)
+    return Guide(prior, embedding, config, generator, renders)
+
+
 def ask_prior(
     prior: RenderablePrior,
-    images: Tensor,
-    embedding: TextEmbedding,
+    guide: Guide,
+    render: SeenRender,
     cameras: Cameras,
     shading: Shading,
-    noise_bounds: tuple[float, float],
-    config: GuidanceConfig,
-    generator: torch.Generator,
-) -> Guidance:
-    """The gradient of the images at a noise level drawn between bounds, shares of the prior's timesteps."""
-    last = len(prior.alphas_cumprod) - 1
-    low, high = (round(bound * last) for bound in noise_bounds)
-    timestep = int(torch.randint(low, high + 1, (), generator=generator))
-    return sds_x0(prior, images, embedding, cameras, shading, timestep, config, generator)
+    step: int,
+    num_steps: int,
+) -> Answer:
+    """Show a render to the prior at the noise level that a step of a run calls for.
+
+    Args:
+        prior: Of the method.
+        guide: The method at work.
+        render: What the cameras see now.
+        cameras: B cameras.
+        shading: How the render is lit.
+        step: Of the stage.
+        num_steps: Of the stage.
+
+    Returns:
+        What moves the scene.
+    """
+    config, generator = guide.config, guide.generator
+    images = prior_images(prior, render.color_srgb, render.opacity, generator)
+    size = images.shape[1]
+    opacity = functional.interpolate(render.opacity[:, None].detach(), (size, size))[:, 0]
+    points = functional.interpolate(render.points.permute(0, 3, 1, 2), (size, size)).permute(0, 2, 3, 1)
+    if config.annealing == "dreamtime":
+        timestep = schedules.dreamtime_timestep(step, num_steps, prior.alphas_cumprod, config)
+    else:
+        last = len(prior.alphas_cumprod) - 1
+        low, high = (round(bound * last) for bound in schedules.timestep_bounds(step, num_steps, config))
+        timestep = int(torch.randint(low, high + 1, (), generator=generator))
+    guidance = guide.gradient(Shown(images, cameras, shading, points, opacity), timestep)
+    return Answer((images * guidance.gradient).sum(), guidance.loss, size * size)

@@ -7,7 +7,7 @@ from dream3d.cameras import Cameras
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.mesh import Mesh
 from dream3d.optimize import schedules
-from dream3d.optimize.distillation import RenderablePrior, ask_prior, prior_images
+from dream3d.optimize.distillation import RenderablePrior, ask_prior, make_guide
 from dream3d.prior import TextEmbedding
 from dream3d.render.rasterized import render_rasterized
 from dream3d.scene.radiance_field import RadianceField
@@ -38,7 +38,7 @@ def optimize_paint(
         on_event: Told after every step.
 
     Returns:
-        How many images the prior denoised, both guidance branches counted.
+        How many images the prior denoised, all guidance branches counted.
     """
     painter = Painter(prior, embedding, field, config, generator)
     device = field.table.device
@@ -46,7 +46,7 @@ def optimize_paint(
     for step in range(config.num_steps):
         painter.do_step(vertices, faces, "albedo", step)
         on_event(Event("paint", step + 1, config.num_steps))
-    return painter.evaluations_per_step * config.num_steps
+    return painter.guide.evaluations
 
 
 class Painter:
@@ -61,16 +61,11 @@ class Painter:
         generator: torch.Generator,
     ) -> None:
         self.prior = prior
-        self.embedding = embedding
         self.field = field
         self.config = config
         self.generator = generator
+        self.guide = make_guide(prior, embedding, config.guidance, generator)
         self.optimizer = color_optimizer(field)
-
-    @property
-    def evaluations_per_step(self) -> int:
-        """Images that the prior denoises in a step."""
-        return 2 * self.config.num_views
 
     def do_step(self, vertices: Tensor, faces: Tensor, shading: Shading, step: int) -> None:
         """Render, ask the prior, update the color once; vertices that need a gradient get theirs."""
@@ -90,12 +85,7 @@ class Painter:
         config = self.config
         albedo, size = self.field.albedo_srgb, self.prior.image_size
         render = render_rasterized(vertices, faces, albedo, cameras, size, shading, config.samples_per_axis)
-        images = prior_images(self.prior, render.color_srgb, render.opacity, self.generator)
-        bounds = schedules.timestep_bounds(step, config.num_steps, config.guidance)
-        guidance = ask_prior(
-            self.prior, images, self.embedding, cameras, shading, bounds, config.guidance, self.generator
-        )
-        return (images * guidance.gradient).sum()
+        return ask_prior(self.prior, self.guide, render, cameras, shading, step, config.num_steps).surrogate
 
 
 def fit_colors(field: RadianceField, points: Tensor, colors_srgb: Tensor, generator: torch.Generator) -> None:

@@ -29,7 +29,7 @@ class RefineResult:
     """A finished surface; its color is that of the field given, which has been refined in place."""
 
     mesh: Mesh  # closed, vertices and faces only, in scene units
-    prior_evaluations: int  # images denoised, both guidance branches counted
+    prior_evaluations: int  # images denoised, all guidance branches counted
 
 
 def optimize_refine(
@@ -76,7 +76,7 @@ def optimize_refine(
             "the surface vanished while it was refined: try another --seed, or fewer --refine.num-steps"
         )
     mesh = Mesh(vertices.detach().cpu().numpy(), faces.cpu().numpy())
-    return RefineResult(mesh, painter.evaluations_per_step * config.num_steps)
+    return RefineResult(mesh, painter.guide.evaluations)
 
 
 class Sculptor:

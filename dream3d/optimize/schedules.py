@@ -1,18 +1,47 @@
 """What changes over the coarse stage, as plain functions of the step. Nothing here remembers anything."""
 
+import math
+
+import torch
+from torch import Tensor
+
 from dream3d.math import ramp
 from dream3d.stage_config import CoarseConfig, GuidanceConfig, RefineConfig, Shading
+
+_BELL_CENTER, _BELL_WIDTH = 0.5, 0.125  # Shares of the timesteps.
 
 
 def timestep_bounds(step: int, num_steps: int, config: GuidanceConfig) -> tuple[float, float]:
     """Lowest and highest noise level to draw from, as shares of all: held at first, then falling linearly.
 
     High noise decides the layout, low noise the detail (annealing as in MVDream, Shi et al. 2023). Below
-    about 0.9 of the timesteps the prior believes what it is shown: the shape has to be there before.
+    about 0.9 of the timesteps the prior believes what it is shown: the shape has to be there before. With
+    "sqrt" they fall with the root of the progress (HiFA, Zhu et al. 2023).
     """
     held = round(config.hold * num_steps)
-    low = ramp(step - held, num_steps - held, config.t_min_start, config.t_min_end)
-    return low, ramp(step - held, num_steps - held, config.t_max_start, config.t_max_end)
+    progress = ramp(step - held, num_steps - held, 0.0, 1.0)
+    if config.annealing == "sqrt":
+        progress = math.sqrt(progress)
+    low, high = (
+        start + (end - start) * progress
+        for start, end in ((config.t_min_start, config.t_min_end), (config.t_max_start, config.t_max_end))
+    )
+    return low, high
+
+
+def dreamtime_timestep(step: int, num_steps: int, alphas_cumprod: Tensor, config: GuidanceConfig) -> int:
+    """The only noise level of a step, never rising (DreamTime, Huang et al. 2023, arXiv 2306.12422).
+
+    Each level from `t_max_start` down to `t_min_end` gets a share of the steps: the prior's noise-to-signal
+    ratio, times a bell around half of all levels, where most of the content is decided.
+    """
+    last = len(alphas_cumprod) - 1
+    levels = torch.arange(round(config.t_min_end * last), round(config.t_max_start * last) + 1)
+    alpha_bar = alphas_cumprod.double().cpu()[levels].clamp_min(1e-6)
+    bell = torch.exp(-0.5 * ((levels / last - _BELL_CENTER) / _BELL_WIDTH).square())
+    share_above = (((1.0 - alpha_bar) / alpha_bar).sqrt() * bell).flip(0).cumsum(0)
+    reached = torch.searchsorted(share_above, share_above[-1] * (step + 0.5) / num_steps)
+    return int(levels.flip(0)[reached])
 
 
 def render_size(step: int, image_size: int, config: CoarseConfig) -> int:

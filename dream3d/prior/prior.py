@@ -158,25 +158,49 @@ class Prior:
         Raises:
             InputError: Views in words, of a prior that was not taught them.
         """
+        answers = self.velocity(noisy, timesteps, embedding, cameras, shading, views, branches)
+        return tuple(
+            schedule.x0_from_velocity(noisy, answer, self.alphas_cumprod, timesteps) for answer in answers
+        )
+
+    def velocity(
+        self,
+        noisy: Tensor,
+        timesteps: Tensor,
+        embedding: TextEmbedding,
+        cameras: Cameras,
+        shading: list[Shading],
+        views: ViewConditioning,
+        branches: Sequence[Branch],
+        is_camera_told: bool = True,
+    ) -> tuple[Tensor, ...]:
+        """The same as what the network answers, v [B, c, h, w] for each branch, with a graph if one is kept.
+
+        Args:
+            noisy: As in `predict_x0`, also what follows.
+            timesteps: [B].
+            embedding: From `embed`.
+            cameras: B cameras.
+            shading: B shading names.
+            views: How the network learns where the views stand.
+            branches: The texts.
+            is_camera_told: False leaves the views open.
+        """
         is_in_words = views in ("words", "blended")
         if is_in_words and not self.card.vocabulary.views:
             raise InputError(f"the prior {self.name!r} was not taught views in words: choose camera or joint")
-        is_told = torch.full((len(noisy),), not is_in_words, device=noisy.device)
+        is_told = torch.full((len(noisy),), is_camera_told and not is_in_words, device=noisy.device)
         tokens, pooled = embedding.rows(branches, cameras, views)
         view = view_vector(cameras, shading, is_told)
         labels = torch.cat([pooled, view.repeat(len(branches), 1)], dim=1)
         sample = torch.cat([noisy, ray_map(cameras, noisy.shape[-1], is_told)], dim=1)
-        answers = self._velocity(
+        return self._answer(
             sample.repeat(len(branches), 1, 1, 1),
             timesteps.repeat(len(branches)),
             tokens,
             labels,
             self.joint_views if views == "joint" else 1,
-        )
-        return tuple(
-            schedule.x0_from_velocity(noisy, answer, self.alphas_cumprod, timesteps)
-            for answer in answers.chunk(len(branches))
-        )
+        ).chunk(len(branches))
 
     @torch.no_grad()
     def read_cells(
@@ -215,12 +239,12 @@ class Prior:
         features: list[Tensor] = []
         hook = read_block(self.unet).register_forward_hook(lambda *call: features.append(call[-1]))
         try:
-            self._velocity(sample, timesteps, embedding.tokens[:1].expand(count, -1, -1), labels, 1)
+            self._answer(sample, timesteps, embedding.tokens[:1].expand(count, -1, -1), labels, 1)
         finally:
             hook.remove()
         return {question: scores.softmax(dim=-1) for question, scores in self.reader(features[0]).items()}
 
-    def _velocity(
+    def _answer(
         self, sample: Tensor, timesteps: Tensor, tokens: Tensor, labels: Tensor, num_views: int
     ) -> Tensor:
         """What the network answers, in float32."""

@@ -27,6 +27,7 @@ class RasterRender:
 
     color_srgb: Tensor  # [B, H, W, 3] lit as asked
     opacity: Tensor  # [B, H, W], 1 inside, in between along silhouettes
+    points: Tensor  # [B, H, W, 3] of the surface, of one sample in each pixel; no gradient
 
 
 def render_rasterized(
@@ -70,7 +71,8 @@ def render_rasterized(
         image = image.view(len(cameras), size, samples, size, samples, 4).mean((2, 4))
     # Several edges in a pixel can add up to a little more than all of it.
     image = image.clamp(0.0, 1.0)
-    return RasterRender(image[..., :3], image[..., 3])
+    middle = slice(samples // 2, None, samples)
+    return RasterRender(image[..., :3], image[..., 3], surface[:, middle, middle, :3].detach())
 
 
 def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:

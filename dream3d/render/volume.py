@@ -31,6 +31,7 @@ class Render:
     depth: Tensor  # [B, H, W] expected distance from the camera along the ray
     depth_variance: Tensor  # [B, H, W] sum of w (t - mean depth)^2
     normals: Tensor  # [B, H, W, 3] unit, world; zero where nothing is seen or none were needed
+    points: Tensor  # [B, H, W, 3] at the expected depth, no gradient; anything where nothing is seen
     num_samples: int  # points at which the field was evaluated
 
 
@@ -82,8 +83,15 @@ def render_volume(
         depth.view(image),
         depth_variance.view(image),
         normals.view(*image, 3),
+        _expected_points(origins, directions, opacity, depth).view(*image, 3),
         samples.t_starts.shape[0],
     )
+
+
+@torch.no_grad()
+def _expected_points(origins: Tensor, directions: Tensor, opacity: Tensor, depth: Tensor) -> Tensor:
+    """Where rays [R, 3] meet the scene on average, [R, 3]."""
+    return origins + (depth / opacity.clamp_min(1e-4))[:, None] * directions
 
 
 @torch.no_grad()

@@ -8,7 +8,9 @@ from oracle_prior import cosine_schedule
 from torch import Tensor
 
 from dream3d.cameras import orbit
-from dream3d.guidance.sds_x0 import guidance_scale, guided_x0, rgba_distance, sds_x0
+from dream3d.guidance.classifier_free import guidance_scale, guided_x0
+from dream3d.guidance.guide import Guide, Shown
+from dream3d.guidance.pullback import rgba_distance
 from dream3d.stage_config import GuidanceConfig
 
 CAMERAS = orbit([0.0, 90.0], 10.0, 3.0, 40.0)
@@ -34,14 +36,26 @@ class GaussianPrior:
         gain = spread**2 * alpha_bar.sqrt() / (alpha_bar * spread**2 + 1.0 - alpha_bar)
         return mean + gain * (noisy - alpha_bar.sqrt() * mean)
 
-    def predict_x0(self, noisy, timesteps, embedding, cameras, shading, views):  # noqa: ARG002 (the interface of a prior)
+    def predict_x0(
+        self,
+        noisy,
+        timesteps,
+        embedding=None,  # noqa: ARG002 (the interface of a prior)
+        cameras=None,  # noqa: ARG002
+        shading=None,  # noqa: ARG002
+        views="camera",  # noqa: ARG002
+        branches=("text", "negative"),
+    ):
         timestep = int(timesteps[0])
-        return self.denoise(noisy, timestep, self.mean, self.spread), self.denoise(noisy, timestep, 0.0, 1.0)
+        beliefs = {"text": (self.mean, self.spread), "negative": (0.0, 1.0)}
+        return tuple(self.denoise(noisy, timestep, *beliefs[branch]) for branch in branches)
 
 
 def ask(prior, images, timestep, config, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return sds_x0(prior, images, None, CAMERAS, "albedo", timestep, config, generator)
+    guide = Guide(prior, None, config, torch.Generator().manual_seed(seed))
+    opacity = torch.ones(images.shape[:3])
+    shown = Shown(images, CAMERAS, "albedo", torch.zeros(*images.shape[:3], 3), opacity)
+    return guide.gradient(shown, timestep)
 
 
 @pytest.mark.parametrize("timestep", [20, 400, 990])
@@ -53,7 +67,7 @@ def test_gradient_is_the_guided_gaussian_residual_through_the_encoder(timestep, 
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0)).double()
     alpha_bar = prior.alphas_cumprod[timestep]
     noisy = alpha_bar.sqrt() * latents + (1 - alpha_bar).sqrt() * noise
-    text, uncond = prior.predict_x0(noisy, [timestep], None, None, None, "camera")
+    text, uncond = prior.predict_x0(noisy, [timestep])
     residual = latents - (uncond + scale * (text - uncond))
     config = GuidanceConfig(scale=scale, scale_at_noise=scale, rescale=0.0, clamp=False)
     result = ask(prior, images, timestep, config)

@@ -1,0 +1,152 @@
+"""A guidance method at work on one scene: renders in, their gradient out."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dream3d.cameras import Cameras
+from dream3d.guidance.consistent3d import consistent3d
+from dream3d.guidance.inversion import ism, sdi
+from dream3d.guidance.pullback import distance, limited
+from dream3d.guidance.question import Comparison, DenoisingPrior, Question
+from dream3d.guidance.sds import csd, nfsd, sds
+from dream3d.guidance.surface_noise import SurfaceNoise, cfd
+from dream3d.guidance.vsd import RenderScore, esd, vsd
+from dream3d.prior import TextEmbedding
+from dream3d.stage_config import GuidanceConfig, GuidanceWeight, Shading
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Renders as the prior takes them, and how they came about."""
+
+    images: Tensor  # [B, H, W, C]; four channels are premultiplied RGBA
+    cameras: Cameras  # B
+    shading: Shading
+    points: Tensor  # [B, H, W, 3] of the scene that the pixels show
+    opacity: Tensor  # [B, H, W]
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """What the prior wants changed."""
+
+    gradient: Tensor  # [B, H, W, C] of the loss with respect to the images
+    loss: float  # half the squared distance to the target, weighted, summed over an image, mean over them
+    timestep: int
+
+
+class Guide:
+    """What a method asks, and what it has to remember between the steps of one scene."""
+
+    def __init__(
+        self,
+        prior: DenoisingPrior,
+        embedding: TextEmbedding,
+        config: GuidanceConfig,
+        generator: torch.Generator,
+        renders: RenderScore | None = None,
+    ) -> None:
+        """Prepare a method.
+
+        Args:
+            prior: The frozen prior.
+            embedding: The prompt.
+            config: Which method, and how.
+            generator: CPU generator, the only source of randomness; also used by every step.
+            renders: Learns what the scene looks like; VSD and ESD need it.
+        """
+        self.prior = prior
+        self.embedding = embedding
+        self.config = config
+        self.generator = generator
+        self.evaluations = 0  # images denoised so far, all branches and networks counted
+        self.renders = renders
+        self.noise: SurfaceNoise | None = None
+
+    def gradient(self, shown: Shown, timestep: int) -> Guidance:
+        """The gradient of the images at a noise level, the same for all views.
+
+        Args:
+            shown: Renders; not changed, no graph is kept.
+            timestep: Noise level.
+
+        Returns:
+            The gradient and what to log.
+        """
+        images = shown.images.detach().requires_grad_(True)
+        with torch.enable_grad():
+            latents = self.prior.encode(images)
+        question = Question(
+            self.prior,
+            latents.detach(),
+            timestep,
+            self.embedding,
+            shown.cameras,
+            shown.shading,
+            self.config,
+            self.generator,
+        )
+        comparison = self.compare(question, shown)
+        self.evaluations += question.evaluations
+        weight = method_weight(self.config.weight, *question.coefficients(timestep))
+        with torch.enable_grad():
+            loss = weight * distance(images, latents, comparison, self.prior.decode, self.config)
+            (gradient,) = torch.autograd.grad(loss, images)
+        return Guidance(limited(gradient, self.config), float(loss.detach()), timestep)
+
+    def compare(self, question: Question, shown: Shown) -> Comparison:
+        """What the method makes of the prior's answers."""
+        match self.config.method:
+            case "sds":
+                return sds(question)
+            case "csd":
+                return csd(question)
+            case "nfsd":
+                return nfsd(question)
+            case "ism":
+                return ism(question)
+            case "sdi":
+                return sdi(question)
+            case "consistent3d":
+                return consistent3d(question)
+            case "cfd":
+                return cfd(question, self._surface_noise(question.clean, shown))
+            case "vsd":
+                assert self.renders is not None
+                return vsd(question, self.renders)
+            case "esd":
+                assert self.renders is not None
+                return esd(question, self.renders)
+
+    def _surface_noise(self, latents: Tensor, shown: Shown) -> Tensor:
+        """Noise [B, c, h, w] for latents: of their own channels, or, of a pixel prior, of the image's."""
+        is_pixels = latents.numel() == shown.images.numel()
+        channels = shown.images.shape[-1] if is_pixels else latents.shape[1]
+        if self.noise is None:
+            self.noise = SurfaceNoise(channels, self.generator)
+        else:
+            self.noise.refresh()
+        if is_pixels:
+            noise = self.noise.at(shown.points, shown.opacity).to(latents)
+            zero = self.prior.encode(torch.zeros_like(noise))  # the codec may shift and scale: undo both
+            return (self.prior.encode(noise) - zero) / (self.prior.encode(torch.ones_like(noise)) - zero)
+        stride = shown.images.shape[1] // latents.shape[2]
+        middle = slice(stride // 2, None, stride)
+        noise = self.noise.at(shown.points[:, middle, middle], shown.opacity[:, middle, middle])
+        return noise.permute(0, 3, 1, 2).to(latents)
+
+
+def method_weight(weight: GuidanceWeight, signal_scale: Tensor, noise_scale: Tensor) -> Tensor:
+    """Factor on differences of clean predictions that a weight w of differences of noise stands for.
+
+    A difference of noise predictions is a/s times that of clean ones: w a/s, with w = s/a for "x0".
+    """
+    match weight:
+        case "x0":
+            return torch.ones_like(signal_scale)
+        case "sigma2":
+            return signal_scale * noise_scale
+        case "uniform":
+            return signal_scale / noise_scale

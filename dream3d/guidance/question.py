@@ -1,0 +1,114 @@
+"""One step's question to a diffusion prior: these renders, at this noise level."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from dream3d.cameras import Cameras
+from dream3d.guidance.classifier_free import guidance_scale, guided_x0
+from dream3d.guidance.perp_neg import NEGATIVE_VIEWS, negative_weights, perp_neg
+from dream3d.prior import TextEmbedding
+from dream3d.prior.text import Branch
+from dream3d.stage_config import GuidanceConfig, Shading, ViewConditioning
+
+
+class DenoisingPrior(Protocol):
+    """What score distillation needs to know of a diffusion prior; `dream3d.prior.Prior` is one."""
+
+    @property
+    def alphas_cumprod(self) -> Tensor:
+        """[T], decreasing."""
+        ...
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images [B, H, W, C] in [0, 1] to latents [B, c, h, w], differentiably."""
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents to images; asked of RGBA priors, and where a method compares images."""
+        ...
+
+    def predict_x0(
+        self,
+        noisy: Tensor,
+        timesteps: Tensor,
+        embedding: TextEmbedding,
+        cameras: Cameras,
+        shading: list[Shading],
+        views: ViewConditioning,
+        branches: Sequence[Branch],
+    ) -> tuple[Tensor, ...]:
+        """Clean latents [B, c, h, w] believed under each text, from `noisy` at `timesteps` [B]."""
+        ...
+
+
+@dataclass
+class Question:
+    """Renders at a noise level, and the prior that is asked what it makes of them.
+
+    Methods work in clean latents throughout: differences of noise predictions at one timestep are those of
+    clean predictions times -a/s, and nothing is divided by an `a` that vanishes at zero terminal SNR.
+    """
+
+    prior: DenoisingPrior
+    clean: Tensor  # [B, c, h, w], the latents of the renders, no gradient
+    timestep: int  # the same for all views, so that they agree on what is decided now
+    embedding: TextEmbedding
+    cameras: Cameras
+    shading: Shading
+    config: GuidanceConfig
+    generator: torch.Generator  # on the CPU, so that a seed means the same on every device
+    evaluations: int = 0  # images denoised so far
+
+    def coefficients(self, timestep: int) -> tuple[Tensor, Tensor]:
+        """Signal and noise scales (a, s) at a timestep, scalars."""
+        alpha_bar = self.prior.alphas_cumprod[timestep].to(self.clean)
+        return alpha_bar.sqrt(), (1.0 - alpha_bar).sqrt()
+
+    def fresh_noise(self) -> Tensor:
+        """White noise in the shape of the latents."""
+        return torch.randn(self.clean.shape, generator=self.generator).to(self.clean)
+
+    def noised(self, noise: Tensor) -> Tensor:
+        """x_t of the renders at the question's own timestep."""
+        signal_scale, noise_scale = self.coefficients(self.timestep)
+        return signal_scale * self.clean + noise_scale * noise
+
+    def ask(self, noisy: Tensor, timestep: int, *branches: Branch) -> tuple[Tensor, ...]:
+        """What the prior believes under each text, [B, c, h, w] each."""
+        count = len(noisy)
+        self.evaluations += count * len(branches)
+        timesteps = torch.full((count,), timestep, dtype=torch.int64, device=noisy.device)
+        shading: list[Shading] = [self.shading] * count
+        answers = self.prior.predict_x0(
+            noisy, timesteps, self.embedding, self.cameras, shading, self.config.views, branches
+        )
+        return tuple(answer.to(noisy) for answer in answers)
+
+    def scale(self, timestep: int) -> float:
+        """Guidance scale at a timestep."""
+        return guidance_scale(timestep / (len(self.prior.alphas_cumprod) - 1), self.config)
+
+    def guided(self, noisy: Tensor, timestep: int) -> tuple[Tensor, Tensor]:
+        """What the prior is made to believe by classifier-free guidance, and what it believes unguided."""
+        if not self.config.perp_neg:
+            text, negative = self.ask(noisy, timestep, "text", "negative")
+        else:
+            text, negative, *sides = self.ask(noisy, timestep, "text", "negative", *NEGATIVE_VIEWS)
+            text = perp_neg(text, negative, sides, negative_weights(self.cameras))
+        return self.guide(text, negative, timestep), negative
+
+    def guide(self, text: Tensor, null: Tensor, timestep: int) -> Tensor:
+        """Classifier-free guidance from `null` to `text`."""
+        return guided_x0(text, null, self.scale(timestep), self.config)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a method makes of the prior's answers: the renders should change by target - reference."""
+
+    target: Tensor  # [B, c, h, w]
+    reference: Tensor | None = None  # [B, c, h, w]; None: the renders themselves

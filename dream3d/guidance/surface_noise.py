@@ -1,0 +1,56 @@
+"""Noise that sticks to the surface, so that a point has the same noise in every view that sees it.
+
+Yan et al. 2024 (consistent flow distillation, arXiv 2501.05445): distillation follows the clean image of one
+noise down the prior's flow; that the flows of all views lead to one object needs noise that is consistent
+between views and white within each. Theirs is a texture that is resampled with the area of each pixel. Here
+it is a lattice in space whose cells are as large as a pixel is there: a pixel takes the noise of the cell
+that its surface point lies in, so that neighbours, who are a pixel apart at least, share a cell rarely.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from dream3d.guidance.question import Comparison, Question
+
+RESOLUTION = 64  # Cells per axis of [-1, 1]^3: a view of the whole scene is as many pixels wide.
+REFRESH = 0.01  # Share of the noise's variance that is drawn anew in each step.
+MIN_OPACITY = 0.1  # Where less is seen there is no surface for noise to stick to.
+
+
+class SurfaceNoise:
+    """White noise on a lattice of space, slowly refreshed."""
+
+    def __init__(self, channels: int, generator: torch.Generator) -> None:
+        self.generator = generator
+        self.values = torch.randn(RESOLUTION, RESOLUTION, RESOLUTION, channels, generator=generator)
+
+    def refresh(self) -> None:
+        """Draw a share of the noise anew; it stays white."""
+        fresh = torch.randn(self.values.shape, generator=self.generator)
+        self.values = math.sqrt(1.0 - REFRESH) * self.values + math.sqrt(REFRESH) * fresh
+
+    def at(self, points: Tensor, opacity: Tensor) -> Tensor:
+        """Noise of the pixels of some views.
+
+        Args:
+            points: [B, h, w, 3] that the pixels show.
+            opacity: [B, h, w]; where too little is seen, the noise is fresh.
+
+        Returns:
+            [B, h, w, channels].
+        """
+        cells = ((points.detach().cpu() + 1.0) * (0.5 * RESOLUTION)).long().clamp(0, RESOLUTION - 1)
+        noise = self.values[cells[..., 0], cells[..., 1], cells[..., 2]]
+        fresh = torch.randn(noise.shape, generator=self.generator)
+        return torch.where((opacity.detach().cpu() > MIN_OPACITY)[..., None], noise, fresh)
+
+
+def cfd(question: Question, noise: Tensor) -> Comparison:
+    """The render against what the prior makes of it under the noise of its surface, [B, c, h, w].
+
+    Theirs is `weight: x0` with a noise level that falls steadily.
+    """
+    target, _ = question.guided(question.noised(noise.to(question.clean)), question.timestep)
+    return Comparison(target)
