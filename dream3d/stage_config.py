@@ -64,6 +64,8 @@ class GuidanceConfig:
 
     method: GuidanceMethod = "sds"
     """What its guided answer is compared with."""
+    opening: float = 0.0
+    """Share of the steps that begin with plain SDS in x0 form, until there is a shape for the method."""
     weight: GuidanceWeight = "x0"
     """What the difference counts at each noise level."""
     scale: float = 6.0
@@ -102,7 +104,7 @@ class GuidanceConfig:
     """Lower end at the last step."""
 
     def __post_init__(self) -> None:
-        for name in ("t_max_start", "t_max_end", "t_min_start", "t_min_end", "hold"):
+        for name in ("t_max_start", "t_max_end", "t_min_start", "t_min_end", "hold", "opening"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"guidance.{name} is a share from 0 to 1, not {getattr(self, name)}")
         if self.t_min_start > self.t_max_start or self.t_min_end > self.t_max_end:

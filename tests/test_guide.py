@@ -1,6 +1,6 @@
 """Score distillation against a Gaussian prior, whose denoiser is known in closed form."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
@@ -8,9 +8,11 @@ from oracle_prior import cosine_schedule
 from torch import Tensor
 
 from dream3d.cameras import orbit
+from dream3d.errors import InputError
 from dream3d.guidance.classifier_free import guidance_scale, guided_x0
 from dream3d.guidance.guide import Guide, Shown
 from dream3d.guidance.pullback import rgba_distance
+from dream3d.guidance.surface_noise import REFRESH, SurfaceNoise
 from dream3d.stage_config import GuidanceConfig
 
 CAMERAS = orbit([0.0, 90.0], 10.0, 3.0, 40.0)
@@ -198,3 +200,102 @@ def test_gradient_of_an_rgba_prior_is_that_of_the_rgba_distance_to_its_predictio
         step[index] = eps
         slope = (rgba_distance(images + step, target) - rgba_distance(images - step, target)) / (2 * eps)
         assert float(result.gradient[index]) == pytest.approx(float(slope), rel=1e-5, abs=1e-7)
+
+
+def rgba_shown(seed: int = 1) -> Shown:
+    images = torch.rand(2, 4, 4, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return Shown(images, CAMERAS, "albedo", torch.zeros(2, 4, 4, 3), torch.ones(2, 4, 4))
+
+
+def test_a_difference_to_the_unguided_prediction_is_a_wish_relative_to_the_render():
+    # CSD on premultiplied RGBA: the wish is the render plus what the text changes.
+    prior, shown = GaussianPrior(), rgba_shown()
+    config = GuidanceConfig(method="csd", scale=3.0, scale_at_noise=3.0, rescale=0.0, clamp=False)
+    found = Guide(prior, None, config, torch.Generator().manual_seed(0)).gradient(shown, 500)
+    latents = prior.encode(shown.images)
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0)).double()
+    noisy = prior.alphas_cumprod[500].sqrt() * latents + (1 - prior.alphas_cumprod[500]).sqrt() * noise
+    text, negative = prior.predict_x0(noisy, [500])
+    wish = shown.images + 3.0 * (prior.decode(text) - prior.decode(negative))
+    images = shown.images.clone().requires_grad_(True)
+    (expected,) = torch.autograd.grad(rgba_distance(images, wish), images)
+    torch.testing.assert_close(found.gradient, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_an_opening_is_plain_sds_whatever_the_method():
+    shown, prior = rgba_shown(), GaussianPrior()
+    plain = Guide(prior, None, PLAIN, torch.Generator().manual_seed(0)).gradient(shown, 700)
+    config = replace(PLAIN, method="csd", weight="uniform")
+    guide = Guide(prior, None, config, torch.Generator().manual_seed(0))
+    assert torch.equal(guide.gradient(shown, 700, is_opening=True).gradient, plain.gradient)
+    assert guide.evaluations == 4
+    assert not torch.equal(guide.gradient(shown, 700).gradient, plain.gradient)
+
+
+@pytest.mark.parametrize("rms", [1e-3, 1e3])
+def test_gradients_are_cut_or_scaled_to_a_size_image_by_image(rms):
+    def sizes(**options):
+        guide = Guide(GaussianPrior(), None, replace(PLAIN, **options), torch.Generator().manual_seed(0))
+        return guide.gradient(rgba_shown(), 500).gradient
+
+    free, cut, fixed = sizes(), sizes(gradient_rms=rms), sizes(gradient_rms=rms, normalize=True)
+    own = free.square().mean((1, 2, 3)).sqrt()
+    torch.testing.assert_close(cut.square().mean((1, 2, 3)).sqrt(), own.clamp_max(rms))
+    torch.testing.assert_close(fixed.square().mean((1, 2, 3)).sqrt(), torch.full_like(own, rms))
+    torch.testing.assert_close(fixed / rms, free / own[:, None, None, None])
+
+
+def test_the_image_term_adds_the_distance_that_latents_do_not_see():
+    images = torch.rand(2, 4, 4, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    without = ask(GaussianPrior(), images, 500, PLAIN).gradient
+    with_term = ask(GaussianPrior(), images, 500, replace(PLAIN, image_weight=0.5)).gradient
+    # Latents are three times the images: the image term is a ninth of the latents'.
+    torch.testing.assert_close(with_term, without * (1.0 + 0.5 / 9.0))
+
+
+class TestSurfaceNoise:
+    """Noise that belongs to places."""
+
+    def test_a_place_has_one_noise_from_every_side_and_the_background_has_its_own(self):
+        noise = SurfaceNoise(4, torch.Generator().manual_seed(0))
+        points = torch.rand(1, 8, 8, 3, generator=torch.Generator().manual_seed(1)) - 0.5
+        turned = points.flip(2)
+        solid = torch.ones(1, 8, 8)
+        assert torch.equal(noise.at(points, solid).flip(2), noise.at(turned, solid))
+        assert not torch.equal(noise.at(points, 0 * solid), noise.at(points, 0 * solid))
+
+    def test_it_is_white_within_a_view(self):
+        # A wall a pixel's width of the scene apart per pixel, seen straight on.
+        noise = SurfaceNoise(4, torch.Generator().manual_seed(0))
+        steps = torch.linspace(-1.0, 1.0, 62)
+        wall = torch.stack([*torch.meshgrid(steps, steps, indexing="xy"), torch.zeros(62, 62)], dim=-1)
+        seen = noise.at(wall[None], torch.ones(1, 62, 62))[0]
+        assert float(seen.mean()) == pytest.approx(0.0, abs=0.03)
+        assert float(seen.var()) == pytest.approx(1.0, abs=0.04)
+        beside = (seen[:, 1:] * seen[:, :-1]).mean()
+        assert float(beside.abs()) < 0.08  # white: none; one cell for a pair of pixels: 0.5 or more
+
+    def test_it_is_refreshed_slowly_and_stays_white(self):
+        noise = SurfaceNoise(2, torch.Generator().manual_seed(0))
+        first = noise.values
+        for _ in range(20):
+            noise.refresh()
+        assert float(noise.values.var()) == pytest.approx(1.0, abs=0.01)
+        kept = float((first * noise.values).mean())
+        assert kept == pytest.approx((1.0 - REFRESH) ** 10, abs=0.01)  # the root of each step's share
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"t_max_start": 1.2}, "t_max_start is a share"),
+        ({"opening": -0.1}, "opening is a share"),
+        ({"t_min_end": 0.5, "t_max_end": 0.4}, "must not be above"),
+        ({"perp_neg": True}, "views words or blended"),
+        ({"normalize": True}, "needs guidance.gradient_rms"),
+        ({"adapter_rank": 0}, "from 1 to 256"),
+    ],
+)
+def test_impossible_settings_are_refused(options, says):
+    with pytest.raises(InputError, match=says):
+        GuidanceConfig(**options)

@@ -25,6 +25,26 @@ def test_timesteps_end_where_the_settings_say():
     assert schedules.timestep_bounds(400, 400, config) == pytest.approx((0.1, 0.5))
 
 
+def test_with_the_root_of_the_progress_the_levels_fall_fast_at_first():
+    config = GuidanceConfig(annealing="sqrt", hold=0.0, t_max_start=0.98, t_max_end=0.3)
+    highs = [schedules.timestep_bounds(step, 400, config)[1] for step in (0, 100, 400)]
+    assert highs == pytest.approx([0.98, 0.64, 0.3])  # half the way after a quarter of the steps
+
+
+def test_dreamtime_gives_each_level_the_share_of_steps_that_its_weight_asks():
+    alphas = torch.cos(torch.linspace(0.01, 1.0, 1000) * torch.pi / 2).square()
+    config = GuidanceConfig(annealing="dreamtime", t_max_start=0.98, t_min_end=0.02)
+    found = [schedules.dreamtime_timestep(step, 4000, alphas, config) for step in range(4000)]
+    assert all(later <= earlier for earlier, later in pairwise(found))
+    levels = torch.arange(20, 980).double()
+    ratio = ((1 - alphas) / alphas).sqrt()[20:980].double()
+    weight = ratio * torch.exp(-((levels / 999 - 0.5) ** 2) / (2 * 0.125**2))
+    for low, high in ((300, 400), (500, 600), (700, 800)):
+        share = sum(low <= level < high for level in found) / 4000
+        expected = float(weight[low - 20 : high - 20].sum() / weight.sum())
+        assert share == pytest.approx(expected, abs=2e-3)
+
+
 @pytest.mark.parametrize("num_steps", [1, 7, 400])
 def test_learning_rate_is_positive_and_ends_low(num_steps):
     factors = [schedules.learning_rate_factor(step, num_steps) for step in range(num_steps)]

@@ -12,7 +12,7 @@ from dream3d.guidance.pullback import distance, limited
 from dream3d.guidance.question import Comparison, DenoisingPrior, Question
 from dream3d.guidance.sds import csd, nfsd, sds
 from dream3d.guidance.surface_noise import SurfaceNoise, cfd
-from dream3d.guidance.vsd import RenderScore, esd, vsd
+from dream3d.guidance.vsd import RenderScore, esd, learn_renders, vsd
 from dream3d.prior import TextEmbedding
 from dream3d.stage_config import GuidanceConfig, GuidanceWeight, Shading
 
@@ -65,12 +65,13 @@ class Guide:
         self.renders = renders
         self.noise: SurfaceNoise | None = None
 
-    def gradient(self, shown: Shown, timestep: int) -> Guidance:
+    def gradient(self, shown: Shown, timestep: int, is_opening: bool = False) -> Guidance:
         """The gradient of the images at a noise level, the same for all views.
 
         Args:
             shown: Renders; not changed, no graph is kept.
             timestep: Noise level.
+            is_opening: Use plain SDS in x0 form; whatever learns the renders starts to.
 
         Returns:
             The gradient and what to log.
@@ -88,15 +89,20 @@ class Guide:
             self.config,
             self.generator,
         )
-        comparison = self.compare(question, shown)
+        if is_opening:
+            comparison, form = sds(question), "x0"
+            if self.renders is not None:
+                learn_renders(question, self.renders)
+        else:
+            comparison, form = self._compare(question, shown), self.config.weight
         self.evaluations += question.evaluations
-        weight = method_weight(self.config.weight, *question.coefficients(timestep))
+        weight = method_weight(form, *question.coefficients(timestep))
         with torch.enable_grad():
             loss = weight * distance(images, latents, comparison, self.prior.decode, self.config)
             (gradient,) = torch.autograd.grad(loss, images)
         return Guidance(limited(gradient, self.config), float(loss.detach()), timestep)
 
-    def compare(self, question: Question, shown: Shown) -> Comparison:
+    def _compare(self, question: Question, shown: Shown) -> Comparison:
         """What the method makes of the prior's answers."""
         match self.config.method:
             case "sds":

@@ -147,5 +147,6 @@ def ask_prior(
         last = len(prior.alphas_cumprod) - 1
         low, high = (round(bound * last) for bound in schedules.timestep_bounds(step, num_steps, config))
         timestep = int(torch.randint(low, high + 1, (), generator=generator))
-    guidance = guide.gradient(Shown(images, cameras, shading, points, opacity), timestep)
+    shown = Shown(images, cameras, shading, points, opacity)
+    guidance = guide.gradient(shown, timestep, is_opening=step < config.opening * num_steps)
     return Answer((images * guidance.gradient).sum(), guidance.loss, size * size)
