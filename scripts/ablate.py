@@ -10,7 +10,7 @@ shared by all ablations and holds the calibration.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -34,13 +34,15 @@ from dream3d.inputs import Shard, parse_shard
 from dream3d.overlays import Overlays, Settings, parse
 from dream3d.prior import Prior
 
+Extra = Callable[[Sequence[Row], Path], float | None]  # rows of a variant, and the folder of their pictures
+
 PICTURE_VIEWS, PICTURE_HEIGHT = 4, 80  # of each asset; pixels
 HEAD = """# Ablations
 
 Made by `{command}`: {prompts} prompts x {seeds} seeds for each variant, {steps} steps.
 `{list}` holds families whose front one view tells, half of them in combinations that training
 never shows. The numbers are those of `dream3d eval`, explained in its page and in
-[CONVENTIONS.md](../../CONVENTIONS.md).
+CONVENTIONS.md.
 
 A cell is the mean over prompts of the mean over seeds; failed runs count as 0 where more is better. In
 brackets: the difference from the reference, paired by prompt, and its standard error; bold where it is more
@@ -70,17 +72,28 @@ class Ablate:
     """Overlay of settings: the effort."""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Config)
 
-    def run(self) -> None:
-        """Generate and measure what is not there yet; then the page."""
-        chosen = [ablation for ablation in ABLATIONS if not self.only or ablation.name in self.only]
-        names = [ablation.name for ablation in ABLATIONS]
+    def run(
+        self,
+        ablations: Sequence[Ablation] = ABLATIONS,
+        script: str = "ablate.py",
+        extra: Mapping[str, Extra] = {},
+    ) -> None:
+        """Generate and measure what is not there yet; then the page.
+
+        Args:
+            ablations: What is compared.
+            script: That defines it, as the page says how it was made.
+            extra: Title -> number of a variant as a whole, for a column of its own.
+        """
+        chosen = [ablation for ablation in ablations if not self.only or ablation.name in self.only]
+        names = [ablation.name for ablation in ablations]
         if not set(self.only) <= set(names):
             raise InputError(f"--only takes {', '.join(names)}")
         lines = read_prompts([self.prompts], self.limit).lines
         shard = parse_shard(self.shard) if self.shard else Shard(0, 1)
         results = self._results(chosen, shard.of(lines))
         if self.shard is None:
-            self._write_page(chosen, results, len(lines))
+            self._write_page(chosen, results, len(lines), script, extra)
 
     def _results(self, chosen: Sequence[Ablation], lines: Sequence[Line]) -> dict[str, list[Row]]:
         """Rows of all assets by folder name, with the relative Chamfer distance."""
@@ -111,14 +124,19 @@ class Ablate:
         }
 
     def _write_page(
-        self, chosen: Sequence[Ablation], results: Mapping[str, list[Row]], num_prompts: int
+        self,
+        chosen: Sequence[Ablation],
+        results: Mapping[str, list[Row]],
+        num_prompts: int,
+        script: str,
+        extra: Mapping[str, Extra],
     ) -> None:
         """The page and its pictures, all or none."""
         self.page.parent.mkdir(parents=True, exist_ok=True)
         options = " ".join(f"--config {name}" for name in self.config)
         parts = [
             HEAD.format(
-                command=f"python scripts/ablate.py {options}".strip(),
+                command=f"python scripts/{script} {options}".strip(),
                 prompts=num_prompts,
                 seeds=self.seeds,
                 list=self.prompts,
@@ -132,7 +150,11 @@ class Ablate:
             picture = self.page.parent / f"{ablation.name}.jpg"
             files[picture] = encode_jpeg(paint(own, {v: self.output / f for v, f in names.items()}), 80)
             reference = next((v for v, folder in names.items() if folder == "default"), next(iter(names)))
-            parts.append(section(ablation, variant_table(own, reference), picture.name))
+            more = {
+                title: {variant: number(rows, self.output / names[variant]) for variant, rows in own.items()}
+                for title, number in extra.items()
+            }
+            parts.append(section(ablation, variant_table(own, reference, more), picture.name))
         files[self.page] = "\n".join(parts).encode()
         write_files(files)
         print(*files, sep="\n")

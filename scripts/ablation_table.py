@@ -21,6 +21,7 @@ NAMES = (
     "chamfer_relative",
     "saturation_excess",
     "floaters",
+    "prior_evaluations",
     "seconds",
 )
 SIGNIFICANT = 2.0  # standard errors
@@ -64,25 +65,31 @@ def difference(own: Mapping[str, float], reference: Mapping[str, float]) -> Diff
     return Difference(float(values.mean()), spread / math.sqrt(len(values)))
 
 
-def variant_table(results: Mapping[str, Sequence[Row]], reference: str) -> str:
+def variant_table(
+    results: Mapping[str, Sequence[Row]],
+    reference: str,
+    extra: Mapping[str, Mapping[str, float | None]] = {},
+) -> str:
     """Markdown: a line per variant, a column per number.
 
     Args:
         results: Variant -> rows of its assets.
         reference: The variant that others are compared with.
+        extra: Title -> variant -> number, for columns that rows do not have.
     """
     measured = {name for rows in results.values() for row in rows for name in row.metrics}
     by_name = {column.name: column for column in COLUMNS}
     columns = [by_name[name] for name in NAMES if name in measured and name in by_name]
-    head = ["variant", "assets", "failed", *(f"{c.title} {_arrow(c)}".strip() for c in columns)]
+    head = ["variant", "assets", "failed", *(f"{c.title} {_arrow(c)}".strip() for c in columns), *extra]
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
     means = {name: {c.name: prompt_means(rows, c) for c in columns} for name, rows in results.items()}
     for name, rows in results.items():
         failed = sum(row.error is not None for row in rows)
         cells = [_cell(means[name][c.name], means[reference][c.name], c, name == reference) for c in columns]
-        lines.append(
-            [f"{name} (reference)" if name == reference else name, str(len(rows)), str(failed), *cells]
-        )
+        title = f"{name} (reference)" if name == reference else name
+        numbers = [numbers[name] for numbers in extra.values()]
+        more = ["" if number is None else f"{number:.3f}" for number in numbers]
+        lines.append([title, str(len(rows)), str(failed), *cells, *more])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 

@@ -41,6 +41,7 @@ class Plan:
     count: int
     about: str
     is_asymmetric: bool = False  # only families whose front one view tells
+    kinds: tuple[PairKind, ...] = PAIR_KINDS  # what its prompts say
 
 
 PLANS = (
@@ -49,6 +50,7 @@ PLANS = (
     Plan("draft40", 40, "Assets of the draft effort are measured on these."),
     Plan("gallery40", 40, "The unselected page of the gallery; never look at these while tuning."),
     Plan("ablation12", 12, "Defaults are settled on these (scripts/ablate.py).", is_asymmetric=True),
+    Plan("guidance16", 16, "Methods are compared on these (scripts/compare_guidance.py).", True, ("color",)),
 )
 
 
@@ -74,17 +76,21 @@ def draw_lists(families: Sequence[str]) -> dict[str, list[Prompt]]:
     lists: dict[str, list[Prompt]] = {}
     for plan in PLANS:
         names = [n for n in sorted(families) if not (plan.is_asymmetric and FAMILIES[n].symmetric)]
-        lists[plan.name] = list(draw_list(rng, plan.count, names, taken))
+        lists[plan.name] = list(draw_list(rng, plan.count, names, taken, plan.kinds))
     return lists
 
 
 def draw_list(
-    rng: np.random.Generator, count: int, families: Sequence[str], taken: list[Spec | None]
+    rng: np.random.Generator,
+    count: int,
+    families: Sequence[str],
+    taken: list[Spec | None],
+    kinds: Sequence[PairKind] = PAIR_KINDS,
 ) -> Iterator[Prompt]:
     """Draw prompts, seen and held out in turn; what is drawn is added to `taken`."""
     uses: Counter[str] = Counter()
     for index in range(count):
-        kind, is_held_out = PAIR_KINDS[index // 2 % len(PAIR_KINDS)], index % 2 == 1
+        kind, is_held_out = kinds[index // 2 % len(kinds)], index % 2 == 1
 
         def is_wanted(spec: Spec, kind: PairKind = kind, is_held_out: bool = is_held_out) -> bool:
             return spec not in taken and says_pair(spec, kind, is_held_out)
