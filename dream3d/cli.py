@@ -21,11 +21,12 @@ from dream3d.cli_asset import deliver, print_json, print_plan
 from dream3d.cli_eval import Eval
 from dream3d.cli_preview import Preview
 from dream3d.cli_refine import Refine
-from dream3d.config import Config
+from dream3d.config import Config, check_guidance, with_guidance
 from dream3d.errors import InputError, RunError
 from dream3d.events import OnEvent
 from dream3d.inputs import check_file, check_output, check_prompt, default_output
 from dream3d.overlays import Overlays, Settings, Switch, did_you_mean, parse
+from dream3d.stage_config import GuidanceMethod
 
 if TYPE_CHECKING:  # heavy: torch
     from dream3d.asset import Asset
@@ -43,7 +44,9 @@ class Generate:
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE.glb")] = None
     """Where to write it; without this, a name made from the prompt in the working folder."""
     config: Annotated[Overlays, tyro.conf.arg(metavar="NAME|FILE", help_behavior_hint="(repeatable)")] = ()
-    """Overlay of settings, by name (draft, standard) or a YAML file; later ones win, options win over all."""
+    """Settings, by name (draft, dreamfusion) or from a YAML file; later ones win, options over all."""
+    guidance: GuidanceMethod | None = None
+    """Method of score distillation in the first stage; see docs/guidance.md."""
     dry_run: Switch = False
     """Check the input, print the settings that would be used, and stop."""
     quiet: Switch = False
@@ -54,21 +57,22 @@ class Generate:
 
     def run(self) -> int:
         """Generate, save, and say what was made."""
-        prompt = check_prompt(self.prompt)
-        export = self.settings.export
+        prompt, settings = check_prompt(self.prompt), with_guidance(self.settings, self.guidance)
+        check_guidance(settings)
+        export = settings.export
         output = check_output(self.output or default_output(prompt, export.suffixes[0]), export.suffixes)
         from dream3d.export.checks import check_export
 
         check_export(export, output)
         if self.dry_run:
             facts: dict[str, object] = {"prompt": prompt, "output": str(output)}
-            print_plan(["generate", prompt, "-o", str(output)], facts, asdict(self.settings), self.json)
+            print_plan(["generate", prompt, "-o", str(output)], facts, asdict(settings), self.json)
             return 0
         # Heavy: torch and diffusers. Only now is there work to do.
         from dream3d.generate import generate
 
         def make(on_event: OnEvent) -> "Asset":
-            return generate(prompt, self.settings, on_event)
+            return generate(prompt, settings, on_event)
 
         return deliver(make, output, self.quiet, self.json)
 

@@ -7,14 +7,15 @@ never the whole `Config`; those of the stages that optimise are in `dream3d.stag
 Impossible values are refused in `__post_init__` with an `InputError`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import tyro
 
 from dream3d.errors import InputError
+from dream3d.extras import check_extra
 from dream3d.inputs import check_prompt
-from dream3d.stage_config import CoarseConfig, RefineConfig
+from dream3d.stage_config import CoarseConfig, GuidanceMethod, RefineConfig
 
 Collision = Literal["none", "unreal", "godot"]
 """Whose names the convex collision shapes in a file bear."""
@@ -169,6 +170,26 @@ class Config:
             raise InputError(f"--seed must be between 0 and {2**32 - 1}, not {self.seed}")
         if self.negative_prompt:
             check_prompt(self.negative_prompt, "negative prompt")
+
+
+def with_guidance(config: Config, method: GuidanceMethod | None) -> Config:
+    """The settings with another guidance method in the coarse stage; None changes nothing."""
+    if method is None:
+        return config
+    guidance = replace(config.coarse.guidance, method=method)
+    return replace(config, coarse=replace(config.coarse, guidance=guidance))
+
+
+def check_guidance(config: Config) -> None:
+    """Check, before any work, that the libraries which the guidance methods need are installed.
+
+    Raises:
+        InputError: One is missing; the message says how to get it.
+    """
+    used = [config.coarse.guidance] + ([config.refine.guidance] if config.refine.num_steps else [])
+    for guidance in used:
+        if guidance.method in ("vsd", "esd"):
+            check_extra("peft", "vsd", f"guidance {guidance.method}", "take another method")
 
 
 def given_mesh_settings() -> Config:

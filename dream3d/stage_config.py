@@ -64,8 +64,8 @@ class GuidanceConfig:
 
     method: GuidanceMethod = "sds"
     """What its guided answer is compared with."""
-    opening: float = 0.0
-    """Share of the steps that begin with plain SDS in x0 form, until there is a shape for the method."""
+    opening: float = 0.3
+    """Share of the steps that begin with SDS in x0 form, whatever the method: most need a shape."""
     weight: GuidanceWeight = "x0"
     """What the difference counts at each noise level."""
     scale: float = 6.0

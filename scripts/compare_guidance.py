@@ -30,7 +30,6 @@ from dream3d.overlays import Overlays, Settings, parse
 from dream3d.stage_config import GuidanceMethod
 
 METHODS: tuple[GuidanceMethod, ...] = get_args(GuidanceMethod)
-OPENING = 0.3  # of the steps: the held high noise, where there is no shape yet
 QUESTION = (
     "What should the prior's guided answer be compared with? Each method at each guidance scale, with the "
     "weight of the clean image (`x0`); `sds sigma2` is DreamFusion's weight, `sds uniform` that of SJC."
@@ -84,8 +83,6 @@ def variant(name: str, scale: float) -> Variant:
         raise InputError(f"--methods takes {', '.join(METHODS)}, and a weight after it, not {name!r}")
     guidance: dict[str, object] = {"method": method, "scale": scale}
     guidance |= {"weight": weight[0]} if weight else {}
-    if name != "sds":
-        guidance["opening"] = OPENING
     return Variant(f"{name} {scale:g}", guidance)
 
 

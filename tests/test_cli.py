@@ -91,7 +91,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str, code: int = 2) -> s
         (["a", "--device", "tpu"], "'tpu'"),
         (["a", "--tagret-faces", "9"], "unknown option --tagret-faces; did you mean '--target-faces'?"),
         (["a", "--coarse.steps", "9"], "unknown option --coarse.steps; did you mean"),
-        (["a", "--config", "fast"], "--config fast: no such file; names that work are: draft"),
+        (["a", "--config", "fast"], "--config fast: no such file; names that work are: cfd"),
         (["a", "--config"], "--config"),
         (["a", "-o", "a.fbx"], "a.fbx must end in .glb or .gltf or .obj"),
         (["a", "-o", "."], "is a folder"),
