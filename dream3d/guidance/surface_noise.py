@@ -1,6 +1,6 @@
 """Noise that sticks to the surface, so that a point has the same noise in every view that sees it.
 
-Yan et al. 2024 (consistent flow distillation, arXiv 2501.05445): distillation follows the clean image of one
+Yan et al. 2025 (consistent flow distillation, arXiv 2501.05445): distillation follows the clean image of one
 noise down the prior's flow; that the flows of all views lead to one object needs noise that is consistent
 between views and white within each. Theirs is a texture that is resampled with the area of each pixel. Here
 it is a lattice in space whose cells are as large as a pixel is there: a pixel takes the noise of the cell
