@@ -34,6 +34,8 @@ class Refine:
     """The mesh."""
     prompt: Annotated[str | None, tyro.conf.arg(aliases=["-p"], metavar="PROMPT")] = None
     """What it is and how it should look; without this, the prompt that the file says it was made from."""
+    from_prompt: Annotated[str | None, tyro.conf.arg(metavar="PROMPT")] = None
+    """What the mesh looks like now: an edit that changes what the two prompts say differently, no more."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE.glb")] = None
     """Where to write it; without this, MESH-refined.glb in the working folder."""
     geometry: Literal["locked", "free"] = "locked"
@@ -70,6 +72,7 @@ class Refine:
 
         check_export(export, output)
         prompt = None if self.prompt is None else check_prompt(self.prompt)
+        from_prompt = None if self.from_prompt is None else check_prompt(self.from_prompt, "from-prompt")
         usual = 1.0 if prompt else KEPT_STRENGTH
         strength = usual if self.strength is None else check_strength(self.strength)
         # Heavy: torch.
@@ -84,7 +87,17 @@ class Refine:
         from dream3d.refine import refine
 
         def make(on_event: OnEvent) -> "Asset":
-            return refine(model, prompt, self.settings, self.paint, self.geometry, strength, on_event, prior)
+            return refine(
+                model,
+                prompt,
+                self.settings,
+                self.paint,
+                self.geometry,
+                strength,
+                on_event,
+                prior,
+                from_prompt,
+            )
 
         return deliver(make, output, self.quiet, self.json)
 

@@ -49,6 +49,7 @@ def refine(
     strength: float = 1.0,
     on_event: OnEvent = ignore,
     prior: Prior | None = None,
+    from_prompt: str | None = None,
 ) -> Asset:
     """Paint a mesh as a prompt says, and reshape it if that is allowed.
 
@@ -63,6 +64,8 @@ def refine(
             mesh stay: below a noise of about 0.9 the prior believes what it sees.
         on_event: Called with the progress of each stage.
         prior: A loaded prior to use again; `config.prior` is loaded when it is None.
+        from_prompt: What the mesh is as it is: only what the two prompts say differently changes. Of a free
+            surface this holds for its colors before it moves.
 
     Returns:
         The asset, in the units and at the place of the given mesh.
@@ -84,7 +87,8 @@ def refine(
     generator = torch.Generator().manual_seed(config.seed)
     field = _start_field(given, config, device, generator)
     weak = replace(paint, guidance=_weakened(paint.guidance, strength))
-    evaluations = optimize_paint(prior, embedding, field, given.mesh, weak, generator, on_event)
+    before = None if from_prompt is None else prior.embed(check_prompt(from_prompt, "from-prompt"))
+    evaluations = optimize_paint(prior, embedding, field, given.mesh, weak, generator, on_event, before)
     surfaces = Surfaces(given.mesh, given.mesh)
     if free is not None:
         refined = optimize_refine(prior, embedding, field, free, config.refine, generator, on_event)
@@ -96,6 +100,7 @@ def refine(
     painted, notes = _paint_textures(given, surfaces, field, prior, embedding, config.bake, on_event)
     metadata = provenance(prompt, config, prior, METHOD)
     metadata |= {"geometry": geometry, "strength": strength, "paint": asdict(paint)}
+    metadata |= {} if from_prompt is None else {"from_prompt": from_prompt}
     costs = {"prior_evaluations": evaluations, "seconds": time.perf_counter() - started}
     textured = replace(painted, mesh=frame.leave(painted.mesh), metadata=metadata)
     return Asset(textured, config.export, costs, warnings + notes)
@@ -167,6 +172,11 @@ def _paint_textures(
         if given.mesh.uvs is not None:
             notes = (f"made new UVs, because {fault}" if surfaces.mesh is given.mesh else "made new UVs",)
         own = Material(own.base_color_srgb, own.metallic_factor, own.roughness_factor)
+    elif _is_ours(given):
+        # Read from an earlier prompt: it is read anew. Beside the picture the factors mean nothing.
+        factors = (own.metallic_factor, own.roughness_factor) if own.orm is None else (0.0, config.roughness)
+        own = Material(own.base_color_srgb, *factors, normal_map=own.normal_map)
+        config = replace(config, occlusion=config.occlusion or _has_occlusion(given))
     if config.normal_map or (own.normal_map is not None and mesh.tangents is None):
         mesh = add_tangents(mesh)
     on_event(Event("extract", 1, 1))
@@ -179,6 +189,17 @@ def _paint_textures(
         normal_map = made.normal_map if config.normal_map else own.normal_map
         made = replace(made, normal_map=normal_map, orm=_new_occlusion(own.orm, made.orm))
     return replace(given, mesh=mesh, material=made), notes
+
+
+def _is_ours(model: TexturedMesh) -> bool:
+    """Whether the file says that this program made it."""
+    return "prior_sha256" in model.metadata
+
+
+def _has_occlusion(model: TexturedMesh) -> bool:
+    """Whether the picture of such a file holds occlusion."""
+    orm = model.material.orm
+    return orm is not None and bool((orm[..., 0] < 255).any())
 
 
 def _new_occlusion(own: ByteArray | None, made: ByteArray | None) -> ByteArray | None:

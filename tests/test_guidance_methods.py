@@ -1,6 +1,7 @@
 """Guidance methods against the formulas of their papers, in noise predictions, and their fixed points."""
 
 import math
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -202,6 +203,40 @@ class TestFormulas:
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
         assert torch.equal(renders.particles, paper.x)  # it was shown these renders
         assert not torch.equal(renders.particles, before)
+
+
+class TestEdits:
+    """Delta denoising: the difference that two prompts make."""
+
+    def edited(self, images: Tensor, original: Tensor, source: str, timestep: int, **options) -> Tensor:
+        """Gradient of the latents where the second embedding stands for another text."""
+
+        @dataclass
+        class Worded(MixturePrior):
+            def predict_x0(self, noisy, timesteps, embedding, cameras, shading, views, branches):
+                branches = [embedding if branch == "text" else branch for branch in branches]
+                return super().predict_x0(noisy, timesteps, None, cameras, shading, views, branches)
+
+        prior = Worded(PRIOR.means, PRIOR.spread, PRIOR.shares, PRIOR.turn)
+        draws = torch.Generator().manual_seed(0)
+        guide = Guide(prior, "text", settings(**options), draws, original_embedding=source)
+        found = guide.gradient(replace(shown(images), original=original), timestep).gradient
+        assert guide.evaluations == 4 * len(images)
+        return found.permute(0, 3, 1, 2) * len(images) / 3.0
+
+    @pytest.mark.parametrize("timestep", TIMESTEPS)
+    def test_dds(self, timestep):
+        original = pictures().flip(0)
+        now, before = Paper(pictures(), timestep), Paper(original, timestep)
+        noise = now.noise()
+        edited, source = now.at(timestep, noise), before.at(timestep, noise)
+        null = now.e(source, timestep, "negative")
+        expected = now.guided(edited, timestep) - (null + SCALE * (now.e(source, timestep, "null") - null))
+        found = self.edited(pictures(), original, "null", timestep, weight="uniform")
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+    def test_the_same_prompt_changes_nothing(self):
+        assert not self.edited(pictures(), pictures(), "text", 600).any()
 
 
 def particles_after(method: str, steps: int = 600) -> Tensor:

@@ -128,6 +128,31 @@ def test_without_steps_a_texture_comes_back_as_it_was(model, prior):
     assert np.median(off) <= 8
 
 
+def test_a_picture_that_we_read_from_an_earlier_prompt_is_read_anew(model, prior):
+    ours = replace(model, metadata={"prior_sha256": "of an earlier run"})
+    seeing = replace(prior, reader=answering(prior, "metal"))
+    foreign = refine(model, "a red mushroom", CONFIG, PAINT, prior=seeing).material
+    assert np.array_equal(foreign.orm, model.material.orm)
+    found = refine(ours, "a red mushroom", CONFIG, PAINT, prior=seeing).material
+    metallic, roughness = SHINE["metal"]
+    assert (found.orm[..., 1:] == (round(255 * roughness), round(255 * metallic))).all()
+    assert found.orm[..., 0].min() < 255  # it had occlusion, which is baked again
+
+
+def test_an_edit_to_the_same_prompt_changes_nothing(model, prior):
+    def painted(steps, source):
+        paint = replace(PAINT, num_steps=steps)
+        made = refine(model, "a red house", CONFIG, paint, prior=prior, from_prompt=source)
+        return made.material.base_color_srgb.astype(int)
+
+    still = painted(0, None)
+    same, other, repainted = (
+        np.abs(painted(4, source) - still).mean() for source in ("a red house", "a blue mushroom", None)
+    )
+    assert same < 0.5  # Adam follows rounding errors, too
+    assert min(other, repainted) > 4 * same
+
+
 def test_overlapping_uvs_are_replaced_and_said_so(model, prior):
     folded = replace(model, mesh=replace(model.mesh, uvs=np.abs(model.mesh.uvs - 0.5)))
     asset = refine(folded, "a red mushroom", CONFIG, PAINT, prior=prior)

@@ -1,12 +1,13 @@
 """A guidance method at work on one scene: renders in, their gradient out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
 from dream3d.guidance.consistent3d import consistent3d
+from dream3d.guidance.dds import dds
 from dream3d.guidance.inversion import ism, sdi
 from dream3d.guidance.pullback import distance, limited
 from dream3d.guidance.question import Comparison, DenoisingPrior, Question
@@ -26,6 +27,7 @@ class Shown:
     shading: Shading
     points: Tensor  # [B, H, W, 3] of the scene that the pixels show
     opacity: Tensor  # [B, H, W]
+    original: Tensor | None = None  # [B, H, W, C] the same views before an edit
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Guide:
         config: GuidanceConfig,
         generator: torch.Generator,
         renders: RenderScore | None = None,
+        original_embedding: TextEmbedding | None = None,
     ) -> None:
         """Prepare a method.
 
@@ -56,6 +59,7 @@ class Guide:
             config: Which method, and how.
             generator: CPU generator, the only source of randomness; also used by every step.
             renders: Learns what the scene looks like; VSD and ESD need it.
+            original_embedding: Of the prompt that an original fits; where one is shown, the method is DDS.
         """
         self.prior = prior
         self.embedding = embedding
@@ -63,6 +67,7 @@ class Guide:
         self.generator = generator
         self.evaluations = 0  # images denoised so far, all branches and networks counted
         self.renders = renders
+        self.original_embedding = original_embedding
         self.noise: SurfaceNoise | None = None
 
     def gradient(self, shown: Shown, timestep: int, is_opening: bool = False) -> Guidance:
@@ -89,7 +94,9 @@ class Guide:
             self.config,
             self.generator,
         )
-        if is_opening:
+        if shown.original is not None:
+            comparison, form = self._compare_edit(question, shown.original), self.config.weight
+        elif is_opening:
             comparison, form = sds(question), "x0"
             if self.renders is not None:
                 learn_renders(question, self.renders)
@@ -101,6 +108,13 @@ class Guide:
             loss = weight * distance(images, latents, comparison, self.prior.decode, self.config)
             (gradient,) = torch.autograd.grad(loss, images)
         return Guidance(limited(gradient, self.config), float(loss.detach()), timestep)
+
+    def _compare_edit(self, question: Question, original: Tensor) -> Comparison:
+        """What an edit should change, given the images [B, H, W, C] before it."""
+        assert self.original_embedding is not None
+        latents = self.prior.encode(original.detach())
+        before = replace(question, clean=latents, embedding=self.original_embedding, evaluations=0)
+        return dds(question, before)
 
     def _compare(self, question: Question, shown: Shown) -> Comparison:
         """What the method makes of the prior's answers."""

@@ -39,7 +39,7 @@ def distance(
         return rgba_distance(images, _desired(images, comparison, decode))
     wanted = comparison.target
     if comparison.reference is not None:
-        wanted = latents.detach() + comparison.target - comparison.reference
+        wanted = latents.detach() + (comparison.target - comparison.reference)
     loss = 0.5 * (latents - wanted).square().sum() / len(images)
     if config.image_weight > 0.0:
         desired = _desired(images, comparison, decode)
@@ -63,7 +63,7 @@ def limited(gradient: Tensor, config: GuidanceConfig) -> Tensor:
 def _desired(images: Tensor, comparison: Comparison, decode: Decode) -> Tensor:
     """Images [B, H, W, C] as the method would have them."""
     target = decode(comparison.target)
-    return target if comparison.reference is None else images + target - decode(comparison.reference)
+    return target if comparison.reference is None else images + (target - decode(comparison.reference))
 
 
 def rgba_distance(images: Tensor, target: Tensor) -> Tensor:

@@ -71,36 +71,36 @@ class SeenRender(Protocol):
         ...
 
 
-def prior_images(
-    prior: RenderablePrior, color_srgb: Tensor, opacity: Tensor, generator: torch.Generator
-) -> Tensor:
+def prior_images(prior: RenderablePrior, render: SeenRender, background: Tensor | None) -> Tensor:
     """A render as the prior takes it.
 
     Args:
         prior: The frozen prior.
-        color_srgb: [B, H, W, 3], premultiplied.
-        opacity: [B, H, W].
-        generator: Draws the backgrounds that a prior of opaque pictures needs.
+        render: B views.
+        background: [B, 1, 1, 3] behind the render, for a prior of opaque pictures; None keeps the opacity.
 
     Returns:
         [B, h, w, C] at a size that the prior knows.
     """
-    if prior.image_channels == 4:
-        images = torch.cat([color_srgb, opacity[..., None]], dim=-1)
+    if background is None:
+        images = torch.cat([render.color_srgb, render.opacity[..., None]], dim=-1)
     else:
-        background = random_solid_background(len(opacity), generator, opacity.device)
-        images = over_background(color_srgb, opacity, background)
+        images = over_background(render.color_srgb, render.opacity, background)
     if images.shape[1] in prior.image_sizes:
         return images
     size = prior.image_size
-    larger = torch.nn.functional.interpolate(images.permute(0, 3, 1, 2), (size, size), mode="bilinear")
+    larger = functional.interpolate(images.permute(0, 3, 1, 2), (size, size), mode="bilinear")
     return larger.permute(0, 2, 3, 1)
 
 
 def make_guide(
-    prior: RenderablePrior, embedding: TextEmbedding, config: GuidanceConfig, generator: torch.Generator
+    prior: RenderablePrior,
+    embedding: TextEmbedding,
+    config: GuidanceConfig,
+    generator: torch.Generator,
+    original_embedding: TextEmbedding | None = None,
 ) -> Guide:
-    """A guidance method, with the network that learns the renders where it wants one.
+    """A guidance method, with the network that learns the renders where it wants one; see `Guide`.
 
     Raises:
         InputError: The method wants one and this prior cannot be adapted, or PEFT is not installed.
@@ -110,7 +110,7 @@ def make_guide(
         if not isinstance(prior, Prior):
             raise InputError(f"guidance.method {config.method} needs the built-in kind of prior: try sds")
         renders = AdaptedPrior(prior, config.adapter_rank, config.adapter_learning_rate, generator)
-    return Guide(prior, embedding, config, generator, renders)
+    return Guide(prior, embedding, config, generator, renders, original_embedding)
 
 
 def ask_prior(
@@ -121,6 +121,7 @@ def ask_prior(
     shading: Shading,
     step: int,
     num_steps: int,
+    original: SeenRender | None = None,
 ) -> Answer:
     """Show a render to the prior at the noise level that a step of a run calls for.
 
@@ -132,12 +133,16 @@ def ask_prior(
         shading: How the render is lit.
         step: Of the stage.
         num_steps: Of the stage.
+        original: The same views before an edit.
 
     Returns:
         What moves the scene.
     """
     config, generator = guide.config, guide.generator
-    images = prior_images(prior, render.color_srgb, render.opacity, generator)
+    background = None  # of premultiplied RGBA
+    if prior.image_channels == 3:
+        background = random_solid_background(len(cameras), generator, render.opacity.device)
+    images = prior_images(prior, render, background)
     size = images.shape[1]
     opacity = functional.interpolate(render.opacity[:, None].detach(), (size, size))[:, 0]
     points = functional.interpolate(render.points.permute(0, 3, 1, 2), (size, size)).permute(0, 2, 3, 1)
@@ -147,6 +152,7 @@ def ask_prior(
         last = len(prior.alphas_cumprod) - 1
         low, high = (round(bound * last) for bound in schedules.timestep_bounds(step, num_steps, config))
         timestep = int(torch.randint(low, high + 1, (), generator=generator))
-    shown = Shown(images, cameras, shading, points, opacity)
+    before = None if original is None else prior_images(prior, original, background)
+    shown = Shown(images, cameras, shading, points, opacity, before)
     guidance = guide.gradient(shown, timestep, is_opening=step < config.opening * num_steps)
     return Answer((images * guidance.gradient).sum(), guidance.loss, size * size)

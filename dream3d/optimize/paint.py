@@ -1,5 +1,7 @@
 """Colors for a surface, by what the prior says of its pictures."""
 
+import copy
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from dream3d.mesh import Mesh
 from dream3d.optimize import schedules
 from dream3d.optimize.distillation import RenderablePrior, ask_prior, make_guide
 from dream3d.prior import TextEmbedding
-from dream3d.render.rasterized import render_rasterized
+from dream3d.render.rasterized import RasterRender, render_rasterized
 from dream3d.scene.radiance_field import RadianceField
 from dream3d.stage_config import PaintConfig, Shading
 
@@ -25,6 +27,7 @@ def optimize_paint(
     config: PaintConfig,
     generator: torch.Generator,
     on_event: OnEvent = ignore,
+    original_embedding: TextEmbedding | None = None,
 ) -> int:
     """Paint a surface that stays as it is: the last phase of Magic3D (Lin et al. 2023) on its own.
 
@@ -36,11 +39,13 @@ def optimize_paint(
         config: Everything that can be set.
         generator: CPU generator; the only source of randomness.
         on_event: Told after every step.
+        original_embedding: Of a prompt that the colors fit as they are: only what the prompts say differently
+            changes.
 
     Returns:
         How many images the prior denoised, all guidance branches counted.
     """
-    painter = Painter(prior, embedding, field, config, generator)
+    painter = Painter(prior, embedding, field, config, generator, original_embedding)
     device = field.table.device
     vertices, faces = (torch.from_numpy(part).to(device) for part in (mesh.vertices, mesh.faces))
     for step in range(config.num_steps):
@@ -59,12 +64,14 @@ class Painter:
         field: RadianceField,
         config: PaintConfig,
         generator: torch.Generator,
+        original_embedding: TextEmbedding | None = None,
     ) -> None:
         self.prior = prior
         self.field = field
         self.config = config
         self.generator = generator
-        self.guide = make_guide(prior, embedding, config.guidance, generator)
+        self.original = None if original_embedding is None else copy.deepcopy(field).requires_grad_(False)
+        self.guide = make_guide(prior, embedding, config.guidance, generator, original_embedding)
         self.optimizer = color_optimizer(field)
 
     def do_step(self, vertices: Tensor, faces: Tensor, shading: Shading, step: int) -> None:
@@ -83,9 +90,18 @@ class Painter:
     ) -> Tensor:
         """A scalar whose gradient is what the prior wants changed."""
         config = self.config
-        albedo, size = self.field.albedo_srgb, self.prior.image_size
-        render = render_rasterized(vertices, faces, albedo, cameras, size, shading, config.samples_per_axis)
-        return ask_prior(self.prior, self.guide, render, cameras, shading, step, config.num_steps).surrogate
+
+        def seen(field: RadianceField, vertices: Tensor) -> RasterRender:
+            size, samples = self.prior.image_size, config.samples_per_axis
+            return render_rasterized(vertices, faces, field.albedo_srgb, cameras, size, shading, samples)
+
+        original = None
+        if self.original is not None:
+            with torch.no_grad():
+                original = seen(self.original, vertices.detach())
+        render, num_steps = seen(self.field, vertices), config.num_steps
+        answer = ask_prior(self.prior, self.guide, render, cameras, shading, step, num_steps, original)
+        return answer.surrogate
 
 
 def fit_colors(field: RadianceField, points: Tensor, colors_srgb: Tensor, generator: torch.Generator) -> None:

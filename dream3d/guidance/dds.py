@@ -1,0 +1,25 @@
+"""Delta denoising score: edit what two prompts say differently, and leave the rest.
+
+Hertz et al. 2023 (arXiv 2304.07090): what SDS wants changed in a picture that fits its prompt already is
+noise and bias. What it wants changed in the original, asked with the original's prompt under the same noise,
+is subtracted; the edit is left.
+"""
+
+from dream3d.guidance.question import Comparison, Question
+
+
+def dds(question: Question, original: Question) -> Comparison:
+    """The guided noise prediction against that of the original picture and prompt, noise and level the same.
+
+    In clean latents: the edited picture should be the original plus what the prior believes of the one more
+    than of the other.
+
+    Args:
+        question: The picture as it is now, and the prompt it should fit.
+        original: The picture as it was, and the prompt it fits.
+    """
+    noise = question.fresh_noise()
+    target, _ = question.guided(question.noised(noise), question.timestep)
+    before, _ = original.guided(original.noised(noise), original.timestep)
+    question.evaluations += original.evaluations
+    return Comparison(target, question.clean - original.clean + before)
