@@ -139,18 +139,13 @@ def test_a_picture_that_we_read_from_an_earlier_prompt_is_read_anew(model, prior
     assert found.orm[..., 0].min() < 255  # it had occlusion, which is baked again
 
 
-def test_an_edit_to_the_same_prompt_changes_nothing(model, prior):
-    def painted(steps, source):
-        paint = replace(PAINT, num_steps=steps)
-        made = refine(model, "a red house", CONFIG, paint, prior=prior, from_prompt=source)
-        return made.material.base_color_srgb.astype(int)
-
-    still = painted(0, None)
-    same, other, repainted = (
-        np.abs(painted(4, source) - still).mean() for source in ("a red house", "a blue mushroom", None)
-    )
-    assert same < 0.5  # Adam follows rounding errors, too
-    assert min(other, repainted) > 4 * same
+def test_an_edit_asks_about_both_prompts_and_says_so(model, prior):
+    plain = refine(model, "a red house", CONFIG, PAINT, prior=prior)
+    edited = refine(model, "a red house", CONFIG, PAINT, prior=prior, from_prompt="a blue mushroom")
+    assert edited.metrics()["prior_evaluations"] == 2 * plain.metrics()["prior_evaluations"]
+    assert not np.array_equal(edited.material.base_color_srgb, plain.material.base_color_srgb)
+    assert edited.metadata["from_prompt"] == "a blue mushroom"
+    assert "from_prompt" not in plain.metadata
 
 
 def test_overlapping_uvs_are_replaced_and_said_so(model, prior):

@@ -81,6 +81,6 @@ def rgba_distance(images: Tensor, target: Tensor) -> Tensor:
         Scalar, mean over the images.
     """
     opacity, target_opacity = images[..., 3:], target[..., 3:]
-    straight = images[..., :3] / opacity.clamp_min(_MIN_OPACITY)
-    color_error = straight * target_opacity - target[..., :3]
+    # In this order equal pictures have a gradient of exactly zero, which Adam does not blow up.
+    color_error = images[..., :3] * (target_opacity / opacity.clamp_min(_MIN_OPACITY)) - target[..., :3]
     return 2.0 * ((opacity - target_opacity).square().sum() + color_error.square().sum()) / len(images)
