@@ -50,7 +50,10 @@ def generate(
     if config.export.require_watertight:
         check_solids()
     started = time.perf_counter()
-    prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event)
+    views = {"--coarse.guidance.views": config.coarse.guidance.views}
+    if config.refine.num_steps:
+        views["--refine.guidance.views"] = config.refine.guidance.views
+    prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, views)
     generator = torch.Generator().manual_seed(config.seed)
     coarse = optimize_coarse(prior, embedding, config.coarse, generator, on_event, device)
     field, bake, evaluations = coarse.field, config.bake, coarse.stats.prior_evaluations

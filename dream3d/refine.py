@@ -79,7 +79,10 @@ def refine(
     given = replace(model, mesh=with_unit_normals(frame.enter(model.mesh), config.extract.crease_angle_deg))
     # Before the long part of the work: it refuses meshes that enclose nothing.
     free = None if geometry == "locked" else _free_surface(given.mesh, config, device)
-    prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event)
+    views = {"--paint.guidance.views": paint.guidance.views}
+    if free is not None:
+        views["--refine.guidance.views"] = config.refine.guidance.views
+    prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, views)
 
     generator = torch.Generator().manual_seed(config.seed)
     field = _start_field(given, config, device, generator)
