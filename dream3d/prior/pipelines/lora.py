@@ -51,7 +51,7 @@ def merge_lora(network: Any, kind: PipelineKind, path: str) -> None:
     import_extra("peft", "vsd", f"--lora {path}")
     prefix = denoiser_folder(kind)
     try:
-        state, alphas = _read(file, kind, network)
+        state, alphas, settings = _read(file, kind, network)
     except Exception as error:
         raise InputError(f"--lora {path}: cannot be read: {_reason(error)}") from error
     others = sorted({key.split(".")[0] for key in state} - {prefix})
@@ -64,7 +64,9 @@ def merge_lora(network: Any, kind: PipelineKind, path: str) -> None:
     if not wanted:
         raise InputError(f"--lora {path}: does not fit: it holds nothing for the {prefix} of a {kind}")
     try:
-        network.load_lora_adapter(state, prefix=prefix, network_alphas=alphas, adapter_name="user")
+        network.load_lora_adapter(
+            state, prefix=prefix, network_alphas=alphas, metadata=settings, adapter_name="user"
+        )
     except Exception as error:
         raise InputError(f"--lora {path}: does not fit this prior: {_reason(error)}") from error
     changed = {name.split(".lora_A")[0] for name, _ in network.named_parameters() if ".lora_A." in name}
@@ -78,8 +80,10 @@ def merge_lora(network: Any, kind: PipelineKind, path: str) -> None:
     check_finite(network, f"--lora {path}")
 
 
-def _read(file: Path, kind: PipelineKind, network: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Weights by diffusers' names, and the scales stored with them."""
+def _read(
+    file: Path, kind: PipelineKind, network: Any
+) -> tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any] | None]:
+    """Weights by diffusers' names, and the scales stored with them: by layer, or as PEFT's settings."""
     from diffusers.loaders.lora_pipeline import (
         SD3LoraLoaderMixin,
         StableDiffusionLoraLoaderMixin,
@@ -87,17 +91,18 @@ def _read(file: Path, kind: PipelineKind, network: Any) -> tuple[dict[str, Any],
     )
 
     options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True, "weight_name": file.name}
+    options["return_lora_metadata"] = True
     found: Any
     match kind:
         case "StableDiffusion3Pipeline":
             found = SD3LoraLoaderMixin.lora_state_dict(str(file.parent), **options)
-            return found, None
+            return found[0], None, found[1]
         case "StableDiffusionXLPipeline":
             reader = StableDiffusionXLLoraLoaderMixin.lora_state_dict
         case _:
             reader = StableDiffusionLoraLoaderMixin.lora_state_dict
     found = reader(str(file.parent), unet_config=network.config, **options)
-    return found[0], found[1]
+    return found
 
 
 def _reason(error: Exception) -> str:
