@@ -22,6 +22,7 @@ from dream3d.optimize.refine import optimize_refine
 from dream3d.prior import Prior
 from dream3d.scene.tet_lattice import tet_lattice
 from dream3d.scene.tet_surface import TetSurface
+from dream3d.stage_config import ViewConditioning
 
 METHOD = "score distillation (x0 form) of a 2D diffusion prior into a hash-grid radiance field"
 
@@ -50,7 +51,7 @@ def generate(
     if config.export.require_watertight:
         check_solids()
     started = time.perf_counter()
-    views = {"--coarse.guidance.views": config.coarse.guidance.views}
+    views: dict[str, ViewConditioning] = {"--coarse.guidance.views": config.coarse.guidance.views}
     if config.refine.num_steps:
         views["--refine.guidance.views"] = config.refine.guidance.views
     prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, views)

@@ -31,7 +31,7 @@ from dream3d.render.surface import sample_bilinear
 from dream3d.scene.radiance_field import RadianceField
 from dream3d.scene.tet_lattice import tet_lattice
 from dream3d.scene.tet_surface import TetSurface
-from dream3d.stage_config import GuidanceConfig, PaintConfig
+from dream3d.stage_config import GuidanceConfig, PaintConfig, RefineConfig, ViewConditioning
 
 Geometry = Literal["locked", "free"]
 
@@ -79,9 +79,7 @@ def refine(
     given = replace(model, mesh=with_unit_normals(frame.enter(model.mesh), config.extract.crease_angle_deg))
     # Before the long part of the work: it refuses meshes that enclose nothing.
     free = None if geometry == "locked" else _free_surface(given.mesh, config, device)
-    views = {"--paint.guidance.views": paint.guidance.views}
-    if free is not None:
-        views["--refine.guidance.views"] = config.refine.guidance.views
+    views = _views(paint, None if free is None else config.refine)
     prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, views)
 
     generator = torch.Generator().manual_seed(config.seed)
@@ -102,6 +100,12 @@ def refine(
     costs = {"prior_evaluations": evaluations, "seconds": time.perf_counter() - started}
     textured = replace(painted, mesh=frame.leave(painted.mesh), metadata=metadata)
     return Asset(textured, config.export, costs, warnings + notes)
+
+
+def _views(paint: PaintConfig, refine: RefineConfig | None) -> dict[str, ViewConditioning]:
+    """How the stages that are run tell the prior where views stand, by the option that says so."""
+    views: dict[str, ViewConditioning] = {"--paint.guidance.views": paint.guidance.views}
+    return views if refine is None else views | {"--refine.guidance.views": refine.guidance.views}
 
 
 def _free_surface(mesh: Mesh, config: Config, device: str) -> TetSurface:

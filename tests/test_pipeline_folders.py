@@ -146,6 +146,24 @@ def test_variants_and_shards_are_found(folder, whole):
     assert torch.equal(predicted(opened(folder)), predicted(opened(whole)))
 
 
+def test_names_of_weights_that_older_versions_wrote_are_known(folder, whole):
+    """Those of Stable Diffusion 1 and 2 on the hub are like that."""
+    newer = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    path = folder / "vae/diffusion_pytorch_model.safetensors"
+    weights = load_file(path)
+    for name in [name for name in weights if "mid_block.attentions" in name]:
+        for new, old in newer.items():
+            if new in name:
+                weights[name.replace(new, old)] = weights.pop(name)
+    save_file(weights, path)
+    path = folder / "text_encoder/model.safetensors"
+    weights = {f"text_model.{name.removeprefix('text_model.')}": v for name, v in load_file(path).items()}
+    save_file(weights | {"text_model.embeddings.position_ids": torch.arange(24)[None]}, path)
+    images = torch.rand(1, 16, 16, 3, generator=torch.Generator().manual_seed(2))
+    assert torch.equal(opened(folder).encode(images), opened(whole).encode(images))
+    assert torch.equal(opened(folder).embed("a chair").tokens, opened(whole).embed("a chair").tokens)
+
+
 def test_the_checksum_is_that_of_the_weights(folder, whole):
     assert opened(folder).sha256 == weights_sha256(whole) == sha256_of([whole / UNET])
     rewrite(folder / UNET, lambda _, tensor: tensor + 1e-3)

@@ -1,6 +1,7 @@
 """Encoded prompts of pipelines: kept on disk, encoded again when in doubt, never cut off."""
 
 import shutil
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -88,6 +89,14 @@ def test_texts_that_would_be_cut_off_are_refused(prior):
         InputError, match="reads 24 tokens of a text, and the prompt with the words for a view has"
     ):
         prior.embed("a red chair " * 8)
+
+
+@pytest.mark.skipif(find_spec("sentencepiece") is not None, reason="it is installed")
+def test_a_tokenizer_that_needs_libraries_says_which(cache, tmp_path):  # noqa: ARG001
+    folder = write_pipeline(tmp_path / "if", "if")
+    (folder / "tokenizer" / "tokenizer.json").rename(folder / "tokenizer" / "spiece.model")
+    with pytest.raises(InputError, match="pip install sentencepiece protobuf"):
+        Prior.from_pretrained(str(folder)).embed("a red chair")
 
 
 def test_damaged_encoders_are_named(cache, folder, tmp_path):  # noqa: ARG001

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,7 @@ class PipelineTexts:
             T5TokenizerFast,  # pyright: ignore[reportAttributeAccessIssue] (another name of T5Tokenizer in 5)
         )
 
+        _check_sentencepiece(self.folder / f"tokenizer{suffix}")
         tokenizer = load_model(T5TokenizerFast, self.folder, f"tokenizer{suffix}")
         ids, mask = self._tokenize(tokenizer, texts, length)
         encoder = load_model(T5EncoderModel, self.folder, f"text_encoder{suffix}", self.dtype).to(self.device)
@@ -146,3 +148,21 @@ class PipelineTexts:
             )
         batch = tokenizer(list(texts), padding="max_length", max_length=length, return_tensors="pt")
         return batch.input_ids.to(self.device), batch.attention_mask.to(self.device)
+
+
+def _check_sentencepiece(folder: Path) -> None:
+    """Refuse a tokenizer in the form of SentencePiece where nothing can read that.
+
+    Raises:
+        InputError: Its libraries are not installed; the message says how to get them.
+    """
+    if (folder / "tokenizer.json").is_file():
+        return
+    try:
+        for library in ("sentencepiece", "google.protobuf"):
+            import_module(library)
+    except ImportError:
+        raise InputError(
+            f"{folder} has no tokenizer.json, and its spiece.model needs two libraries: "
+            "pip install sentencepiece protobuf"
+        ) from None
