@@ -105,7 +105,9 @@ def refine(
 def _views(paint: PaintConfig, refine: RefineConfig | None) -> dict[str, ViewConditioning]:
     """How the stages that are run tell the prior where views stand, by the option that says so."""
     views: dict[str, ViewConditioning] = {"--paint.guidance.views": paint.guidance.views}
-    return views if refine is None else views | {"--refine.guidance.views": refine.guidance.views}
+    if refine is not None:
+        views["--refine.guidance.views"] = refine.guidance.views
+    return views
 
 
 def _free_surface(mesh: Mesh, config: Config, device: str) -> TetSurface:
