@@ -112,20 +112,22 @@ class Priors:
         """Print the list, or what one prior knows."""
         # Heavy: torch.
         from dream3d.prior.card import read_card
-        from dream3d.prior.folder import builtin_priors, find_prior
+        from dream3d.prior.folder import CARD, builtin_priors, find_prior
+        from dream3d.prior.pipelines.card import read_pipeline_card
 
         if self.name is None:
             facts: dict[str, Any] = {name: str(path) for name, path in builtin_priors().items()}
         else:
             folder = find_prior(self.name)
-            card = asdict(read_card(folder))
-            facts = {"path": str(folder), **card.pop("vocabulary"), **card.pop("facts"), **card}
+            is_builtin = (folder / CARD).is_file()
+            card = asdict(read_card(folder) if is_builtin else read_pipeline_card(folder, self.name))
+            facts = {"path": str(folder), **card.pop("vocabulary", {}), **card.pop("facts"), **card}
         if self.json:
             print_json(facts)
             return 0
         _print_table(facts)
         if self.name is None:
-            print("Any folder in diffusers layout with a dream3d.json works too: --prior FOLDER")
+            print("Text-to-image pipelines of diffusers work too: --prior FOLDER, or a downloaded hub id")
         return 0
 
 

@@ -152,7 +152,9 @@ class Config:
     """All settings of one run but the prompt and the output file."""
 
     prior: str = "props"
-    """Diffusion prior: `props` (built in), or a folder in its layout."""
+    """Diffusion prior: `props` (built in), a folder, or a hub id whose files are on this machine."""
+    lora: str = ""
+    """A LoRA to add to the prior: a .safetensors file, or a folder with one."""
     negative_prompt: str = ""
     """What the asset should not look like."""
     seed: int = 0

@@ -1,5 +1,6 @@
 """What every way to an asset shares: the device, the prior's warnings, textures, and how it was made."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import torch
@@ -14,6 +15,7 @@ from dream3d.events import Event, OnEvent
 from dream3d.mesh import Material, Mesh
 from dream3d.prior import Prior, TextEmbedding
 from dream3d.scene.radiance_field import RadianceField
+from dream3d.stage_config import ViewConditioning
 
 
 def choose_device(device: str) -> str:
@@ -29,7 +31,12 @@ def choose_device(device: str) -> str:
 
 
 def open_prior(
-    prompt: str, config: Config, device: str, prior: Prior | None, on_event: OnEvent
+    prompt: str,
+    config: Config,
+    device: str,
+    prior: Prior | None,
+    on_event: OnEvent,
+    views: Mapping[str, ViewConditioning],
 ) -> tuple[Prior, TextEmbedding, tuple[str, ...]]:
     """The prior, the prompt as it reads it, and a warning per word that it does not know.
 
@@ -39,9 +46,15 @@ def open_prior(
         device: "cpu" or "cuda".
         prior: One that is loaded already; None loads that of the settings.
         on_event: Told before and after.
+        views: How the stages that are run will tell it where views stand, by the option that says so.
+
+    Raises:
+        InputError: The prior cannot be loaded, or does not know what it is to be told.
     """
     on_event(Event("prior", 0, 1, "loading"))
-    prior = prior or Prior.from_pretrained(config.prior, device)
+    prior = prior or Prior.from_pretrained(config.prior, device, lora=config.lora)
+    for flag, conditioning in views.items():
+        prior.check_views(conditioning, flag)
     warnings = tuple(unknown_word_warnings(prior, prompt))
     embedding = prior.embed(prompt, config.negative_prompt)
     on_event(Event("prior", 1, 1, "; ".join(warnings)))

@@ -22,6 +22,7 @@ from dream3d.optimize.refine import optimize_refine
 from dream3d.prior import Prior
 from dream3d.scene.tet_lattice import tet_lattice
 from dream3d.scene.tet_surface import TetSurface
+from dream3d.stage_config import ViewConditioning
 
 METHOD = "score distillation (x0 form) of a 2D diffusion prior into a hash-grid radiance field"
 
@@ -51,7 +52,10 @@ def generate(
     if config.export.require_watertight:
         check_solids()
     started = time.perf_counter()
-    prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event)
+    views: dict[str, ViewConditioning] = {"--coarse.guidance.views": config.coarse.guidance.views}
+    if config.refine.num_steps:
+        views["--refine.guidance.views"] = config.refine.guidance.views
+    prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, views)
     generator = torch.Generator().manual_seed(config.seed)
     coarse = optimize_coarse(prior, embedding, config.coarse, generator, on_event, device)
     field, bake, evaluations = coarse.field, config.bake, coarse.stats.prior_evaluations

@@ -31,7 +31,7 @@ from dream3d.render.surface import sample_bilinear
 from dream3d.scene.radiance_field import RadianceField
 from dream3d.scene.tet_lattice import tet_lattice
 from dream3d.scene.tet_surface import TetSurface
-from dream3d.stage_config import GuidanceConfig, PaintConfig
+from dream3d.stage_config import GuidanceConfig, PaintConfig, RefineConfig, ViewConditioning
 
 Geometry = Literal["locked", "free"]
 
@@ -77,12 +77,12 @@ def refine(
     check_strength(strength)
     prompt, config, paint = check_prompt(prompt), config or given_mesh_settings(), paint or PaintConfig()
     device = choose_device(config.device)
-    started = time.perf_counter()
-    frame = Frame.around(model.mesh, FRAME_RADIUS)
+    started, frame = time.perf_counter(), Frame.around(model.mesh, FRAME_RADIUS)
     given = replace(model, mesh=with_unit_normals(frame.enter(model.mesh), config.extract.crease_angle_deg))
     # Before the long part of the work: it refuses meshes that enclose nothing.
     free = None if geometry == "locked" else _free_surface(given.mesh, config, device)
-    prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event)
+    views = _views(paint, None if free is None else config.refine)
+    prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, views)
 
     generator = torch.Generator().manual_seed(config.seed)
     field = _start_field(given, config, device, generator)
@@ -93,17 +93,35 @@ def refine(
     if free is not None:
         refined = optimize_refine(prior, embedding, field, free, config.refine, generator, on_event)
         evaluations += refined.prior_evaluations
-        surfaces = clean_surfaces(refined.mesh, config.extract)
-        if config.export.require_watertight:
-            surfaces = close_surfaces(surfaces, config.extract)
-
+        surfaces = _cleaned(refined.mesh, config)
     painted, notes = _paint_textures(given, surfaces, field, prior, embedding, config.bake, on_event)
-    metadata = provenance(prompt, config, prior, METHOD)
-    metadata |= {"geometry": geometry, "strength": strength, "paint": asdict(paint)}
-    metadata |= {} if from_prompt is None else {"from_prompt": from_prompt}
+    asked = _asked(geometry, strength, paint, from_prompt)
     costs = {"prior_evaluations": evaluations, "seconds": time.perf_counter() - started}
+    metadata = provenance(prompt, config, prior, METHOD) | asked
     textured = replace(painted, mesh=frame.leave(painted.mesh), metadata=metadata)
     return Asset(textured, config.export, costs, warnings + notes)
+
+
+def _cleaned(mesh: Mesh, config: Config) -> Surfaces:
+    """A refined surface as a game wants it."""
+    surfaces = clean_surfaces(mesh, config.extract)
+    return close_surfaces(surfaces, config.extract) if config.export.require_watertight else surfaces
+
+
+def _asked(
+    geometry: Geometry, strength: float, paint: PaintConfig, from_prompt: str | None
+) -> dict[str, object]:
+    """What was asked for beyond the settings, for the file's metadata."""
+    asked = {"geometry": geometry, "strength": strength, "paint": asdict(paint)}
+    return asked if from_prompt is None else asked | {"from_prompt": from_prompt}
+
+
+def _views(paint: PaintConfig, refine: RefineConfig | None) -> dict[str, ViewConditioning]:
+    """How the stages that are run tell the prior where views stand, by the option that says so."""
+    views: dict[str, ViewConditioning] = {"--paint.guidance.views": paint.guidance.views}
+    if refine is not None:
+        views["--refine.guidance.views"] = refine.guidance.views
+    return views
 
 
 def _free_surface(mesh: Mesh, config: Config, device: str) -> TetSurface:

@@ -12,10 +12,10 @@ Shading = Literal["albedo", "shaded", "textureless", "normals"]
 """How a view is drawn, and what the prior was taught to tell apart: unlit, lit, lit clay, or a normal map."""
 
 
-ViewConditioning = Literal["words", "blended", "camera", "joint"]
+ViewConditioning = Literal["words", "blended", "camera", "joint", "none"]
 """How a prior learns where the views stand: from words in the prompt, as DreamFusion does, the nearest ones
 or blended; from the cameras themselves; or from the cameras while all views of a group are denoised together,
-as MVDream does."""
+as MVDream does; or not at all."""
 
 
 GuidanceMethod = Literal["sds", "csd", "nfsd", "vsd", "esd", "ism", "sdi", "cfd", "consistent3d"]

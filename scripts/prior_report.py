@@ -13,7 +13,8 @@ import numpy as np
 from prior_scores import Half, Said, Score, Source
 
 from dream3d.export.files import write_files
-from dream3d.prior.folder import CARD, read_json
+from dream3d.prior.files import read_json
+from dream3d.prior.folder import CARD
 
 HALVES: tuple[Half, ...] = get_args(Half)
 SOURCES: tuple[Source, ...] = get_args(Source)

@@ -78,15 +78,14 @@ class ParticleScore:
         embedding,  # noqa: ARG002 (the interface of a score)
         cameras,  # noqa: ARG002
         shading,  # noqa: ARG002
-        views,  # noqa: ARG002
-        is_camera_told=True,
+        views,
     ):
         alpha_bar = self.alphas_cumprod[int(timesteps[0])]
         flat, points = noisy.flatten(1), self.particles.flatten(1)
         distance = torch.cdist(flat, alpha_bar.sqrt() * points).square()
         weights = (-0.5 * distance / (1.0 - alpha_bar)).softmax(dim=1)
         answer = (weights @ points).view_as(noisy)
-        return answer if is_camera_told else answer + self.unseen_shift
+        return answer + self.unseen_shift if views == "none" else answer
 
     def learn(self, clean, *_others):
         self.particles = clean.clone()

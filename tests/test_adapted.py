@@ -43,7 +43,7 @@ def test_it_starts_as_the_prior_and_shares_its_weights(prior, generator):
     asked = question(prior, generator)
     torch.testing.assert_close(adapted.predict_x0(*asked), prior.predict_x0(*asked)[0], atol=0, rtol=0)
     own = {weight.data_ptr() for weight in prior.unet.parameters()}
-    copied = {weight.data_ptr() for weight in adapted.prior.unet.parameters()}
+    copied = {weight.data_ptr() for weight in adapted.denoiser.unet.parameters()}
     assert own < copied
     assert sum(weight.numel() for weight in adapted.parameters) > 0
     assert {weight.data_ptr() for weight in adapted.parameters} == copied - own
@@ -87,7 +87,7 @@ def test_the_camera_can_be_left_open(prior, generator):
     same = noisy[:1].expand(4, -1, -1, -1)
     asked = (same, timesteps, embedding, cameras, shading, "camera")
     assert (adapted.predict_x0(*asked)[0] - adapted.predict_x0(*asked)[2]).abs().max() > 1e-4
-    unseen = adapted.predict_x0(*asked, is_camera_told=False)
+    unseen = adapted.predict_x0(*asked[:-1], "none")
     torch.testing.assert_close(unseen, unseen[:1].expand_as(unseen), atol=1e-5, rtol=0)
 
 

@@ -18,7 +18,7 @@ def prior(tmp_path_factory):
 
 def test_every_word_of_the_vocabulary_is_one_token(prior):
     for word in WORDS:
-        assert len(prior.tokenizer.tokenize(word)) == 1, word
+        assert len(prior.texts.tokenizer.tokenize(word)) == 1, word
 
 
 def test_unknown_words_name_their_neighbours():

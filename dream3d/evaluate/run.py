@@ -84,7 +84,7 @@ class Evaluation:
             InputError: The prior is unknown or damaged.
             DiskError: The disk is full or failed.
         """
-        digest = weights_sha256(find_prior(self.config.prior))
+        digest = weights_sha256(find_prior(self.config.prior), self.config.lora)
         total, done = len(lines) * num_seeds, 0
         for line in lines:
             if line.error is not None:
@@ -147,7 +147,8 @@ class Evaluation:
 
     def _loaded_prior(self) -> Prior:
         if self._prior is None:
-            self._prior = Prior.from_pretrained(self.config.prior, choose_device(self.config.device))
+            device = choose_device(self.config.device)
+            self._prior = Prior.from_pretrained(self.config.prior, device, lora=self.config.lora)
         return self._prior
 
     def _prior_samples(self, prompt: str, prior_sha256: str) -> Row:
@@ -157,6 +158,10 @@ class Evaluation:
 
         def work() -> Row:
             prior, cameras = self._loaded_prior(), judge_cameras()
+            if prior.image_channels != 4:
+                raise InputError(
+                    f"the prior {prior.name!r} draws opaque pictures, which the judges cannot read"
+                )
             generator = torch.Generator().manual_seed(self.config.seed)
             shading: list[Shading] = ["albedo"] * len(cameras)
             images = sample_images(

@@ -29,7 +29,6 @@ class RenderScore(Protocol):
         cameras: Cameras,
         shading: list[Shading],
         views: ViewConditioning,
-        is_camera_told: bool = True,
     ) -> Tensor:
         """Clean latents [B, c, h, w] believed given the text."""
         ...
@@ -51,7 +50,7 @@ def vsd(question: Question, renders: RenderScore) -> Comparison:
     """The guided prediction against that of the network which knows the renders (equation 9)."""
     noisy = question.noised(question.fresh_noise())
     target, _ = question.guided(noisy, question.timestep)
-    reference = _render_x0(question, renders, noisy, is_camera_told=True)
+    reference = _render_x0(question, renders, noisy, question.config.views)
     learn_renders(question, renders)
     return Comparison(target, reference)
 
@@ -64,8 +63,8 @@ def esd(question: Question, renders: RenderScore) -> Comparison:
     """
     noisy = question.noised(question.fresh_noise())
     target, _ = question.guided(noisy, question.timestep)
-    seen = _render_x0(question, renders, noisy, is_camera_told=True)
-    unseen = _render_x0(question, renders, noisy, is_camera_told=False)
+    seen = _render_x0(question, renders, noisy, question.config.views)
+    unseen = _render_x0(question, renders, noisy, "none")
     learn_renders(question, renders)
     return Comparison(target, torch.lerp(seen, unseen, UNSEEN_SHARE))
 
@@ -84,7 +83,8 @@ def learn_renders(question: Question, renders: RenderScore) -> None:
     )
 
 
-def _render_x0(question: Question, renders: RenderScore, noisy: Tensor, is_camera_told: bool) -> Tensor:
+def _render_x0(question: Question, renders: RenderScore, noisy: Tensor, views: ViewConditioning) -> Tensor:
+    """What the network that knows the renders believes, told of the views in this way."""
     count = len(noisy)
     question.evaluations += count
     timesteps = torch.full((count,), question.timestep, dtype=torch.int64, device=noisy.device)
@@ -94,6 +94,5 @@ def _render_x0(question: Question, renders: RenderScore, noisy: Tensor, is_camer
         question.embedding,
         question.cameras,
         [question.shading] * count,
-        question.config.views,
-        is_camera_told,
+        views,
     ).to(noisy)

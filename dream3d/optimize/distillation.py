@@ -108,7 +108,7 @@ def make_guide(
     renders = None
     if config.method in ("vsd", "esd"):
         if not isinstance(prior, Prior):
-            raise InputError(f"guidance.method {config.method} needs the built-in kind of prior: try sds")
+            raise InputError(f"guidance.method {config.method} cannot adapt this prior: try sds")
         renders = AdaptedPrior(prior, config.adapter_rank, config.adapter_learning_rate, generator)
     return Guide(prior, embedding, config, generator, renders, original_embedding)
 

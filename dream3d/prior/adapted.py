@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from dream3d.cameras import Cameras
 from dream3d.extras import import_extra
 from dream3d.prior import schedule
+from dream3d.prior.parts import Denoiser
 from dream3d.prior.prior import Prior
 from dream3d.prior.text import TextEmbedding
 from dream3d.stage_config import Shading, ViewConditioning
 
+# Linear layers of attention and transformers, and the convolutions of residual blocks, by diffusers' names.
 ADAPTED = r".*\.(to_q|to_k|to_v|to_out\.0|ff\.net\.0\.proj|ff\.net\.2|conv1|conv2|proj_in|proj_out)"
 UNSEEN_SHARE = 0.1  # Of the steps that do not tell where the cameras are.
 
@@ -27,9 +29,9 @@ class AdaptedPrior:
     """A prior that learns the renders it is shown, at all noise levels."""
 
     def __init__(self, prior: Prior, rank: int, learning_rate: float, generator: torch.Generator) -> None:
-        unet = with_adapters(prior.unet, rank, generator)
-        self.prior = replace(prior, unet=unet)
-        self.parameters = [weight for weight in unet.parameters() if weight.requires_grad]
+        self.alphas_cumprod = prior.alphas_cumprod
+        self.denoiser = with_adapters(prior.denoiser, rank, generator)
+        self.parameters = [weight for weight in self.denoiser.unet.parameters() if weight.requires_grad]
         self.optimizer = torch.optim.AdamW(self.parameters, lr=learning_rate, weight_decay=0.0)
 
     @torch.no_grad()
@@ -41,13 +43,10 @@ class AdaptedPrior:
         cameras: Cameras,
         shading: list[Shading],
         views: ViewConditioning,
-        is_camera_told: bool = True,
     ) -> Tensor:
         """Clean latents [B, c, h, w] that the renders seen so far make likely; see `Prior.predict_x0`."""
-        (answer,) = self.prior.velocity(
-            noisy, timesteps, embedding, cameras, shading, views, ("text",), is_camera_told
-        )
-        return schedule.x0_from_velocity(noisy, answer, self.prior.alphas_cumprod, timesteps)
+        (x0,) = self.denoiser.predict_x0(noisy, timesteps, embedding, cameras, shading, views, ("text",))
+        return x0
 
     @torch.enable_grad()
     def learn(
@@ -59,7 +58,10 @@ class AdaptedPrior:
         views: ViewConditioning,
         generator: torch.Generator,
     ) -> None:
-        """One step of AdamW on the loss that the prior was trained with, in v, at one noise level of all.
+        """One step of AdamW on the squared error in v, at one noise level of all.
+
+        The error in v is that in x_0 over s, which weighs noise levels as the built-in prior's training does
+        and stays finite where a noise prediction says nothing.
 
         Args:
             clean: [B, c, h, w], latents of renders.
@@ -69,26 +71,25 @@ class AdaptedPrior:
             views: How the network learns where the views stand.
             generator: CPU generator of noise and noise level.
         """
-        level = int(torch.randint(1, len(self.prior.alphas_cumprod), (), generator=generator))
-        is_camera_told = float(torch.rand((), generator=generator)) >= UNSEEN_SHARE
+        level = int(torch.randint(1, len(self.alphas_cumprod), (), generator=generator))
+        is_unseen = float(torch.rand((), generator=generator)) < UNSEEN_SHARE
         noise = torch.randn(clean.shape, generator=generator).to(clean)
         timesteps = torch.full((len(clean),), level, device=clean.device)
-        alphas = self.prior.alphas_cumprod
-        noisy = schedule.add_noise(clean, noise, alphas, timesteps)
-        (answer,) = self.prior.velocity(
-            noisy, timesteps, embedding, cameras, shading, views, ("text",), is_camera_told
-        )
-        loss = (answer - schedule.velocity(clean, noise, alphas, timesteps)).square().mean()
+        noisy = schedule.add_noise(clean, noise, self.alphas_cumprod, timesteps)
+        told: ViewConditioning = "none" if is_unseen else views
+        (x0,) = self.denoiser.predict_x0(noisy, timesteps, embedding, cameras, shading, told, ("text",))
+        _, noise_scale = schedule.coefficients(self.alphas_cumprod, timesteps)
+        loss = ((x0 - clean) / noise_scale).square().mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
 
 
-def with_adapters(network: nn.Module, rank: int, generator: torch.Generator) -> Any:
-    """A copy of a frozen network, over the same weights, with adapters that change nothing yet.
+def with_adapters(denoiser: Denoiser, rank: int, generator: torch.Generator) -> Any:
+    """A copy of a frozen denoiser, over the same weights, with adapters that change nothing yet.
 
     Args:
-        network: A diffusers UNet; not changed.
+        denoiser: A dataclass with a diffusers network; not changed.
         rank: Of the adapters.
         generator: CPU generator of their starting weights.
 
@@ -96,13 +97,12 @@ def with_adapters(network: nn.Module, rank: int, generator: torch.Generator) -> 
         InputError: PEFT is not installed.
     """
     peft = import_extra("peft", "vsd", "guidance that learns the renders", "choose another guidance method")
+    network: nn.Module = denoiser.unet
     shared = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
     twin = copy.deepcopy(network, shared)
-    config = peft.LoraConfig(r=rank, lora_alpha=rank, target_modules=ADAPTED, init_lora_weights=True)
-    peft.inject_adapter_in_model(config, twin)
+    peft.inject_adapter_in_model(peft.LoraConfig(r=rank, lora_alpha=rank, target_modules=ADAPTED), twin)
     with torch.no_grad():
         for name, weight in twin.named_parameters():
             if "lora_A" in name:  # PEFT draws from the global generator; the other factor starts at zero
-                fan_in = weight[0].numel()
-                weight.copy_(torch.randn(weight.shape, generator=generator) / math.sqrt(fan_in))
-    return twin
+                weight.copy_(torch.randn(weight.shape, generator=generator) / math.sqrt(weight[0].numel()))
+    return replace(denoiser, unet=twin)  # pyright: ignore[reportArgumentType] (all denoisers are dataclasses)

@@ -6,8 +6,10 @@ from typing import Any
 
 from dream3d.errors import InputError
 from dream3d.prior.camera_law import CameraLaw
-from dream3d.prior.folder import CARD, read_json
+from dream3d.prior.files import read_json
+from dream3d.prior.folder import CARD
 from dream3d.prior.text import Vocabulary
+from dream3d.stage_config import ViewConditioning
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,12 @@ class PriorCard:
     camera_law: CameraLaw
     vocabulary: Vocabulary
     facts: dict[str, Any]  # parameters, images seen, licence, measured scores ... for people
+
+    @property
+    def views(self) -> tuple[ViewConditioning, ...]:
+        """How it can be told where the views stand."""
+        words: tuple[ViewConditioning, ...] = ("words", "blended") if self.vocabulary.views else ()
+        return ("camera", "joint", *words, "none")
 
 
 def read_card(folder: Path) -> PriorCard:

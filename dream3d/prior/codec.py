@@ -5,6 +5,8 @@ is a permutation: gradients with respect to pixels and to latents are the same n
 stands between the score and the image.
 """
 
+from dataclasses import dataclass
+
 from torch import Tensor
 from torch.nn import functional
 
@@ -28,3 +30,16 @@ def latents_to_images(latents: Tensor) -> Tensor:
     """Invert `images_to_latents`: [B, 4 C, h, w] to [B, 2 h, 2 w, C]. Values are not clamped."""
     channels_first = functional.pixel_shuffle(latents, FACTOR)
     return (channels_first + 1.0).permute(0, 2, 3, 1) * 0.5
+
+
+@dataclass(frozen=True)
+class SpaceToDepth:
+    """The two as a codec."""
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images [B, H, W, C] in [0, 1] to latents [B, 4 C, H / 2, W / 2]."""
+        return images_to_latents(images)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents to images; the inverse of `encode`."""
+        return latents_to_images(latents)

@@ -1,10 +1,13 @@
 """Finds a prior's folder and checks it before anything is loaded from it."""
 
 import hashlib
-import json
 from pathlib import Path
 
 from dream3d.errors import InputError
+from dream3d.prior.files import find_weights, refuse_pickles, sha256_of
+from dream3d.prior.pipelines.hub import find_in_hub, is_hub_id
+from dream3d.prior.pipelines.kinds import INDEX, check_pipeline, denoiser_folder, pipeline_kind
+from dream3d.prior.pipelines.lora import lora_file
 
 CARD = "dream3d.json"
 COMPONENTS = {
@@ -28,7 +31,7 @@ def builtin_priors() -> dict[str, Path]:
 
 
 def find_prior(name_or_path: str) -> Path:
-    """Resolve a built-in prior's name or a folder's path.
+    """Resolve a built-in prior's name, a folder's path, or a hub id whose files are on this machine.
 
     Raises:
         InputError: Nothing of that name or path, or the folder is not a whole prior.
@@ -36,8 +39,13 @@ def find_prior(name_or_path: str) -> Path:
     builtin = builtin_priors()
     folder = builtin.get(name_or_path) or Path(name_or_path).expanduser()
     if not folder.is_dir():
-        known = ", ".join(builtin) or "none installed"
-        raise InputError(f"unknown prior {name_or_path!r}: give a built-in name ({known}) or a folder")
+        if not is_hub_id(name_or_path):
+            known = ", ".join(builtin) or "none installed"
+            raise InputError(
+                f"unknown prior {name_or_path!r}: give a built-in name ({known}), a folder, "
+                "or a hub id OWNER/NAME"
+            )
+        folder = find_in_hub(name_or_path)
     check_folder(folder)
     return folder
 
@@ -46,40 +54,37 @@ def check_folder(folder: Path) -> None:
     """Check that every component is there, as safetensors.
 
     Raises:
-        InputError: A file is missing, empty, or exists only as a pickle, which is never opened.
+        InputError: A file is missing, empty, or exists only as a pickle, which is never opened; or it is the
+            folder of a pipeline of another kind.
     """
-    if not (folder / CARD).is_file():
-        raise InputError(f"{folder} is not a prior this version can use: it has no {CARD}")
+    if (folder / CARD).is_file():
+        _check_builtin(folder)
+    elif (folder / INDEX).is_file():
+        check_pipeline(folder)
+    else:
+        refuse_pickles(folder)
+        raise InputError(f"{folder} is not a prior this version can use: it has no {CARD} and no {INDEX}")
+
+
+def _check_builtin(folder: Path) -> None:
     for component, file_name in COMPONENTS.items():
         path = folder / component / file_name
         if path.is_file() and path.stat().st_size > 0:
             continue
-        pickles = [
-            p.name for p in (folder / component).glob("*") if p.suffix in {".bin", ".pt", ".pth", ".ckpt"}
-        ]
-        if pickles:
-            raise InputError(
-                f"{folder / component} has only {pickles[0]}, a pickle that could run code: "
-                "convert it to safetensors"
-            )
+        refuse_pickles(folder / component)
         raise InputError(f"the prior in {folder} is incomplete: {component}/{file_name} is missing or empty")
 
 
-def weights_sha256(folder: Path) -> str:
-    """Checksum of the denoiser's weights: what tells one training of a prior from the next."""
-    return hashlib.sha256((folder / "unet" / COMPONENTS["unet"]).read_bytes()).hexdigest()
+def weights_sha256(folder: Path, lora: str = "") -> str:
+    """Checksum of the denoiser's weights: what tells one training of a prior from the next.
 
-
-def read_json(path: Path) -> dict:
-    """Read a JSON object.
-
-    Raises:
-        InputError: The file is unreadable or not a JSON object.
+    Args:
+        folder: From `find_prior`.
+        lora: What is added to them, as in `Prior.from_pretrained`.
     """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{path} must hold a JSON object")
-    return value
+    if (folder / CARD).is_file():
+        return sha256_of([folder / "unet" / COMPONENTS["unet"]])
+    digest = sha256_of(find_weights(folder / denoiser_folder(pipeline_kind(folder))).files)
+    if lora:
+        digest = hashlib.sha256((digest + sha256_of([lora_file(lora)])).encode()).hexdigest()
+    return digest

@@ -10,61 +10,78 @@ from torch import Tensor
 
 from dream3d.cameras import Cameras
 from dream3d.errors import InputError
-from dream3d.ops._library import resolve_backend
-from dream3d.prior import codec, schedule, text
+from dream3d.prior import schedule
+from dream3d.prior.builtin import BuiltinTexts, RayDenoiser, load_components
 from dream3d.prior.card import PriorCard, read_card
-from dream3d.prior.cell_reader import CellReader, load_reader, read_block
-from dream3d.prior.conditioning import ray_map, view_vector
-from dream3d.prior.folder import find_prior, weights_sha256
+from dream3d.prior.cell_reader import CellReader, load_reader
+from dream3d.prior.codec import SpaceToDepth
+from dream3d.prior.folder import CARD, find_prior, weights_sha256
+from dream3d.prior.parts import Codec, Denoiser, Texts
+from dream3d.prior.pipelines.card import PipelineCard
+from dream3d.prior.pipelines.load import load_pipeline
 from dream3d.prior.text import Branch, TextEmbedding
 from dream3d.stage_config import Shading, ViewConditioning
 
 
 @dataclass(frozen=True)
 class Prior:
-    """A text-, camera- and shading-conditional denoiser of premultiplied RGBA views. Nothing here learns."""
+    """A text-conditional denoiser of views, made of parts of its kind. Nothing here learns."""
 
-    card: PriorCard
+    card: PriorCard | PipelineCard
     alphas_cumprod: Tensor  # [T]
-    unet: Any  # diffusers UNet2DConditionModel
-    text_encoder: Any  # transformers CLIPTextModel
-    tokenizer: Any
+    texts: Texts
+    codec: Codec
+    denoiser: Denoiser
     reader: CellReader | None  # tells what a picture shows where; None of a prior that cannot
     device: torch.device
     dtype: torch.dtype
-    sha256: str  # of the UNet's weights file
+    sha256: str  # of the denoiser's weights
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str = "props", device: str = "cpu") -> "Prior":
-        """Load a prior by its built-in name or from a folder in diffusers layout; never from the network.
+    def from_pretrained(
+        cls,
+        name_or_path: str = "props",
+        device: str = "cpu",
+        dtype: torch.dtype | None = None,
+        lora: str = "",
+    ) -> "Prior":
+        """Load a prior; never from the network, never running code or opening pickles that are in its folder.
 
         Args:
-            name_or_path: "props", or a folder with unet/, text_encoder/, tokenizer/, scheduler/ and
-                dream3d.json.
+            name_or_path: "props", the folder of a prior of that kind, the folder of a text-to-image pipeline
+                as diffusers saves it, or the id of one that is in the local cache of the Hugging Face hub.
             device: A torch device.
+            dtype: Precision of the denoiser; the fastest one of the device when None.
+            lora: A .safetensors file, or a folder with one, to add to a pipeline's weights.
 
         Raises:
-            InputError: Unknown name, incomplete or damaged folder, or weights that are not safetensors.
+            InputError: Unknown name, incomplete or damaged folder, a pipeline of another kind, weights that
+                are not safetensors or not finite, or a LoRA that does not fit.
         """
         folder = find_prior(name_or_path)
-        card = read_card(folder)
         target = torch.device(device)
-        dtype = fastest_dtype(target)
-        try:
-            unet, encoder, tokenizer, scheduler = _load_components(folder, target)
-        except Exception as error:  # The loaders raise dozens of types; all mean a damaged folder.
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(f"the prior in {folder} cannot be loaded: {reason}") from error
-        unet = (
-            unet.to(device=target, dtype=dtype, memory_format=torch.channels_last)
-            .requires_grad_(False)
-            .eval()
+        dtype = dtype or fastest_dtype(target)
+        if (folder / CARD).is_file():
+            if lora:
+                raise InputError(f"--lora {lora}: the prior {name_or_path!r} takes none; leave it out")
+            return _load_builtin(folder, target, dtype)
+        parts = load_pipeline(folder, name_or_path, target, dtype, lora)
+        return cls(
+            parts.card,
+            parts.denoiser.alphas_cumprod,
+            parts.texts,
+            parts.codec,
+            parts.denoiser,
+            None,
+            target,
+            dtype,
+            weights_sha256(folder, lora),
         )
-        encoder = encoder.to(target).requires_grad_(False).eval()
-        reader = load_reader(folder)
-        reader = reader and reader.to(target)
-        alphas = scheduler.alphas_cumprod.float().to(target)
-        return cls(card, alphas, unet, encoder, tokenizer, reader, target, dtype, weights_sha256(folder))
+
+    @property
+    def unet(self) -> Any:
+        """The denoiser's network: a diffusers model."""
+        return self.denoiser.unet
 
     @property
     def name(self) -> str:
@@ -88,28 +105,20 @@ class Prior:
 
     @property
     def image_channels(self) -> int:
-        """4: premultiplied RGBA."""
+        """4 for premultiplied RGBA, 3 for opaque RGB."""
         return self.card.image_channels
 
     def embed(self, prompt: str, negative_prompt: str = "") -> TextEmbedding:
-        """Encode a prompt; words the prior never saw are left out.
+        """Encode a prompt; words the built-in prior never saw are left out.
 
         Raises:
-            InputError: No word of the prompt says anything the prior knows.
+            InputError: No word of the prompt says anything the prior knows, or there are too many of them.
         """
-        words = set(text.split_words(prompt))
-        if not words & self.card.vocabulary.content_words():
-            raise InputError(
-                f"the prior {self.name!r} knows no word of {prompt!r}: "
-                f"'dream3d priors {self.name}' lists what it knows"
-            )
-        known = [text.keep_known(item, self.card.vocabulary) for item in (prompt, negative_prompt)]
-        tokens, pooled = text.encode(self.tokenizer, self.text_encoder, text.embedded_texts(*known))
-        return TextEmbedding(prompt, tokens, pooled)
+        return self.texts.embed(prompt, negative_prompt)
 
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:
         """Words of the prompt that the prior never saw, each with its nearest known words."""
-        return text.unknown_words(prompt, self.card.vocabulary)
+        return self.texts.unknown_words(prompt)
 
     def sample_cameras(
         self, num_groups: int, generator: torch.Generator, close_up_share: float = 0.0
@@ -120,12 +129,33 @@ class Prior:
         )
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images [B, H, W, C] in [0, 1] (premultiplied sRGB) to latents [B, 4 C, H / 2, W / 2]."""
-        return codec.images_to_latents(images)
+        """Images [B, H, W, C] in [0, 1] (sRGB; premultiplied where C is 4) to latents [B, c, h, w].
+
+        Gradients pass.
+
+        Raises:
+            InputError: The prior takes no images of that size.
+        """
+        return self.codec.encode(images)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents to images; the inverse of `encode`."""
-        return codec.latents_to_images(latents)
+        """Latents to images; the inverse of `encode`, or nearly so where a VAE stands between."""
+        return self.codec.decode(latents)
+
+    def check_views(self, views: ViewConditioning, flag: str = "--coarse.guidance.views") -> None:
+        """Refuse a way to tell the views that this prior was not taught.
+
+        Raises:
+            InputError: It was not; the message says what to set the option `flag` to.
+        """
+        if views in self.card.views:
+            return
+        choices = " or ".join(choice for choice in self.card.views if choice != views)
+        if views in ("words", "blended"):
+            reason = "was not taught views in words"
+        else:
+            reason = "is not told where cameras stand but in words"
+        raise InputError(f"the prior {self.name!r} {reason}: set {flag} to {choices}")
 
     @torch.no_grad()
     def predict_x0(
@@ -140,8 +170,8 @@ class Prior:
     ) -> tuple[Tensor, ...]:
         """Predict the clean latents under several texts, in one batched forward.
 
-        Camera and shading are given to all branches, so that guidance moves meaning and not pose; view words
-        belong to the text.
+        A prior that is told cameras and shading is told them in all branches, so that guidance moves meaning
+        and not pose; view words belong to the text.
 
         Args:
             noisy: [B, c, h, w], x_t.
@@ -156,51 +186,10 @@ class Prior:
             x_0 [B, c, h, w], float32, for each branch.
 
         Raises:
-            InputError: Views in words, of a prior that was not taught them.
+            InputError: Views in a way that the prior was not taught.
         """
-        answers = self.velocity(noisy, timesteps, embedding, cameras, shading, views, branches)
-        return tuple(
-            schedule.x0_from_velocity(noisy, answer, self.alphas_cumprod, timesteps) for answer in answers
-        )
-
-    def velocity(
-        self,
-        noisy: Tensor,
-        timesteps: Tensor,
-        embedding: TextEmbedding,
-        cameras: Cameras,
-        shading: list[Shading],
-        views: ViewConditioning,
-        branches: Sequence[Branch],
-        is_camera_told: bool = True,
-    ) -> tuple[Tensor, ...]:
-        """The same as what the network answers, v [B, c, h, w] for each branch, with a graph if one is kept.
-
-        Args:
-            noisy: As in `predict_x0`, also what follows.
-            timesteps: [B].
-            embedding: From `embed`.
-            cameras: B cameras.
-            shading: B shading names.
-            views: How the network learns where the views stand.
-            branches: The texts.
-            is_camera_told: False leaves the views open.
-        """
-        is_in_words = views in ("words", "blended")
-        if is_in_words and not self.card.vocabulary.views:
-            raise InputError(f"the prior {self.name!r} was not taught views in words: choose camera or joint")
-        is_told = torch.full((len(noisy),), is_camera_told and not is_in_words, device=noisy.device)
-        tokens, pooled = embedding.rows(branches, cameras, views)
-        view = view_vector(cameras, shading, is_told)
-        labels = torch.cat([pooled, view.repeat(len(branches), 1)], dim=1)
-        sample = torch.cat([noisy, ray_map(cameras, noisy.shape[-1], is_told)], dim=1)
-        return self._answer(
-            sample.repeat(len(branches), 1, 1, 1),
-            timesteps.repeat(len(branches)),
-            tokens,
-            labels,
-            self.joint_views if views == "joint" else 1,
-        ).chunk(len(branches))
+        self.check_views(views)
+        return self.denoiser.predict_x0(noisy, timesteps, embedding, cameras, shading, views, branches)
 
     @torch.no_grad()
     def read_cells(
@@ -226,35 +215,13 @@ class Prior:
         Raises:
             InputError: This prior has no reader.
         """
-        if self.reader is None:
+        if self.reader is None or not isinstance(self.denoiser, RayDenoiser):
             raise InputError(f"the prior {self.name!r} was not taught to tell what it sees")
-        count, clean, cameras = len(images), self.encode(images.to(self.device)), cameras.to(self.device)
-        timesteps = torch.full((count,), timestep, device=self.device)
+        clean, cameras = self.encode(images.to(self.device)), cameras.to(self.device)
+        timesteps = torch.full((len(images),), timestep, device=self.device)
         noise = torch.randn(clean.shape, generator=generator).to(self.device)
         noisy = schedule.add_noise(clean, noise, self.alphas_cumprod, timesteps)
-        is_told = torch.ones(count, dtype=torch.bool, device=self.device)
-        sample = torch.cat([noisy, ray_map(cameras, noisy.shape[-1], is_told)], dim=1)
-        view = view_vector(cameras, ["albedo"] * count, is_told)
-        labels = torch.cat([embedding.pooled[:1].expand(count, -1), view], dim=1)
-        features: list[Tensor] = []
-        hook = read_block(self.unet).register_forward_hook(lambda *call: features.append(call[-1]))
-        try:
-            self._answer(sample, timesteps, embedding.tokens[:1].expand(count, -1, -1), labels, 1)
-        finally:
-            hook.remove()
-        return {question: scores.softmax(dim=-1) for question, scores in self.reader(features[0]).items()}
-
-    def _answer(
-        self, sample: Tensor, timesteps: Tensor, tokens: Tensor, labels: Tensor, num_views: int
-    ) -> Tensor:
-        """What the network answers, in float32."""
-        return self.unet(
-            sample.to(self.dtype).contiguous(memory_format=torch.channels_last),
-            timesteps,
-            tokens.to(self.dtype),
-            class_labels=labels.to(self.dtype),
-            cross_attention_kwargs={"num_views": num_views},
-        ).sample.float()
+        return self.denoiser.read_cells(noisy, timesteps, embedding, cameras, self.reader)
 
 
 def fastest_dtype(device: torch.device) -> torch.dtype:
@@ -264,21 +231,26 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16
 
 
-def _load_components(folder: Path, device: torch.device) -> tuple[Any, Any, Any, Any]:
-    """The four components, from safetensors and JSON only."""
-    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-    from transformers import CLIPTextModel, CLIPTokenizer
-
-    from dream3d.prior.fused_blocks import fuse_blocks
-    from dream3d.prior.joint_attention import JointViewAttention
-
-    options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
-    unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", low_cpu_mem_usage=False, **options)
-    unet.set_attn_processor(JointViewAttention())
-    if resolve_backend("auto", device) == "cpu":
-        fuse_blocks(unet)
-    encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", **options)
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-    scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
-    return unet, encoder, tokenizer, scheduler
+def _load_builtin(folder: Path, device: torch.device, dtype: torch.dtype) -> Prior:
+    """A prior with a card of its own, from its folder."""
+    card = read_card(folder)
+    try:
+        unet, encoder, tokenizer, scheduler = load_components(folder, device)
+    except Exception as error:  # The loaders raise dozens of types; all mean a damaged folder.
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"the prior in {folder} cannot be loaded: {reason}") from error
+    unet = unet.to(device=device, dtype=dtype, memory_format=torch.channels_last).requires_grad_(False).eval()
+    encoder = encoder.to(device).requires_grad_(False).eval()
+    reader = load_reader(folder)
+    alphas_cumprod = scheduler.alphas_cumprod.float().to(device)
+    return Prior(
+        card,
+        alphas_cumprod,
+        BuiltinTexts(card.name, card.vocabulary, tokenizer, encoder),
+        SpaceToDepth(),
+        RayDenoiser(unet, alphas_cumprod, card.joint_views, dtype),
+        reader and reader.to(device),
+        device,
+        dtype,
+        weights_sha256(folder),
+    )

@@ -2,11 +2,17 @@
 
 Symbols: a_t = sqrt(alphas_cumprod[t]), s_t = sqrt(1 - alphas_cumprod[t]), v = a_t e - s_t x_0 (Salimans and
 Ho 2022, arXiv 2202.00512). With a zero-terminal-SNR schedule (Lin et al. 2023, arXiv 2305.08891) a_T is 0:
-there x_0 follows from v but not from e, which is why everything here goes through v and x_0.
+there x_0 follows from v but not from e, which is why what we train goes through v and x_0.
+
+Rectified flow (Liu et al. 2022, arXiv 2209.03003) walks on straight lines instead, z_u = (1 - u) x_0 + u e
+with u from 0 to 1. Over sqrt((1 - u)^2 + u^2) that is x_t of the same signal-to-noise ratio, so that one
+meaning of `alphas_cumprod` serves both.
 """
 
 import torch
 from torch import Tensor
+
+MIN_SIGNAL = 0.05  # a_t below which x_0 cannot be told from a predicted e: its error grows by 1 / a_t.
 
 
 def coefficients(alphas_cumprod: Tensor, timesteps: Tensor) -> tuple[Tensor, Tensor]:
@@ -41,6 +47,12 @@ def x0_from_velocity(noisy: Tensor, v: Tensor, alphas_cumprod: Tensor, timesteps
     return signal_scale * noisy - noise_scale * v
 
 
+def x0_from_noise(noisy: Tensor, noise: Tensor, alphas_cumprod: Tensor, timesteps: Tensor) -> Tensor:
+    """The clean image that (x_t, e) implies: (x_t - s_t e) / a_t, [B, C, H, W]. Needs a_t > 0."""
+    signal_scale, noise_scale = coefficients(alphas_cumprod, timesteps)
+    return (noisy - noise_scale * noise) / signal_scale
+
+
 def noise_from_x0(noisy: Tensor, x0: Tensor, alphas_cumprod: Tensor, timesteps: Tensor) -> Tensor:
     """The noise that (x_t, x_0) implies: (x_t - a_t x_0) / s_t, [B, C, H, W]. Needs s_t > 0."""
     signal_scale, noise_scale = coefficients(alphas_cumprod, timesteps)
@@ -57,3 +69,19 @@ def x0_loss_weight(alphas_cumprod: Tensor, timesteps: Tensor, low: float = 1.0, 
     noise_share = 1.0 - alpha_bar
     snr = alpha_bar / noise_share.clamp_min(1e-8)
     return torch.clamp(snr, low, high) * noise_share
+
+
+def steps_that_tell_x0(alphas_cumprod: Tensor) -> Tensor:
+    """The part of a schedule, [T'], in which x_0 follows from a predicted e: a_t is `MIN_SIGNAL` or more."""
+    return alphas_cumprod[alphas_cumprod >= MIN_SIGNAL**2]
+
+
+def flow_alphas_cumprod(sigmas: Tensor) -> Tensor:
+    """alphas_cumprod [T] of the signal-to-noise ratios of rectified flow at u = sigmas [T]."""
+    signal, noise = (1.0 - sigmas.double()).square(), sigmas.double().square()
+    return (signal / (signal + noise)).to(sigmas.dtype)
+
+
+def flow_scale(sigmas: Tensor) -> Tensor:
+    """Scale [T] between the two: z_u = sqrt((1 - u)^2 + u^2) x_t."""
+    return ((1.0 - sigmas).square() + sigmas.square()).sqrt()

@@ -1,0 +1,140 @@
+"""The parts of the built-in prior: a small vocabulary, and a network that is told rays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dream3d.cameras import Cameras
+from dream3d.errors import InputError
+from dream3d.ops._library import resolve_backend
+from dream3d.prior import schedule, text
+from dream3d.prior.cell_reader import CellReader, read_block
+from dream3d.prior.conditioning import ray_map, view_vector
+from dream3d.prior.text import Branch, TextEmbedding, Vocabulary
+from dream3d.stage_config import Shading, ViewConditioning
+
+
+@dataclass(frozen=True)
+class BuiltinTexts:
+    """Encodes prompts without the words that the prior never saw."""
+
+    name: str
+    vocabulary: Vocabulary
+    tokenizer: Any
+    encoder: Any  # transformers CLIPTextModel
+
+    def embed(self, prompt: str, negative_prompt: str) -> TextEmbedding:
+        """Encode a prompt and all that it is compared with.
+
+        Raises:
+            InputError: No word of the prompt says anything the prior knows.
+        """
+        words = set(text.split_words(prompt))
+        if not words & self.vocabulary.content_words():
+            raise InputError(
+                f"the prior {self.name!r} knows no word of {prompt!r}: "
+                f"'dream3d priors {self.name}' lists what it knows"
+            )
+        known = [text.keep_known(item, self.vocabulary) for item in (prompt, negative_prompt)]
+        tokens, pooled = text.encode(self.tokenizer, self.encoder, text.embedded_texts(*known))
+        return TextEmbedding(prompt, tokens, pooled)
+
+    def unknown_words(self, prompt: str) -> dict[str, list[str]]:
+        """Words of the prompt that the prior never saw, each with its nearest known words."""
+        return text.unknown_words(prompt, self.vocabulary)
+
+
+@dataclass(frozen=True)
+class RayDenoiser:
+    """A v-prediction UNet that is told text, rays, camera and shading."""
+
+    unet: Any  # diffusers UNet2DConditionModel
+    alphas_cumprod: Tensor  # [T]
+    joint_views: int
+    dtype: torch.dtype
+
+    def predict_x0(
+        self,
+        noisy: Tensor,
+        timesteps: Tensor,
+        embedding: TextEmbedding,
+        cameras: Cameras,
+        shading: list[Shading],
+        views: ViewConditioning,
+        branches: Sequence[Branch],
+    ) -> tuple[Tensor, ...]:
+        """As `Prior.predict_x0`."""
+        is_told = torch.full((len(noisy),), views in ("camera", "joint"), device=noisy.device)
+        tokens, pooled = embedding.rows(branches, cameras, views)
+        view = view_vector(cameras, shading, is_told)
+        labels = torch.cat([pooled, view.repeat(len(branches), 1)], dim=1)
+        sample = torch.cat([noisy, ray_map(cameras, noisy.shape[-1], is_told)], dim=1)
+        answers = self._velocity(
+            sample.repeat(len(branches), 1, 1, 1),
+            timesteps.repeat(len(branches)),
+            tokens,
+            labels,
+            self.joint_views if views == "joint" else 1,
+        )
+        return tuple(
+            schedule.x0_from_velocity(noisy, answer, self.alphas_cumprod, timesteps)
+            for answer in answers.chunk(len(branches))
+        )
+
+    def read_cells(
+        self,
+        noisy: Tensor,
+        timesteps: Tensor,
+        embedding: TextEmbedding,
+        cameras: Cameras,
+        reader: CellReader,
+    ) -> dict[str, Tensor]:
+        """What noised unlit pictures show where, as `Prior.read_cells`."""
+        count = len(noisy)
+        is_told = torch.ones(count, dtype=torch.bool, device=noisy.device)
+        sample = torch.cat([noisy, ray_map(cameras, noisy.shape[-1], is_told)], dim=1)
+        view = view_vector(cameras, ["albedo"] * count, is_told)
+        labels = torch.cat([embedding.pooled[:1].expand(count, -1), view], dim=1)
+        features: list[Tensor] = []
+        hook = read_block(self.unet).register_forward_hook(lambda *call: features.append(call[-1]))
+        try:
+            self._velocity(sample, timesteps, embedding.tokens[:1].expand(count, -1, -1), labels, 1)
+        finally:
+            hook.remove()
+        return {question: scores.softmax(dim=-1) for question, scores in reader(features[0]).items()}
+
+    def _velocity(
+        self, sample: Tensor, timesteps: Tensor, tokens: Tensor, labels: Tensor, num_views: int
+    ) -> Tensor:
+        """What the network answers, in float32."""
+        return self.unet(
+            sample.to(self.dtype).contiguous(memory_format=torch.channels_last),
+            timesteps,
+            tokens.to(self.dtype),
+            class_labels=labels.to(self.dtype),
+            cross_attention_kwargs={"num_views": num_views},
+        ).sample.float()
+
+
+def load_components(folder: Path, device: torch.device) -> tuple[Any, Any, Any, Any]:
+    """UNet, text encoder, tokenizer and scheduler, from safetensors and JSON only."""
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    from dream3d.prior.fused_blocks import fuse_blocks
+    from dream3d.prior.joint_attention import JointViewAttention
+
+    options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
+    unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", low_cpu_mem_usage=False, **options)
+    unet.set_attn_processor(JointViewAttention())
+    if resolve_backend("auto", device) == "cpu":
+        fuse_blocks(unet)
+    encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", **options)
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
+    return unet, encoder, tokenizer, scheduler

@@ -1,0 +1,88 @@
+"""Reads the files of a prior's folder: JSON, and weights as safetensors only."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dream3d.errors import InputError
+
+PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt"})
+_WEIGHTS = re.compile(r"(?:diffusion_pytorch_)?model(?:\.(?P<variant>\w+))?(?:-\d+-of-\d+)?\.safetensors")
+_CHUNK = 1 << 24
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The files of one model."""
+
+    files: tuple[Path, ...]  # more than one where it is stored in shards
+    variant: str | None  # as in model.fp16.safetensors
+
+
+def find_weights(folder: Path) -> Weights:
+    """The weights in a model's folder; those without a variant where there are several.
+
+    Raises:
+        InputError: There are none, they are empty, or there are only pickles, which are never opened.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        match = _WEIGHTS.fullmatch(path.name)
+        if match and path.is_file() and path.stat().st_size > 0:
+            found.setdefault(match["variant"] or "", []).append(path)
+    if found:
+        variant = min(found)
+        return Weights(tuple(found[variant]), variant or None)
+    refuse_pickles(folder)
+    raise InputError(
+        f"the prior in {folder.parent} is incomplete: {folder.name}/*.safetensors is missing or empty"
+    )
+
+
+def refuse_pickles(folder: Path) -> None:
+    """Say that weights which are there only as a pickle are not opened.
+
+    Raises:
+        InputError: There is a pickle.
+    """
+    pickles = sorted(path.name for path in folder.glob("*") if path.suffix in PICKLES)
+    if pickles:
+        raise InputError(
+            f"{folder} has only {pickles[0]}, a pickle that could run code: convert it to safetensors"
+        )
+
+
+def sha256_of(paths: Sequence[Path]) -> str:
+    """Checksum of one file's bytes, or of the checksums of several."""
+    digests = [_file_sha256(path) for path in paths]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _file_sha256(path: Path) -> str:
+    """Of the content; the cache of the Hugging Face hub names its large files by it."""
+    target = path.resolve()
+    if target.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", target.name):
+        return target.name
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def read_json(path: Path) -> dict:
+    """Read a JSON object.
+
+    Raises:
+        InputError: The file is unreadable or not a JSON object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path} must hold a JSON object")
+    return value

@@ -1,0 +1,1 @@
+"""Text-to-image pipelines of diffusers as priors: which ones, where their files are, and what they say."""

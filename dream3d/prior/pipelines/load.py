@@ -1,0 +1,106 @@
+"""Makes the parts of a prior from a pipeline's folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dream3d.errors import InputError
+from dream3d.prior import schedule
+from dream3d.prior.pipelines.card import PipelineCard, read_pipeline_card
+from dream3d.prior.pipelines.codec import LatentCodec, PixelCodec
+from dream3d.prior.pipelines.denoiser import PipelineDenoiser, Schedule
+from dream3d.prior.pipelines.lora import merge_lora
+from dream3d.prior.pipelines.models import load_model
+from dream3d.prior.pipelines.texts import PipelineTexts
+
+
+@dataclass(frozen=True)
+class PipelineParts:
+    """What a prior is made of."""
+
+    card: PipelineCard
+    texts: PipelineTexts
+    codec: PixelCodec | LatentCodec
+    denoiser: PipelineDenoiser
+
+
+def load_pipeline(
+    folder: Path, name: str, device: torch.device, dtype: torch.dtype, lora: str = ""
+) -> PipelineParts:
+    """Load all but the text encoders, which are loaded when a text comes.
+
+    Args:
+        folder: From `find_prior`.
+        name: What the user calls it.
+        device: Where it computes.
+        dtype: Precision it computes in, whichever ones the files are stored in.
+        lora: A file or folder; empty for none.
+
+    Raises:
+        InputError: A part is damaged or does not go with the others.
+    """
+    card = read_pipeline_card(folder, name)
+    return PipelineParts(
+        card,
+        PipelineTexts.of(name, folder, card.pipeline, device, dtype),
+        _load_codec(folder, card, device, dtype),
+        _load_denoiser(folder, card, device, dtype, lora),
+    )
+
+
+def _load_codec(
+    folder: Path, card: PipelineCard, device: torch.device, dtype: torch.dtype
+) -> PixelCodec | LatentCodec:
+    if card.pipeline == "IFPipeline":
+        return PixelCodec(card, device)
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    # The VAE of SDXL leaves the range of half precision, which bfloat16 does not have.
+    precision = torch.float32 if dtype == torch.float16 else dtype
+    vae = load_model(AutoencoderKL, folder, "vae", precision)
+    return LatentCodec.of(vae.to(device=device, memory_format=torch.channels_last), card)
+
+
+def _load_denoiser(
+    folder: Path, card: PipelineCard, device: torch.device, dtype: torch.dtype, lora: str
+) -> PipelineDenoiser:
+    if card.pipeline == "StableDiffusion3Pipeline":
+        from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
+
+        network_class, part = SD3Transformer2DModel, "transformer"
+    else:
+        from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+        network_class, part = UNet2DConditionModel, "unet"
+    # A LoRA is smaller than what the steps between half precision numbers can hold: add it before rounding.
+    network = load_model(network_class, folder, part, torch.float32 if lora else dtype)
+    if lora:
+        merge_lora(network, card.pipeline, lora)
+        network = network.requires_grad_(False).eval().to(dtype)
+    network = network.to(device=device, memory_format=torch.channels_last)
+    return PipelineDenoiser(network, card, load_schedule(folder, card, device), dtype)
+
+
+def load_schedule(folder: Path, card: PipelineCard, device: torch.device) -> Schedule:
+    """The noise levels of a pipeline's training, whatever sampler its folder names.
+
+    A network that predicts the noise says nothing about the clean latents where they are not seen: its levels
+    end where `schedule.MIN_SIGNAL` of them is left.
+
+    Raises:
+        InputError: The scheduler's configuration is impossible.
+    """
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+    from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
+
+    if card.prediction == "flow":
+        sigmas = load_model(FlowMatchEulerDiscreteScheduler, folder, "scheduler").sigmas.flip(0).to(device)
+        return Schedule(schedule.flow_alphas_cumprod(sigmas), sigmas)
+    scheduler = load_model(DDIMScheduler, folder, "scheduler")
+    alphas_cumprod = scheduler.alphas_cumprod.float().to(device)
+    if not bool(((alphas_cumprod >= 0) & (alphas_cumprod <= 1)).all()):
+        raise InputError(f"{folder / 'scheduler'} gives noise levels that are no shares: its betas are wrong")
+    if card.prediction == "epsilon":
+        alphas_cumprod = schedule.steps_that_tell_x0(alphas_cumprod)
+    return Schedule(alphas_cumprod, consistency_scale=card.consistency_scale)
