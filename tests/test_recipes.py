@@ -1,0 +1,65 @@
+"""The papers' recipes: settings of ours, each run on a text-to-image model of the kind it is for."""
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+from pipeline_folders import KINDS, write_pipeline
+
+from dream3d.cli import Generate
+from dream3d.config import Config
+from dream3d.optimize.coarse import optimize_coarse
+from dream3d.overlays import overlay_names, parse
+from dream3d.prior import Prior
+from dream3d.stage_config import FieldConfig
+
+KIND = KINDS[0]
+EFFORTS = ("draft", "standard")
+RECIPES = [name for name in overlay_names() if name not in EFFORTS]
+METHODS = {
+    "prolificdreamer": "vsd",
+    "luciddreamer": "ism",
+    **{name: name for name in ("csd", "nfsd", "sdi", "cfd", "consistent3d")},
+}
+
+
+@cache
+def settings(name: str) -> Config:
+    return parse(Generate, ["a house", "--config", name], "dream3d generate").settings
+
+
+@pytest.fixture(scope="module")
+def prior(tmp_path_factory):
+    root = tmp_path_factory.mktemp("hub")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
+        yield Prior.from_pretrained(str(write_pipeline(root / "sd", KIND)))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_of_its_method_and_leaves_latents_alone(name):
+    guidance = settings(name).coarse.guidance
+    assert guidance.method == METHODS.get(name, "sds")
+    if name != "mvdream":  # pixels of premultiplied RGBA, four views at a time
+        assert not guidance.clamp
+        assert guidance.views == "words"
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "mvdream"])
+def test_a_recipe_runs_on_a_latent_text_to_image_model(name, prior):
+    config = settings(name).coarse
+    small = FieldConfig(num_levels=2, log2_hashmap_size=8, finest_resolution=16)
+    brief = replace(config, num_steps=2, num_views=4, radiance_field=small, half_size_until=0.0)
+    events: list[int] = []
+    negative = "blurry" if settings(name).negative_prompt else ""  # the tiny tokenizer spells words
+    result = optimize_coarse(
+        prior,
+        prior.embed("a house", negative),
+        brief,
+        torch.Generator().manual_seed(0),
+        lambda event: events.append(event.step),
+    )
+    assert events == [1, 2]
+    assert all(bool(value.isfinite().all()) for value in result.field.state_dict().values())
+    assert result.stats.prior_evaluations >= 2 * 2 * 4
