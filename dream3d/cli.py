@@ -21,7 +21,7 @@ from dream3d.cli_asset import deliver, print_json, print_plan
 from dream3d.cli_eval import Eval
 from dream3d.cli_preview import Preview
 from dream3d.cli_refine import Refine
-from dream3d.config import Config, check_guidance, with_guidance
+from dream3d.config import Config, check_guidance, generate_guidance, with_guidance
 from dream3d.errors import InputError, RunError
 from dream3d.events import OnEvent
 from dream3d.inputs import check_file, check_output, check_prompt, default_output
@@ -58,7 +58,7 @@ class Generate:
     def run(self) -> int:
         """Generate, save, and say what was made."""
         prompt, settings = check_prompt(self.prompt), with_guidance(self.settings, self.guidance)
-        check_guidance(settings)
+        check_guidance(generate_guidance(settings))
         export = settings.export
         output = check_output(self.output or default_output(prompt, export.suffixes[0]), export.suffixes)
         from dream3d.export.checks import check_export

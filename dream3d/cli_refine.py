@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from dream3d.cli_asset import deliver, print_plan
-from dream3d.config import given_mesh_settings
+from dream3d.config import check_guidance, given_mesh_settings
 from dream3d.errors import InputError
 from dream3d.events import OnEvent
 from dream3d.inputs import check_file, check_output, check_prompt, check_strength, default_output
@@ -72,7 +72,11 @@ class Refine:
 
         check_export(export, output)
         prompt = None if self.prompt is None else check_prompt(self.prompt)
-        from_prompt = None if self.from_prompt is None else check_prompt(self.from_prompt, "from-prompt")
+        from_prompt = None if self.from_prompt is None else check_prompt(self.from_prompt, "--from-prompt")
+        if from_prompt and not prompt:
+            raise InputError("--from-prompt says what the mesh is: --prompt must say what it should become")
+        free = [self.settings.refine.guidance] if self.geometry == "free" else []
+        check_guidance([self.paint.guidance, *free])
         usual = 1.0 if prompt else KEPT_STRENGTH
         strength = usual if self.strength is None else check_strength(self.strength)
         # Heavy: torch.
@@ -81,7 +85,7 @@ class Refine:
         model = load_model(self.file)
         prompt = prompt or check_prompt(str(model.metadata.get("prompt", "")), f"prompt of {self.file.name}")
         if self.dry_run:
-            self._print_plan(model, prompt, output, strength)
+            self._print_plan(model, prompt, output, strength, from_prompt)
             return 0
         # Heavy: diffusers. Only now is there work to do.
         from dream3d.refine import refine
@@ -101,15 +105,24 @@ class Refine:
 
         return deliver(make, output, self.quiet, self.json)
 
-    def _print_plan(self, model: "TexturedMesh", prompt: str, output: Path, strength: float) -> None:
+    def _print_plan(
+        self,
+        model: "TexturedMesh",
+        prompt: str,
+        output: Path,
+        strength: float,
+        from_prompt: str | None,
+    ) -> None:
         from dream3d.extract.uv_quality import uv_fault
 
         words = ["refine", str(self.file), "-p", prompt, "-o", str(output)]
         words += ["--geometry", self.geometry, "--strength", str(strength)]
+        words += ["--from-prompt", from_prompt] if from_prompt else []
         faces, is_locked = len(model.mesh.faces), self.geometry == "locked"
         fault = uv_fault(model.mesh) if is_locked else "the surface is free"
         uvs = f"new, because {fault}" if fault else "kept"
         facts: dict[str, object] = {"file": str(self.file), "prompt": prompt, "output": str(output)}
         facts |= {"geometry": self.geometry, "strength": strength, "faces": faces, "uvs": uvs}
+        facts |= {"from_prompt": from_prompt} if from_prompt else {}
         note = f"{faces} triangles: {'kept' if is_locked else 'new'}; UVs: {uvs}"
         print_plan(words, facts, asdict(self.settings) | {"paint": asdict(self.paint)}, self.json, note)

@@ -15,7 +15,7 @@ import tyro
 from dream3d.errors import InputError
 from dream3d.extras import check_extra
 from dream3d.inputs import check_prompt
-from dream3d.stage_config import CoarseConfig, GuidanceMethod, RefineConfig
+from dream3d.stage_config import CoarseConfig, GuidanceConfig, GuidanceMethod, RefineConfig
 
 Collision = Literal["none", "unreal", "godot"]
 """Whose names the convex collision shapes in a file bear."""
@@ -182,14 +182,18 @@ def with_guidance(config: Config, method: GuidanceMethod | None) -> Config:
     return replace(config, coarse=replace(config.coarse, guidance=guidance))
 
 
-def check_guidance(config: Config) -> None:
+def generate_guidance(config: Config) -> list[GuidanceConfig]:
+    """That of the stages which `generate` runs."""
+    return [config.coarse.guidance] + ([config.refine.guidance] if config.refine.num_steps else [])
+
+
+def check_guidance(stages: list[GuidanceConfig]) -> None:
     """Check, before any work, that the libraries which the guidance methods need are installed.
 
     Raises:
         InputError: One is missing; the message says how to get it.
     """
-    used = [config.coarse.guidance] + ([config.refine.guidance] if config.refine.num_steps else [])
-    for guidance in used:
+    for guidance in stages:
         if guidance.method in ("vsd", "esd"):
             check_extra("peft", "vsd", f"guidance {guidance.method}", "take another method")
 

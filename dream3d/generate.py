@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import torch
 
 from dream3d.asset import Asset
-from dream3d.config import Config, check_guidance
+from dream3d.config import Config, check_guidance, generate_guidance
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.export.names import slug
 from dream3d.extract.isosurface import density_threshold
@@ -48,7 +48,7 @@ def generate(
     config = config or Config()
     prompt = check_prompt(prompt)
     device = choose_device(config.device)
-    check_guidance(config)
+    check_guidance(generate_guidance(config))
     if config.export.require_watertight:
         check_solids()
     started = time.perf_counter()

@@ -279,3 +279,16 @@ def test_a_closed_pipe_is_not_an_error_message() -> None:
     with os.fdopen(writer, "wb") as closed:
         done = subprocess.run([*PROGRAM, "--help"], stdout=closed, stderr=subprocess.PIPE, text=True)
     assert "Traceback" not in done.stderr
+
+
+def test_guidance_is_short_for_the_method_of_the_first_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", "a house", "--guidance", "vsd", "--dry-run"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["coarse"]["guidance"]["method"] == "vsd"
+
+
+def test_a_method_whose_library_is_missing_is_refused_before_any_work(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)
+    assert "pip install 'dream3d[vsd]'" in refused(capsys, "generate", "a house", "--guidance", "esd")
+    assert main(["generate", "a house", "--guidance", "csd", "--dry-run"]) == 0

@@ -197,12 +197,13 @@ def test_what_was_made_before_is_refined_with_its_own_prompt(work, folder, capfd
 def test_a_dry_run_prints_settings_that_reproduce_it_and_writes_nothing(work, folder, capfd):
     write_grey_box(work / "grey box.obj")
     words = ["grey box.obj", "-p", "it's red", "--paint.num-steps", "2", "--paint.guidance.clamp", "False"]
-    assert main(["refine", *words, "--height", "2", "--dry-run"]) == 0
+    words += ["--from-prompt", "a house", "--height", "2"]
+    assert main(["refine", *words, "--dry-run"]) == 0
     text = capfd.readouterr().out
     command, note, *_ = text.splitlines()
     said = shlex.split(command.removeprefix("# dream3d "))
     assert said[:6] == ["refine", "grey box.obj", "-p", "it's red", "-o", "grey-box-refined.glb"]
-    assert said[6:] == ["--geometry", "locked", "--strength", "1.0"]
+    assert said[6:] == ["--geometry", "locked", "--strength", "1.0", "--from-prompt", "a house"]
     assert note == "# 12 triangles: kept; UVs: new, because it has no UVs"
     settings = yaml.safe_load(text)
     assert (settings["paint"]["num_steps"], settings["paint"]["guidance"]["clamp"]) == (2, False)
@@ -248,6 +249,8 @@ def test_bad_input_is_refused_before_any_work(work, capfd, rest):
     assert "--strength" in refused(capfd, "ball.glb", *prompt, "--strength", "0", *rest)
     assert "--paint.num-steps" in refused(capfd, "ball.glb", *prompt, "--paint.num-steps", "-1", *rest)
     assert "cut off" in refused(capfd, "cut.glb", *prompt, *rest)
+    assert "--prompt must say" in refused(capfd, "ball.glb", "--from-prompt", "a house", *rest)
+    assert "--from-prompt is empty" in refused(capfd, "ball.glb", *prompt, "--from-prompt", " ", *rest)
     assert sorted(path.name for path in work.iterdir()) == before
 
 
