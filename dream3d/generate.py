@@ -24,7 +24,7 @@ from dream3d.scene.tet_lattice import tet_lattice
 from dream3d.scene.tet_surface import TetSurface
 from dream3d.stage_config import ViewConditioning
 
-METHOD = "score distillation (x0 form) of a 2D diffusion prior into a hash-grid radiance field"
+METHOD = "score distillation of a 2D diffusion prior into a hash-grid radiance field"
 
 
 def generate(

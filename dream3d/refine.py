@@ -37,7 +37,7 @@ Geometry = Literal["locked", "free"]
 
 COLOR_SAMPLES = 1 << 17
 SAME_COLOR = 2 / 255
-METHOD = "score distillation (x0 form) of a 2D diffusion prior into the colors of a given mesh"
+METHOD = "score distillation of a 2D diffusion prior into the colors of a given mesh"
 
 
 def refine(
