@@ -50,7 +50,7 @@ def make_pipeline(folder, kind):
         pipeline = _pipeline(kind, folder.with_name(f"{folder.name}.parts"))
         for model in pipeline.components.values():
             if isinstance(model, torch.nn.Module):
-                _shake(model.eval())
+                shake(model.eval())
     pipeline.save_pretrained(folder, safe_serialization=True)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
@@ -67,7 +67,7 @@ def copy_of(folder, target):
     return Path(shutil.copytree(folder, target))
 
 
-def _shake(model):
+def shake(model):
     """Layers that start at zero or one would hide mistakes."""
     for parameter in model.parameters():
         parameter.data += 0.03 * torch.randn_like(parameter)
@@ -84,13 +84,13 @@ def _pipeline(kind, parts):
             scheduler = EulerAncestralDiscreteScheduler(timestep_spacing="trailing", **BETAS)
         case "lcm":
             parts = {"scheduler": LCMScheduler(**BETAS), "unet": _unet(time_cond_proj_dim=8)}
-            return LatentConsistencyModelPipeline(**_latent(clip), **parts, **NO_GUARD)
+            return LatentConsistencyModelPipeline(**latent_parts(clip), **parts, **NO_GUARD)
         case "sdxl":
             told = {"addition_embed_type": "text_time", "addition_time_embed_dim": 4}
             told |= {"projection_class_embeddings_input_dim": WIDTH + 6 * 4, "cross_attention_dim": 2 * WIDTH}
             second = {"text_encoder_2": _clip(clip, is_projected=True), "tokenizer_2": clip}
             scheduler = DDIMScheduler(clip_sample=False, set_alpha_to_one=False, **BETAS)
-            parts = _latent(clip) | second | {"unet": _unet(**told), "scheduler": scheduler}
+            parts = latent_parts(clip) | second | {"unet": _unet(**told), "scheduler": scheduler}
             return StableDiffusionXLPipeline(**parts, add_watermarker=False)
         case "if":
             pixels = {"in_channels": 3, "out_channels": 6, "sample_size": 16}
@@ -104,10 +104,11 @@ def _pipeline(kind, parts):
             )
         case "sd3" | "sd3 without t5":
             return _sd3(clip, has_t5=kind == "sd3")
-    return StableDiffusionPipeline(**_latent(clip), unet=_unet(), scheduler=scheduler, **NO_GUARD)
+    return StableDiffusionPipeline(**latent_parts(clip), unet=_unet(), scheduler=scheduler, **NO_GUARD)
 
 
-def _latent(clip):
+def latent_parts(clip):
+    """VAE, text encoder and tokenizer of a latent model, with random weights."""
     vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
@@ -178,7 +179,7 @@ def _sd3(clip, has_t5):
         pooled_projection_dim=2 * WIDTH,
         pos_embed_max_size=16,
     )
-    parts = _latent(clip)
+    parts = latent_parts(clip)
     parts["vae"].register_to_config(scaling_factor=1.5305, shift_factor=0.0609)
     parts["text_encoder"] = _clip(clip, is_projected=True)
     return StableDiffusion3Pipeline(

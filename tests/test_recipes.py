@@ -1,10 +1,11 @@
-"""The papers' recipes: settings of ours, each run on a text-to-image model of the kind it is for."""
+"""The papers' recipes: settings of ours, each run on a latent model of the kind it is for."""
 
 from dataclasses import replace
 from functools import cache
 
 import pytest
 import torch
+from multi_view_folder import write_multi_view
 from pipeline_folders import KINDS, write_pipeline
 
 from dream3d.cli import Generate
@@ -30,24 +31,26 @@ def settings(name: str) -> Config:
 
 
 @pytest.fixture(scope="module")
-def prior(tmp_path_factory):
+def priors(tmp_path_factory):
     root = tmp_path_factory.mktemp("hub")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
-        yield Prior.from_pretrained(str(write_pipeline(root / "sd", KIND)))
+        write_multi_view(root / "mvdream")
+        folders = {KIND: write_pipeline(root / "sd", KIND), "mvdream": root / "mvdream"}
+        yield {name: Prior.from_pretrained(str(folder)) for name, folder in folders.items()}
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_is_of_its_method_and_leaves_latents_alone(name):
     guidance = settings(name).coarse.guidance
     assert guidance.method == METHODS.get(name, "sds")
-    if name != "mvdream":  # pixels of premultiplied RGBA, four views at a time
-        assert not guidance.clamp
-        assert guidance.views == "words"
+    assert not guidance.clamp
+    assert guidance.views == ("joint" if name == "mvdream" else "words")
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name != "mvdream"])
-def test_a_recipe_runs_on_a_latent_text_to_image_model(name, prior):
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_runs_on_a_latent_model(name, priors):
+    prior = priors["mvdream" if name == "mvdream" else KIND]
     config = settings(name).coarse
     small = FieldConfig(num_levels=2, log2_hashmap_size=8, finest_resolution=16)
     brief = replace(config, num_steps=2, num_views=4, radiance_field=small, half_size_until=0.0)

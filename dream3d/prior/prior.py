@@ -153,6 +153,8 @@ class Prior:
         choices = " or ".join(choice for choice in self.card.views if choice != views)
         if views in ("words", "blended"):
             reason = "was not taught views in words"
+        elif views == "camera" and "joint" in self.card.views:
+            reason = "is told where cameras stand only of views together"
         else:
             reason = "is not told where cameras stand but in words"
         raise InputError(f"the prior {self.name!r} {reason}: set {flag} to {choices}")

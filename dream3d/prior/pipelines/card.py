@@ -1,6 +1,6 @@
 """What a pipeline's folder says about it, without loading its weights."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -14,6 +14,7 @@ from dream3d.prior.pipelines.kinds import (
     denoiser_folder,
     pipeline_kind,
 )
+from dream3d.prior.pipelines.multi_view import CAMERA_LAW, JOINT_VIEWS, VIEWS
 from dream3d.stage_config import ViewConditioning
 
 Prediction = Literal["epsilon", "v_prediction", "sample", "flow"]
@@ -58,21 +59,23 @@ def read_pipeline_card(folder: Path, name: str) -> PipelineCard:
     denoiser = folder / denoiser_folder(kind)
     config = read_json(denoiser / "config.json")
     vae = {} if kind == "IFPipeline" else read_json(folder / "vae" / "config.json")
+    is_multi_view = kind == "MVDreamPipeline"
+    size_name = "image_size" if is_multi_view else "sample_size"
     try:
-        size, channels = config["sample_size"], int(config["in_channels"])
+        size, channels = config[size_name], int(config["in_channels"])
         pixels = 2 ** (len(vae["block_out_channels"]) - 1) if vae else 1
         latent_channels = int(vae["latent_channels"]) if vae else 3
         patch = int(config["patch_size"]) if kind == "StableDiffusion3Pipeline" else 1
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"the configurations in {folder} lack what a prior needs: {error!r}") from error
     if not isinstance(size, int) or size < 1 or size % patch:
-        raise InputError(f"{denoiser}: sample_size is {size!r}, which is not the side of a square picture")
+        raise InputError(f"{denoiser}: {size_name} is {size!r}, which is not the side of a square picture")
     if channels != latent_channels:
         raise InputError(
             f"{denoiser} takes {channels} channels, not the {latent_channels} of a text-to-image model: "
             "models for inpainting, upscaling or editing cannot be priors"
         )
-    return PipelineCard(
+    card = PipelineCard(
         name=name,
         pipeline=kind,
         prediction=_prediction(folder, kind),
@@ -83,6 +86,10 @@ def read_pipeline_card(folder: Path, name: str) -> PipelineCard:
         consistency_scale=_consistency_scale(folder),
         facts=_facts(folder, kind),
     )
+    if is_multi_view:
+        told = {"views": VIEWS, "joint_views": JOINT_VIEWS, "camera_law": CAMERA_LAW}
+        card = replace(card, **told)
+    return card
 
 
 def _prediction(folder: Path, kind: PipelineKind) -> Prediction:

@@ -1,7 +1,7 @@
 """What a pipeline's network is told, and what its answer means for the clean latents."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from dream3d.cameras import Cameras
 from dream3d.prior import schedule
 from dream3d.prior.pipelines.card import PipelineCard
+from dream3d.prior.pipelines.multi_view import told_views
 from dream3d.prior.text import Branch, TextEmbedding
 from dream3d.stage_config import Shading, ViewConditioning
 
@@ -31,7 +32,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class PipelineDenoiser:
-    """The network of a text-to-image pipeline. It is told of views in words alone."""
+    """The network of a text-to-image pipeline. It is told of views in words, unless it is for several."""
 
     unet: Any  # diffusers UNet2DConditionModel or SD3Transformer2DModel
     card: PipelineCard
@@ -53,13 +54,23 @@ class PipelineDenoiser:
         views: ViewConditioning,
         branches: Sequence[Branch],
     ) -> tuple[Tensor, ...]:
-        """As `Prior.predict_x0`, for views in words."""
+        """As `Prior.predict_x0`."""
         count = len(branches)
         tokens, pooled = embedding.rows(branches, cameras, views)
-        x0 = self.x0(noisy.repeat(count, 1, 1, 1), timesteps.repeat(count), tokens, pooled)
+        told: dict[str, Any] = {}
+        if self.card.pipeline == "MVDreamPipeline":
+            told = told_views(self.unet, cameras, views, count)
+        x0 = self.x0(noisy.repeat(count, 1, 1, 1), timesteps.repeat(count), tokens, pooled, told)
         return tuple(x0.chunk(count))
 
-    def x0(self, noisy: Tensor, timesteps: Tensor, tokens: Tensor, pooled: Tensor) -> Tensor:
+    def x0(
+        self,
+        noisy: Tensor,
+        timesteps: Tensor,
+        tokens: Tensor,
+        pooled: Tensor,
+        told: Mapping[str, Any] | None = None,
+    ) -> Tensor:
         """The clean latents that the network believes in.
 
         Args:
@@ -67,6 +78,7 @@ class PipelineDenoiser:
             timesteps: [N], int64.
             tokens: [N, L, D].
             pooled: [N, P].
+            told: What else the network is called with, by name.
 
         Returns:
             [N, c, h, w], float32.
@@ -77,16 +89,16 @@ class PipelineDenoiser:
                 assert self.schedule.sigmas is not None
                 sigmas = self.schedule.sigmas[timesteps]
                 shown = noisy * schedule.flow_scale(sigmas)[:, None, None, None]
-                velocity = self._answer(shown, sigmas * len(alphas_cumprod), tokens, pooled)
+                velocity = self._answer(shown, sigmas * len(alphas_cumprod), tokens, pooled, told)
                 x0 = shown - sigmas[:, None, None, None] * velocity
             case "epsilon":
-                noise = self._answer(noisy, timesteps, tokens, pooled)
+                noise = self._answer(noisy, timesteps, tokens, pooled, told)
                 x0 = schedule.x0_from_noise(noisy, noise, alphas_cumprod, timesteps)
             case "v_prediction":
-                velocity = self._answer(noisy, timesteps, tokens, pooled)
+                velocity = self._answer(noisy, timesteps, tokens, pooled, told)
                 x0 = schedule.x0_from_velocity(noisy, velocity, alphas_cumprod, timesteps)
             case "sample":
-                x0 = self._answer(noisy, timesteps, tokens, pooled)
+                x0 = self._answer(noisy, timesteps, tokens, pooled, told)
         if self.schedule.consistency_scale is None:
             return x0
         # At no noise a consistency model answers what it is shown (Luo et al. 2023, arXiv 2310.04378, eq. 9).
@@ -94,7 +106,14 @@ class PipelineDenoiser:
         spread = level.square() + _CONSISTENCY_SIGMA**2
         return level / spread.sqrt() * x0 + _CONSISTENCY_SIGMA**2 / spread * noisy
 
-    def _answer(self, shown: Tensor, timesteps: Tensor, tokens: Tensor, pooled: Tensor) -> Tensor:
+    def _answer(
+        self,
+        shown: Tensor,
+        timesteps: Tensor,
+        tokens: Tensor,
+        pooled: Tensor,
+        more: Mapping[str, Any] | None,
+    ) -> Tensor:
         """What the network answers, in float32."""
         shown, tokens, pooled = (value.to(self.dtype) for value in (shown, tokens, pooled))
         if self.card.pipeline == "StableDiffusion3Pipeline":
@@ -104,7 +123,7 @@ class PipelineDenoiser:
                 encoder_hidden_states=tokens,
                 pooled_projections=pooled,
             ).sample.float()
-        told: dict[str, Any] = {}
+        told = dict(more or {})
         if self.unet.config.time_cond_proj_dim is not None:
             told["timestep_cond"] = scale_embedding(len(shown), self.unet.config.time_cond_proj_dim).to(shown)
         if self.card.pipeline == "StableDiffusionXLPipeline":

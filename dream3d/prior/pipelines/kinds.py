@@ -16,8 +16,10 @@ PipelineKind = Literal[
     "StableDiffusion3Pipeline",
     "LatentConsistencyModelPipeline",
     "IFPipeline",
+    "MVDreamPipeline",
 ]
-"""Classes of diffusers. Turbo models are of the same classes as what they were distilled from."""
+"""Classes of diffusers, and one that comes with its weights, see `multi_view.py`. Turbo models are of the
+same classes as what they were distilled from."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ def layout(kind: PipelineKind) -> Layout:
             return Layout(models, ("tokenizer", "tokenizer_2"), "transformer")
         case "IFPipeline":
             return Layout({**unet, "text_encoder": "T5EncoderModel"}, ("tokenizer",))
+        case "MVDreamPipeline":
+            return Layout({**latent, "unet": "MultiViewUNetModel", **clip}, ("tokenizer",))
 
 
 def denoiser_folder(kind: PipelineKind) -> str:

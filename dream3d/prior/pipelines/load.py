@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,6 +13,7 @@ from dream3d.prior.pipelines.codec import LatentCodec, PixelCodec
 from dream3d.prior.pipelines.denoiser import PipelineDenoiser, Schedule
 from dream3d.prior.pipelines.lora import merge_lora
 from dream3d.prior.pipelines.models import load_model
+from dream3d.prior.pipelines.multi_view import load_multi_view
 from dream3d.prior.pipelines.texts import PipelineTexts
 
 
@@ -65,21 +67,27 @@ def _load_codec(
 def _load_denoiser(
     folder: Path, card: PipelineCard, device: torch.device, dtype: torch.dtype, lora: str
 ) -> PipelineDenoiser:
-    if card.pipeline == "StableDiffusion3Pipeline":
-        from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
-
-        network_class, part = SD3Transformer2DModel, "transformer"
-    else:
-        from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-
-        network_class, part = UNet2DConditionModel, "unet"
     # A LoRA is smaller than what the steps between half precision numbers can hold: add it before rounding.
-    network = load_model(network_class, folder, part, torch.float32 if lora else dtype)
+    network = _load_network(folder, card, torch.float32 if lora else dtype)
     if lora:
         merge_lora(network, card.pipeline, lora)
         network = network.requires_grad_(False).eval().to(dtype)
     network = network.to(device=device, memory_format=torch.channels_last)
     return PipelineDenoiser(network, card, load_schedule(folder, card, device), dtype)
+
+
+def _load_network(folder: Path, card: PipelineCard, dtype: torch.dtype) -> Any:
+    match card.pipeline:
+        case "MVDreamPipeline":
+            return load_multi_view(folder, dtype)
+        case "StableDiffusion3Pipeline":
+            from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
+
+            return load_model(SD3Transformer2DModel, folder, "transformer", dtype)
+        case _:
+            from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+            return load_model(UNet2DConditionModel, folder, "unet", dtype)
 
 
 def load_schedule(folder: Path, card: PipelineCard, device: torch.device) -> Schedule:

@@ -87,7 +87,7 @@ class PipelineTexts:
 
     def _encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         match self.kind:
-            case "StableDiffusionPipeline" | "LatentConsistencyModelPipeline":
+            case "StableDiffusionPipeline" | "LatentConsistencyModelPipeline" | "MVDreamPipeline":
                 tokens = self._clip(texts, "").last_hidden_state
                 return tokens, tokens.new_zeros(len(texts), 0)
             case "IFPipeline":
