@@ -39,7 +39,7 @@ Extra = Callable[[Sequence[Row], Path], float | None]  # rows of a variant, and 
 PICTURE_VIEWS, PICTURE_HEIGHT = 4, 80  # of each asset; pixels
 HEAD = """# Ablations
 
-Made by `{command}`: {prompts} prompts x {seeds} seeds for each variant, {steps} steps.
+Made by `{command}`: {prompts} prompts, {seeds} seed(s) each, for every variant, {steps} steps.
 `{list}` holds families whose front one view tells, half of them in combinations that training
 never shows. The numbers are those of `dream3d eval`, explained in its page and in
 CONVENTIONS.md.

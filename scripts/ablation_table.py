@@ -80,6 +80,9 @@ def variant_table(
     measured = {name for rows in results.values() for row in rows for name in row.metrics}
     by_name = {column.name: column for column in COLUMNS}
     columns = [by_name[name] for name in NAMES if name in measured and name in by_name]
+    extra = {
+        title: each for title, each in extra.items() if any(value is not None for value in each.values())
+    }
     head = ["variant", "assets", "failed", *(f"{c.title} {_arrow(c)}".strip() for c in columns), *extra]
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
     means = {name: {c.name: prompt_means(rows, c) for c in columns} for name, rows in results.items()}

@@ -170,8 +170,9 @@ class TestFormulas:
         upper = paper.guided(noisy, timestep)
         further = paper.invert(noisy, timestep, below, upper)
         lower = paper.guided(further, below)
-        (a, s), (a2, s2) = paper.scales(timestep), paper.scales(below)
-        expected = (noisy - s * upper) / a - (further - s2 * lower) / a2
+        # w (e_t - e_t') with the weight that makes it a difference of clean predictions.
+        a2, s2 = paper.scales(below)
+        expected = s2 / a2 * (upper - lower)
         found = gradient(pictures(), timestep, method="consistent3d")
         torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
 
@@ -267,6 +268,20 @@ def mixture_cdf(values):
 
 class TestFixedPoints:
     """Where the methods lead: SDS to modes, VSD to samples."""
+
+    @pytest.mark.parametrize("timestep", TIMESTEPS)
+    @pytest.mark.parametrize("method", ["sds", "ism", "sdi", "cfd", "consistent3d"])
+    def test_a_render_off_the_mean_is_pulled_to_it(self, method, timestep):
+        prior = MixturePrior(
+            means=dict.fromkeys(("text", "negative", "null"), (0.3,)),
+            spread=dict.fromkeys(("text", "negative", "null"), 0.4),
+        )
+        images = torch.full((3, 16, 16, 3), 0.9, dtype=torch.float64)
+        pull = gradient(images, timestep, prior=prior, method=method, scale=1.0, scale_at_noise=1.0)
+        push = gradient(images - 0.9, timestep, prior=prior, method=method, scale=1.0, scale_at_noise=1.0)
+        assert (
+            float(pull.mean()) > 0.005 > -0.005 > float(push.mean())
+        )  # descending goes to 0.3 from both sides
 
     def test_sds_collapses_to_the_modes(self):
         found = particles_after("sds")
