@@ -112,7 +112,7 @@ def _asked(
     geometry: Geometry, strength: float, paint: PaintConfig, from_prompt: str | None
 ) -> dict[str, object]:
     """What was asked for beyond the settings, for the file's metadata."""
-    asked = {"geometry": geometry, "strength": strength, "paint": asdict(paint)}
+    asked: dict[str, object] = {"geometry": geometry, "strength": strength, "paint": asdict(paint)}
     return asked if from_prompt is None else asked | {"from_prompt": from_prompt}
 
 
