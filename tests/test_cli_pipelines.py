@@ -59,7 +59,7 @@ def test_cameras_are_refused_by_the_name_of_the_option(
     assert main([*command, "--prior", str(folder), "--quiet"]) == 2
     lines = capfd.readouterr().err.strip().splitlines()
     assert lines[-1].startswith("dream3d: error: ")
-    assert lines[-1].endswith(f"set {flag} to words or blended")
+    assert lines[-1].endswith(f"set {flag} to words or blended or none")
 
 
 def test_loras_that_cannot_be_used_are_refused(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
@@ -77,7 +77,11 @@ def test_priors_tells_what_a_folder_is(
     assert main(["priors", str(folder), "--json"]) == 0
     facts = json.loads(capfd.readouterr().out)
     assert (facts["pipeline"], facts["prediction"]) == ("StableDiffusionPipeline", "epsilon")
-    assert (facts["image_size"], facts["image_channels"], facts["views"]) == (16, 3, ["words", "blended"])
+    assert (facts["image_size"], facts["image_channels"], facts["views"]) == (
+        16,
+        3,
+        ["words", "blended", "none"],
+    )
     network = make_pipeline(tmp_path / "again", "sd1").unet
     assert facts["parameters"] == sum(parameter.numel() for parameter in network.parameters())
     assert main(["priors", str(folder)]) == 0
