@@ -79,13 +79,14 @@ class ParticleScore:
         cameras,  # noqa: ARG002
         shading,  # noqa: ARG002
         views,
+        branches=("text",),
     ):
         alpha_bar = self.alphas_cumprod[int(timesteps[0])]
         flat, points = noisy.flatten(1), self.particles.flatten(1)
         distance = torch.cdist(flat, alpha_bar.sqrt() * points).square()
         weights = (-0.5 * distance / (1.0 - alpha_bar)).softmax(dim=1)
         answer = (weights @ points).view_as(noisy)
-        return answer + self.unseen_shift if views == "none" else answer
+        return tuple(answer + self.unseen_shift if views == "none" else answer for _ in branches)
 
     def learn(self, clean, *_others):
         self.particles = clean.clone()

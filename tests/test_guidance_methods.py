@@ -197,7 +197,7 @@ class TestFormulas:
         paper = Paper(pictures(), timestep)
         a, s = paper.scales(timestep)
         noisy = paper.at(timestep, paper.noise())
-        seen = renders.predict_x0(noisy, [timestep], None, None, None, None)
+        (seen,) = renders.predict_x0(noisy, [timestep], None, None, None, None)
         reference = seen if method == "vsd" else 0.5 * seen + 0.5 * (seen + 0.3)
         expected = paper.guided(noisy, timestep) - (noisy - a * reference) / s
         found = gradient(pictures(), timestep, renders, method=method, weight="uniform")

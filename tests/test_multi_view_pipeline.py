@@ -275,11 +275,11 @@ def test_adapters_learn_renders_with_and_without_cameras(prior, noisy):
     generator, embedding = torch.Generator().manual_seed(1), prior.embed("a red dragon")
     adapted = AdaptedPrior(prior, rank=2, learning_rate=1e-2, generator=generator)
     asked = (torch.full((4,), 500), embedding, around(), ["albedo"] * 4, "joint")
-    before = adapted.predict_x0(noisy, *asked)
+    (before,) = adapted.predict_x0(noisy, *asked)
     torch.testing.assert_close(before, predicted(prior, noisy)[0], atol=1e-5, rtol=1e-5)
     for views in ("joint", "none"):
         adapted.learn(noisy, embedding, around(), ["albedo"] * 4, views, generator)
-    assert (adapted.predict_x0(noisy, *asked) - before).abs().max() > 1e-3
+    assert (adapted.predict_x0(noisy, *asked)[0] - before).abs().max() > 1e-3
 
 
 def test_a_lora_for_stable_diffusion_fits(whole, prior, noisy, tmp_path):

@@ -11,37 +11,17 @@ from dream3d.cameras import Cameras
 from dream3d.guidance.classifier_free import guidance_scale, guided_x0
 from dream3d.guidance.perp_neg import NEGATIVE_VIEWS, negative_weights, perp_neg
 from dream3d.prior import TextEmbedding
+from dream3d.prior.parts import Codec, X0Predictor
 from dream3d.prior.text import Branch
 from dream3d.stage_config import GuidanceConfig, Shading, ViewConditioning
 
 
-class DenoisingPrior(Protocol):
+class DenoisingPrior(X0Predictor, Codec, Protocol):
     """What score distillation needs to know of a diffusion prior; `dream3d.prior.Prior` is one."""
 
     @property
     def alphas_cumprod(self) -> Tensor:
         """[T], decreasing."""
-        ...
-
-    def encode(self, images: Tensor) -> Tensor:
-        """Images [B, H, W, C] in [0, 1] to latents [B, c, h, w], differentiably."""
-        ...
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """Latents to images; asked of RGBA priors, and where a method compares images."""
-        ...
-
-    def predict_x0(
-        self,
-        noisy: Tensor,
-        timesteps: Tensor,
-        embedding: TextEmbedding,
-        cameras: Cameras,
-        shading: list[Shading],
-        views: ViewConditioning,
-        branches: Sequence[Branch],
-    ) -> tuple[Tensor, ...]:
-        """Clean latents [B, c, h, w] believed under each text, from `noisy` at `timesteps` [B]."""
         ...
 
 
@@ -79,13 +59,22 @@ class Question:
 
     def ask(self, noisy: Tensor, timestep: int, *branches: Branch) -> tuple[Tensor, ...]:
         """What the prior believes under each text, [B, c, h, w] each."""
+        return self.ask_of(self.prior, noisy, timestep, self.config.views, branches)
+
+    def ask_of(
+        self,
+        network: X0Predictor,
+        noisy: Tensor,
+        timestep: int,
+        views: ViewConditioning,
+        branches: Sequence[Branch],
+    ) -> tuple[Tensor, ...]:
+        """The same of another network than the prior, or told of the views in another way."""
         count = len(noisy)
         self.evaluations += count * len(branches)
         timesteps = torch.full((count,), timestep, dtype=torch.int64, device=noisy.device)
         shading: list[Shading] = [self.shading] * count
-        answers = self.prior.predict_x0(
-            noisy, timesteps, self.embedding, self.cameras, shading, self.config.views, branches
-        )
+        answers = network.predict_x0(noisy, timesteps, self.embedding, self.cameras, shading, views, branches)
         return tuple(answer.to(noisy) for answer in answers)
 
     def scale(self, timestep: int) -> float:

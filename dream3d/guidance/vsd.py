@@ -13,25 +13,14 @@ from torch import Tensor
 from dream3d.cameras import Cameras
 from dream3d.guidance.question import Comparison, Question
 from dream3d.prior import TextEmbedding
+from dream3d.prior.parts import X0Predictor
 from dream3d.stage_config import Shading, ViewConditioning
 
 UNSEEN_SHARE = 0.5  # Of the reference that ESD takes without the camera (their lambda).
 
 
-class RenderScore(Protocol):
+class RenderScore(X0Predictor, Protocol):
     """A denoiser that learns what the renders of a scene look like; `dream3d.prior.adapted` makes one."""
-
-    def predict_x0(
-        self,
-        noisy: Tensor,
-        timesteps: Tensor,
-        embedding: TextEmbedding,
-        cameras: Cameras,
-        shading: list[Shading],
-        views: ViewConditioning,
-    ) -> Tensor:
-        """Clean latents [B, c, h, w] believed given the text."""
-        ...
 
     def learn(
         self,
@@ -50,7 +39,7 @@ def vsd(question: Question, renders: RenderScore) -> Comparison:
     """The guided prediction against that of the network which knows the renders (equation 9)."""
     noisy = question.noised(question.fresh_noise())
     target, _ = question.guided(noisy, question.timestep)
-    reference = _render_x0(question, renders, noisy, question.config.views)
+    (reference,) = question.ask_of(renders, noisy, question.timestep, question.config.views, ("text",))
     learn_renders(question, renders)
     return Comparison(target, reference)
 
@@ -63,8 +52,8 @@ def esd(question: Question, renders: RenderScore) -> Comparison:
     """
     noisy = question.noised(question.fresh_noise())
     target, _ = question.guided(noisy, question.timestep)
-    seen = _render_x0(question, renders, noisy, question.config.views)
-    unseen = _render_x0(question, renders, noisy, "none")
+    told = (question.config.views, "none")
+    seen, unseen = (question.ask_of(renders, noisy, question.timestep, v, ("text",))[0] for v in told)
     learn_renders(question, renders)
     return Comparison(target, torch.lerp(seen, unseen, UNSEEN_SHARE))
 
@@ -81,18 +70,3 @@ def learn_renders(question: Question, renders: RenderScore) -> None:
         question.config.views,
         question.generator,
     )
-
-
-def _render_x0(question: Question, renders: RenderScore, noisy: Tensor, views: ViewConditioning) -> Tensor:
-    """What the network that knows the renders believes, told of the views in this way."""
-    count = len(noisy)
-    question.evaluations += count
-    timesteps = torch.full((count,), question.timestep, dtype=torch.int64, device=noisy.device)
-    return renders.predict_x0(
-        noisy,
-        timesteps,
-        question.embedding,
-        question.cameras,
-        [question.shading] * count,
-        views,
-    ).to(noisy)

@@ -10,16 +10,21 @@ from torch.nn import functional
 from dream3d.cameras import Cameras
 from dream3d.errors import InputError
 from dream3d.guidance.guide import Guide, Shown
-from dream3d.guidance.question import DenoisingPrior
 from dream3d.optimize import schedules
 from dream3d.prior import Prior, TextEmbedding
 from dream3d.prior.adapted import AdaptedPrior
+from dream3d.prior.parts import Codec, X0Predictor
 from dream3d.scene.background import over_background, random_solid_background
 from dream3d.stage_config import GuidanceConfig, Shading
 
 
-class RenderablePrior(DenoisingPrior, Protocol):
+class RenderablePrior(X0Predictor, Codec, Protocol):
     """A prior that says what to render for it; `dream3d.prior.Prior` is one."""
+
+    @property
+    def alphas_cumprod(self) -> Tensor:
+        """[T], decreasing."""
+        ...
 
     @property
     def image_size(self) -> int:

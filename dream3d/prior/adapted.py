@@ -6,6 +6,7 @@ uses it (Wang et al. 2023, arXiv 2305.16213, section 3.3). The copy shares the f
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from dream3d.extras import import_extra
 from dream3d.prior import schedule
 from dream3d.prior.parts import Denoiser
 from dream3d.prior.prior import Prior
-from dream3d.prior.text import TextEmbedding
+from dream3d.prior.text import Branch, TextEmbedding
 from dream3d.stage_config import Shading, ViewConditioning
 
 # Linear layers of attention and transformers, and the convolutions of residual blocks, by diffusers' names.
@@ -43,10 +44,10 @@ class AdaptedPrior:
         cameras: Cameras,
         shading: list[Shading],
         views: ViewConditioning,
-    ) -> Tensor:
+        branches: Sequence[Branch] = ("text",),
+    ) -> tuple[Tensor, ...]:
         """Clean latents [B, c, h, w] that the renders seen so far make likely; see `Prior.predict_x0`."""
-        (x0,) = self.denoiser.predict_x0(noisy, timesteps, embedding, cameras, shading, views, ("text",))
-        return x0
+        return self.denoiser.predict_x0(noisy, timesteps, embedding, cameras, shading, views, branches)
 
     @torch.enable_grad()
     def learn(

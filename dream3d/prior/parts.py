@@ -34,13 +34,8 @@ class Codec(Protocol):
         ...
 
 
-class Denoiser(Protocol):
-    """The network, and what its answers mean."""
-
-    @property
-    def unet(self) -> Any:
-        """The network itself: a diffusers model."""
-        ...
+class X0Predictor(Protocol):
+    """Whatever says which clean latents it believes in: a prior, its denoiser, a copy that learns."""
 
     def predict_x0(
         self,
@@ -52,5 +47,14 @@ class Denoiser(Protocol):
         views: ViewConditioning,
         branches: Sequence[Branch],
     ) -> tuple[Tensor, ...]:
-        """As `Prior.predict_x0`."""
+        """Clean latents [B, c, h, w] under each text, from noisy ones at timesteps [B]; see `Prior`."""
+        ...
+
+
+class Denoiser(X0Predictor, Protocol):
+    """The network, and what its answers mean."""
+
+    @property
+    def unet(self) -> Any:
+        """The network itself: a diffusers model."""
         ...
