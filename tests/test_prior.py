@@ -184,7 +184,7 @@ class TestLoading:
             (lambda f: (f / "dream3d.json").unlink(), "dream3d.json"),
             (lambda f: (f / "dream3d.json").write_text("{"), "JSON"),
             (lambda f: (f / "dream3d.json").write_text('{"name": "x"}'), "card"),
-            (lambda f: (f / "unet" / "config.json").write_text("[]"), "cannot be loaded"),
+            (lambda f: (f / "unet" / "config.json").write_text("[]"), "must hold a JSON object"),
             (lambda f: (f / "tokenizer" / "tokenizer.json").write_text("{}"), "cannot be loaded"),
         ],
     )
