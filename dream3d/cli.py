@@ -124,9 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for variable, value in QUIET_LIBRARIES.items():
         os.environ.setdefault(variable, value)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="surrogateescape"
-        )  # names of files that are not text go out as they are
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files may not be text
     previous = signal.signal(signal.SIGTERM, _stop)
     try:
         return _read(args).run()

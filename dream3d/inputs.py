@@ -147,8 +147,8 @@ def read_file(path: Path, max_bytes: int) -> bytes:
     """Content of a file from anyone.
 
     Raises:
-        InputError: It is not there, cannot be read, is larger, or is no regular file: a pipe or a device could
-            block or never end.
+        InputError: It is not there, cannot be read, is larger, or is no regular file: a pipe or a device
+            could block or never end.
     """
     try:
         if not path.is_file():

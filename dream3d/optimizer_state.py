@@ -3,6 +3,9 @@
 from typing import Any
 
 import torch
+from torch import Tensor
+
+MEMORY = {"step": False, "exp_avg": True, "exp_avg_sq": True}  # of Adam; True: in the form of the parameter
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
@@ -11,6 +14,18 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
 
 
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Give an optimizer of the same parameters the memory of another; the state is copied."""
+    """Give an optimizer of the same parameters the memory of another; the state is copied.
+
+    Raises:
+        ValueError: It is that of other parameters, or not whole.
+    """
     memory = {int(number): values for number, values in state.items()}
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for number, values in memory.items():
+        shape = parameters[number].shape if 0 <= number < len(parameters) else None
+        if values.keys() != MEMORY.keys() or any(
+            not isinstance(value, Tensor) or value.shape != (shape if MEMORY[name] else ())
+            for name, value in values.items()
+        ):
+            raise ValueError(f"the optimizer's memory of parameter {number} is not what it should be")
     optimizer.load_state_dict(optimizer.state_dict() | {"state": memory})

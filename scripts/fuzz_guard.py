@@ -36,7 +36,7 @@ NEVER = frozenset(
     )
 )
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-DEVICES = ("/dev/null", "/dev/shm")
+DEVICES = ("/dev/null",)
 READABLE = (
     "/proc",
     "/sys",
@@ -50,7 +50,7 @@ READABLE = (
 
 
 class Guard:
-    """Notices what a reader of files does beyond reading them. One for each process: hooks cannot be removed."""
+    """Notices what a reader of files does beyond reading them. One for each process: hooks stay."""
 
     def __init__(self, sandbox: Path) -> None:
         """Watch over everything but what is under the sandbox's `box`, `home` and `tmp`."""

@@ -1,4 +1,4 @@
-"""Folders of priors, and LoRAs, in which one file is damaged or one too many: how they are made and opened."""
+"""Folders of priors, and LoRAs, with one file damaged or one too many: how they are made and opened."""
 
 import sys
 import zlib
@@ -18,12 +18,8 @@ TESTS = Path(__file__).resolve().parent.parent / "tests"
 PIPELINES = ("sd1", "sdxl", "sd3", "if")
 LORA_FILE = "lora/pytorch_lora_weights.safetensors"
 # What a hostile folder may hold besides what a whole one does.
-INDEX = (
-    b'{"metadata": {"total_size": 9}, "weight_map": {"conv_in.weight": "../../../outside/model.safetensors"}}'
-)
-ADAPTER = (
-    b'{"base_model_name_or_path": "../outside", "peft_type": "LORA", "r": 2, "target_modules": ["q_proj"]}'
-)
+INDEX = b'{"metadata": {}, "weight_map": {"conv_in.weight": "../../../outside/model.safetensors"}}'
+ADAPTER = b'{"base_model_name_or_path": "../outside", "peft_type": "LORA", "target_modules": ["q_proj"]}'
 STRANGERS = {
     "unet/diffusion_pytorch_model.safetensors.index.json": INDEX,
     "text_encoder/model.safetensors.index.json": INDEX,
@@ -34,7 +30,7 @@ STRANGERS = {
 
 
 def write_folders(name: str, home: Path) -> dict[str, bytes]:
-    """Small priors with random weights in `home / name`: one of our own, those of diffusers, or one and a LoRA.
+    """Small priors with random weights in `home / name`: one of our own, of diffusers, or one and a LoRA.
 
     Returns:
         Path (prior/part/file) to content of all files.
@@ -52,10 +48,15 @@ def write_folders(name: str, home: Path) -> dict[str, bytes]:
             pipeline = make_pipeline(folder / kind, kind)
             if name == "lora":
                 _save_lora(pipeline, folder / kind / "lora")
+        if name == "pipeline":
+            from multi_view_folder import write_multi_view  # pyright: ignore[reportMissingImports]
+
+            write_multi_view(folder / "mvdream")
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in _files(folder)}
     if name == "lora":
         return {path: content for path, content in files.items() if path.endswith(LORA_FILE)}
-    return {path: content for path, content in files.items() if ".parts/" not in path and ".tok" not in path}
+    priors = {path.name for path in folder.iterdir() if "." not in path.name}  # not what they were made of
+    return {path: content for path, content in files.items() if path.split("/")[0] in priors}
 
 
 def _save_lora(pipeline: Any, folder: Path) -> None:
@@ -72,6 +73,8 @@ def damaged_files(files: Mapping[str, bytes]) -> st.SearchStrategy[bytes]:
     """One file, damaged, or one that no whole folder has: its path, a line break, its content."""
     found: list[st.SearchStrategy[bytes]] = []
     for path, content in files.items():
+        if path.endswith(".py"):  # MVDream's; never opened
+            continue
         is_json = path.endswith(".json")
         damaged = (damage.damaged_json if is_json else damage.damaged_safetensors)(content)
         found += [damaged.map(partial(_join, path))] * (2 if is_json else 1)

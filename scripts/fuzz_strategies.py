@@ -8,128 +8,83 @@ from typing import Any, cast
 from hypothesis import strategies as st
 
 CANARY = "canary-8d1f03"  # the content of every file that nobody may read
-OUTSIDE = ("../outside/secret.txt", "../../outside/secret.txt", "../outside/model.safetensors", "/etc/passwd")
-PROGRAM = "__import__('os').system('touch ran')"
 
-# Words that mean something to some parser, and words that no parser expects.
-HOSTILE_TEXTS = (
-    *(
-        "",
-        " ",
-        "\t",
-        "\n",
-        "\r\n",
-        "\x00",
-        "\x1b[31m",
-        "\ufeff",
-        "\ud800",
-        "\u202e",
-        "e\u0301" * 80,
-        "𝕏",
-        "\x85",
-    ),
-    *(
-        "a red mushroom",
-        "a blue chair, with a golden seat",
-        "#",
-        "# a",
-        "a # b",
-        '"',
-        "'",
-        "\\",
-        "`id`",
-        "$(id)",
-    ),
-    *("{0}", "%s%n", "{{}}", "<script>alert(1)</script>", "'; DROP TABLE a; --", "../../a", "a/../../b"),
-    *(
-        "-",
-        "--",
-        "--help",
-        "-o",
-        "--version",
-        "--config",
-        "=",
-        "--seed=1",
-        "true",
-        "null",
-        "None",
-        "~",
-        "NaN",
-    ),
-    *(
-        "1e999",
-        "-1e999",
-        "0x_",
-        "1_0",
-        "9" * 5000,
-        "1" * 400,
-        "0",
-        "-0",
-        "1.5",
-        "2001-99-99",
-        "1:99:99",
-        "=1+1",
-    ),
-    *("a" * 299, "a" * 301, "a " * 200, "mushroom " * 60, "\u0130" * 150, "(" * 300, "[" * 3000, "{" * 3000),
-    *(
-        "!!python/object/apply:os.system ['id']",
-        "!!binary x",
-        "!!int x",
-        "!!float ''",
-        "!!timestamp x",
-        "*a",
-        "&a",
-    ),
-    *(
-        "!!float x",
-        "!!null x",
-        "!!set {a}",
-        "!!omap [a]",
-        "<<: *a",
-        "2001-01-01 99:99:99",
-        "0b_",
-        "0o9",
-        "._",
-        "+.inf",
-    ),
-    *(
-        "{a: " * 2000,
-        "- " * 3000,
-        "? " * 2000,
-        "&a {coarse: *a}",
-        "&a [*a]",
-        "{coarse: &b {guidance: *b}}",
-        "{*a : 1}",
-    ),
-    *(
-        PROGRAM,
-        f"!!python/object/apply:eval [{PROGRAM!r}]",
-        *OUTSIDE,
-        "file:///etc/passwd",
-        "https://example.com/a",
-    ),
-)
-HOSTILE_NUMBERS = (
-    *(
-        0,
-        1,
-        -1,
-        2,
-        3,
-        7,
-        255,
-        65_535,
-        1 << 20,
-        1 << 31,
-        (1 << 31) - 1,
-        1 << 32,
-        1 << 40,
-        1 << 63,
-        10**30,
-        10**400,
-    ),
-    *(0.5, -0.0, 1e-320, 1e30, 1e308, float("inf"), float("-inf"), float("nan")),
-)
+# Words that mean something to some parser, one a line.
+_TEXTS = r"""
+a red mushroom
+a blue chair, with a golden seat
+# a
+a # b
+"
+'
+\
+`id`
+$(id)
+{0}
+%s%n
+{{}}
+<script>alert(1)</script>
+'; DROP TABLE a; --
+=1+1
+../../a
+a/../../b
+../outside/secret.txt
+../../outside/model.safetensors
+/etc/passwd
+file:///etc/passwd
+https://example.com/a
+__import__('os').system('touch ran')
+-
+--
+--help
+-o
+--version
+--config
+=
+--seed=1
+true
+null
+None
+~
+NaN
+1e999
+-1e999
+0
+-0
+1.5
+1_0
+0x_
+0b_
+0o9
+._
++.inf
+1:99:99
+2001-99-99
+2001-01-01 99:99:99
+!!python/object/apply:os.system ['id']
+!!python/object/apply:eval ["__import__('os').system('touch ran')"]
+!!binary x
+!!int x
+!!float x
+!!float ''
+!!null x
+!!timestamp x
+!!set {a}
+!!omap [a]
+<<: *a
+*a
+&a
+&a [*a]
+&a {coarse: *a}
+{coarse: &b {guidance: *b}}
+{*a : 1}
+"""
+_LETTERS = ("\t", "\n", "\r\n", "\0", "\x1b[31m", "\x85", "\ufeff", "\ud800", "\u202e", "e\u0301" * 80)
+_LONG = ("9" * 5000, "1" * 400, "a" * 299, "a" * 301, "a " * 200, "mushroom " * 60, "\u0130" * 150)
+_DEEP = ("(" * 300, "[" * 3000, "{" * 3000, "{a: " * 2000, "- " * 3000, "? " * 2000)
+HOSTILE_TEXTS = ("", " ", *_TEXTS.strip().split("\n"), *_LETTERS, *_LONG, *_DEEP)
+_SIZES = (0, 1, -1, 2, 3, 7, 255, 1 << 16, 1 << 20, (1 << 31) - 1, 1 << 32, 1 << 40, 1 << 63, 10**30, 10**400)
+HOSTILE_NUMBERS = (*_SIZES, 0.5, -0.0, 1e-320, 1e30, 1e308, float("inf"), float("-inf"), float("nan"))
 
 hostile_text = st.one_of(st.sampled_from(HOSTILE_TEXTS), st.sampled_from(HOSTILE_TEXTS), st.text(max_size=40))
 hostile_scalar = st.one_of(

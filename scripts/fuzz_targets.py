@@ -73,7 +73,8 @@ def make_target(name: str, home: Path) -> Target:
             return Target(name, examples, damage.words(_options()), _prompt_reader())
         case "overlay":
             inputs = damage.damaged_lines(OVERLAY) | damage.overlays(_settings())
-            return Target(name, (OVERLAY,), inputs, _read_overlay)
+            recipes = [path.read_bytes() for path in sorted((TESTS.parent / "configs").glob("*.yaml"))]
+            return Target(name, (OVERLAY, *recipes), inputs, _read_overlay)
         case "list":
             return Target(name, LISTS, _any_of(damage.damaged_lines, LISTS), _read_list)
         case "glb":
@@ -132,7 +133,7 @@ def _command(*words: str) -> None:
     assert printable(seen) == seen, seen
     if code in (1, 2):
         assert message.startswith("dream3d: error: "), message
-        assert message.count("\n") == 1 and message.endswith("\n"), message
+        assert message.find("\n") == len(message) - 1, message
         assert not answer, answer
         raise (RunError if code == 1 else InputError)(message)
     assert code in (0, None), f"exit code {code}"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.errors import InputError
+from dream3d.errors import InputError, reason_of
 from dream3d.prior import schedule
 from dream3d.prior.builtin import BuiltinTexts, RayDenoiser, load_components
 from dream3d.prior.card import PriorCard, read_card
@@ -239,8 +239,7 @@ def _load_builtin(folder: Path, device: torch.device, dtype: torch.dtype) -> Pri
     try:
         unet, encoder, tokenizer, scheduler = load_components(folder, device)
     except Exception as error:  # The loaders raise dozens of types; all mean a damaged folder.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"the prior in {folder} cannot be loaded: {reason}") from error
+        raise InputError(f"the prior in {folder} cannot be loaded: {reason_of(error)}") from error
     unet = unet.to(device=device, dtype=dtype, memory_format=torch.channels_last).requires_grad_(False).eval()
     encoder = encoder.to(device).requires_grad_(False).eval()
     reader = load_reader(folder)

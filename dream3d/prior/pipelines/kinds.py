@@ -80,7 +80,8 @@ def check_pipeline(folder: Path) -> None:
     """Check that a pipeline's folder is whole, before anything is loaded from it.
 
     Raises:
-        InputError: It is of another kind, a part is missing or of another class, weights are pickles, or files lead elsewhere.
+        InputError: It is of another kind, a part is missing or of another class, weights are pickles, or
+            files lead elsewhere.
     """
     kind = pipeline_kind(folder)
     parts = layout(kind)
