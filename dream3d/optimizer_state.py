@@ -3,9 +3,6 @@
 from typing import Any
 
 import torch
-from torch import Tensor
-
-MEMORY = {"step": False, "exp_avg": True, "exp_avg_sq": True}  # of Adam; True: in the form of the parameter
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
@@ -17,15 +14,21 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]
     """Give an optimizer of the same parameters the memory of another; the state is copied.
 
     Raises:
-        ValueError: It is that of other parameters, or not whole.
+        ValueError: It is that of other parameters, or of another kind of optimizer.
     """
     memory = {int(number): values for number, values in state.items()}
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for number, values in memory.items():
         shape = parameters[number].shape if 0 <= number < len(parameters) else None
-        if values.keys() != MEMORY.keys() or any(
-            not isinstance(value, Tensor) or value.shape != (shape if MEMORY[name] else ())
-            for name, value in values.items()
+        if {name: getattr(value, "shape", None) for name, value in values.items()} != _shapes(
+            optimizer, shape
         ):
             raise ValueError(f"the optimizer's memory of parameter {number} is not what it should be")
     optimizer.load_state_dict(optimizer.state_dict() | {"state": memory})
+
+
+def _shapes(optimizer: torch.optim.Optimizer, shape: torch.Size | None) -> dict[str, torch.Size | None]:
+    """What SGD with momentum, or Adam, remembers of a parameter of this shape."""
+    if isinstance(optimizer, torch.optim.SGD):
+        return {"momentum_buffer": shape}
+    return {"step": torch.Size(()), "exp_avg": shape, "exp_avg_sq": shape}

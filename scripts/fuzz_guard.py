@@ -5,12 +5,23 @@ Native code does not: what it writes shows in the tree of files, what it reads f
 read shows in messages, and what memory it takes in the peak of the process.
 """
 
+import errno
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from fuzz_strategies import CANARY
+
+from dream3d.errors import InputError, RunError
 from dream3d.evaluate.memory import PeakMemory
+
+MAX_SECONDS = 10.0  # of computing
+MAX_MEGABYTES = 600.0  # more than before
 
 ROOT = Path(__file__).resolve().parent.parent
 CHANGES = frozenset(
@@ -119,3 +130,64 @@ def tree(sandbox: Path) -> Mapping[str, tuple[int, int, int]]:
                 is_file = name in files
                 found[path] = (status.st_mode, status.st_size * is_file, status.st_mtime_ns * is_file)
     return found
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one input."""
+
+    kind: str  # "accepted", "refused", or what was found: the type of an exception, "slow", "memory", ...
+    detail: str = ""
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether something has to be mended."""
+        return self.kind not in ("accepted", "refused")
+
+
+def prepare_sandbox(folder: Path) -> None:
+    """Folders that may be changed, one that may not, and an environment that knows no others."""
+    for name in ("box", "home", "tmp", "outside"):
+        (folder / name).mkdir()
+    for name in ("secret.txt", "model.safetensors", "config.json"):
+        (folder / "outside" / name).write_text(CANARY)
+    for variable in ("HOME", "XDG_CACHE_HOME", "HF_HOME"):
+        os.environ[variable] = str(folder / "home")
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder / "tmp")
+    os.chdir(folder / "box")
+
+
+def examine(read: Callable[[bytes, Path], None], content: bytes, sandbox: Path, guard: Guard) -> Outcome:
+    """Let a reader have one input, and see what it does.
+
+    Args:
+        read: Takes the input and the folder `box`, and leaves that as it was.
+        content: The input.
+        sandbox: From `prepare_sandbox`.
+        guard: Of this process.
+    """
+    before, held, started, said = tree(sandbox), guard.held_mb(), time.process_time(), ""
+    try:
+        with guard:
+            read(content, sandbox / "box")
+    except (InputError, RunError) as error:
+        said = str(error)
+    except BaseException as error:  # whatever it is, it should not have come out
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{type(error).__name__} in {Path(last.filename).name}:{last.name}"
+        return Outcome(place, "".join(traceback.format_exception(error))[-4000:])
+    seconds, grown = time.process_time() - started, guard.peak_mb - held
+    after = tree(sandbox)
+    if guard.seen:
+        return Outcome(f"broke out: {guard.seen[0].split(' ')[0]}", "\n".join(guard.seen))
+    if after != before:
+        return Outcome("files changed", str(sorted(set(after.items()) ^ set(before.items()))[:4]))
+    if CANARY in said:
+        return Outcome("told a secret", said)
+    if "allocate" in said or grown > MAX_MEGABYTES:
+        return Outcome("memory", f"{grown:.0f} MB more; {said}")
+    if seconds > MAX_SECONDS:
+        return Outcome("slow", f"{seconds:.1f} s; {said}")
+    return Outcome("refused", said) if said else Outcome("accepted")

@@ -59,7 +59,7 @@ class Target:
 
 
 def make_target(name: str, home: Path) -> Target:
-    """One of `NAMES`.
+    """One of those that `fuzz.py` names.
 
     Args:
         name: Its name.
@@ -95,9 +95,6 @@ def make_target(name: str, home: Path) -> Target:
             return Target(name, runs.examples(), runs.inputs(), runs.read)
         case _:
             raise ValueError(name)
-
-
-NAMES = ("prompt", "overlay", "list", "glb", "obj", "prior", "pipeline", "lora", "checkpoint")
 
 
 def _any_of(

@@ -6,18 +6,23 @@ import torch
 from dream3d.optimizer_state import load_optimizer_state, optimizer_state
 
 
-def optimizer(num_steps: int = 0) -> torch.optim.Adam:
+def optimizer(num_steps: int = 0, kind: str = "adam") -> torch.optim.Optimizer:
     weights = [torch.ones(2, 3, requires_grad=True), torch.ones(4, requires_grad=True)]
-    adam = torch.optim.Adam(weights, lr=0.1, fused=True)
+    if kind == "adam":
+        made: torch.optim.Optimizer = torch.optim.Adam(weights, lr=0.1, fused=True)
+    else:
+        made = torch.optim.SGD(weights, lr=0.1, momentum=0.9, dampening=0.9)
     for _ in range(num_steps):
-        adam.zero_grad()
+        made.zero_grad()
         sum((weight**2).sum() for weight in weights).backward()
-        adam.step()
-    return adam
+        made.step()
+    return made
 
 
-def test_the_memory_goes_over() -> None:
-    used, fresh = optimizer(3), optimizer()
+@pytest.mark.parametrize("kind", ["adam", "sgd"])
+def test_the_memory_goes_over(kind: str) -> None:
+    used, fresh = optimizer(3, kind), optimizer(0, kind)
+    assert optimizer_state(used)["1"]
     load_optimizer_state(fresh, optimizer_state(used))
     for number, memory in optimizer_state(used).items():
         for name, value in memory.items():
@@ -38,6 +43,7 @@ def test_the_memory_goes_over() -> None:
         lambda state: state.update({"2": state["1"]}),
         lambda state: state.update({"-1": state["1"]}),
         lambda state: state.update({"one": state["1"]}),
+        lambda state: state.update(optimizer_state(optimizer(1, "sgd"))),
     ],
 )
 def test_memory_of_another_form_is_refused(change) -> None:
