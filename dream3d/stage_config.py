@@ -74,8 +74,6 @@ class GuidanceConfig:
     """Guidance scale at pure noise; it goes to `scale` at half the noise levels."""
     rescale: float = 0.5
     """How far guidance is shrunk where it would increase the spread of the image, 0 (not) to 1."""
-    clamp: bool = True
-    """Keep the guided image in [-1, 1]; right for priors whose latents are pixels."""
     views: ViewConditioning = "joint"
     """How the prior is told where the views stand."""
     perp_neg: bool = False

@@ -27,7 +27,7 @@ LAST = len(PRIOR.alphas_cumprod) - 1
 
 
 def settings(**options) -> GuidanceConfig:
-    plain = {"scale": SCALE, "scale_at_noise": SCALE, "rescale": 0.0, "clamp": False, "views": "camera"}
+    plain = {"scale": SCALE, "scale_at_noise": SCALE, "rescale": 0.0, "views": "camera"}
     return GuidanceConfig(**plain | options)
 
 

@@ -224,6 +224,7 @@ class TestPrior:
         prior = priors[kind]
         assert (prior.image_size, prior.image_sizes, prior.image_channels) == (16, (16,), 3)
         assert (prior.joint_views, prior.reader, prior.unknown_words("zqx")) == (1, None, {})
+        assert prior.has_pixel_latents == (kind == "if")
         assert len(prior.sha256) == 64
 
     @pytest.mark.parametrize("views", ["camera", "joint"])

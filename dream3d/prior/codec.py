@@ -6,6 +6,7 @@ stands between the score and the image.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 from torch.nn import functional
@@ -35,6 +36,8 @@ def latents_to_images(latents: Tensor) -> Tensor:
 @dataclass(frozen=True)
 class SpaceToDepth:
     """The two as a codec."""
+
+    has_pixel_latents: ClassVar[bool] = True
 
     def encode(self, images: Tensor) -> Tensor:
         """Images [B, H, W, C] in [0, 1] to latents [B, 4 C, H / 2, W / 2]."""

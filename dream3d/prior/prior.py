@@ -108,6 +108,11 @@ class Prior:
         """4 for premultiplied RGBA, 3 for opaque RGB."""
         return self.card.image_channels
 
+    @property
+    def has_pixel_latents(self) -> bool:
+        """Whether latents are pixels, in [-1, 1]; those of a VAE have no bounds."""
+        return self.codec.has_pixel_latents
+
     def embed(self, prompt: str, negative_prompt: str = "") -> TextEmbedding:
         """Encode a prompt; words the built-in prior never saw are left out.
 

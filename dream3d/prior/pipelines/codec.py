@@ -1,7 +1,7 @@
 """Images to the tensors that a pipeline's network denoises, and back."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from dream3d.prior.pipelines.card import PipelineCard
 @dataclass(frozen=True)
 class PixelCodec:
     """Of networks that denoise pixels."""
+
+    has_pixel_latents: ClassVar[bool] = True
 
     card: PipelineCard
     device: torch.device
@@ -35,6 +37,8 @@ class LatentCodec:
     al. 2022, arXiv 2112.10752; SD3 added the shift). Channels may have a shift and a spread of their own:
     (mean - latents_mean) m / latents_std.
     """
+
+    has_pixel_latents: ClassVar[bool] = False
 
     vae: Any  # diffusers AutoencoderKL
     card: PipelineCard
