@@ -170,6 +170,8 @@ class Config:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:
             raise InputError(f"--seed must be between 0 and {2**32 - 1}, not {self.seed}")
+        if self.coarse.num_steps == 0 and self.refine.num_steps == 0:
+            raise InputError("--coarse.num-steps 0 needs --refine.num-steps: nothing would be made else")
         if self.negative_prompt:
             check_prompt(self.negative_prompt, "negative prompt")
 
@@ -184,7 +186,7 @@ def with_guidance(config: Config, method: GuidanceMethod | None) -> Config:
 
 def generate_guidance(config: Config) -> list[GuidanceConfig]:
     """That of the stages which `generate` runs."""
-    return [config.coarse.guidance] + ([config.refine.guidance] if config.refine.num_steps else [])
+    return [stage.guidance for stage in (config.coarse, config.refine) if stage.num_steps]
 
 
 def check_guidance(stages: list[GuidanceConfig]) -> None:

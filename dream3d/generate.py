@@ -52,7 +52,9 @@ def generate(
     if config.export.require_watertight:
         check_solids()
     started = time.perf_counter()
-    views: dict[str, ViewConditioning] = {"--coarse.guidance.views": config.coarse.guidance.views}
+    views: dict[str, ViewConditioning] = {}
+    if config.coarse.num_steps:
+        views["--coarse.guidance.views"] = config.coarse.guidance.views
     if config.refine.num_steps:
         views["--refine.guidance.views"] = config.refine.guidance.views
     prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, views)

@@ -168,5 +168,7 @@ def method_weight(weight: GuidanceWeight, signal_scale: Tensor, noise_scale: Ten
             return torch.ones_like(signal_scale)
         case "sigma2":
             return signal_scale * noise_scale
+        case "sigma2_signal":
+            return signal_scale**2 * noise_scale
         case "uniform":
             return signal_scale / noise_scale
