@@ -148,13 +148,20 @@ class ExportConfig:
 
 
 @dataclass(frozen=True)
+class PriorOptions:
+    """What is added to a prior that is a pipeline of diffusers."""
+
+    lora: Annotated[str, tyro.conf.arg(aliases=["--lora"])] = ""
+    """A LoRA to add to the prior: a .safetensors file, or a folder with one."""
+
+
+@dataclass(frozen=True)
 class Config:
     """All settings of one run but the prompt and the output file."""
 
     prior: str = "props"
     """Diffusion prior: `props` (built in), a folder, or a hub id whose files are on this machine."""
-    lora: str = ""
-    """A LoRA to add to the prior: a .safetensors file, or a folder with one."""
+    prior_options: PriorOptions = field(default_factory=PriorOptions)
     negative_prompt: str = ""
     """What the asset should not look like."""
     seed: int = 0

@@ -52,7 +52,7 @@ def open_prior(
         InputError: The prior cannot be loaded, or does not know what it is to be told.
     """
     on_event(Event("prior", 0, 1, "loading"))
-    prior = prior or Prior.from_pretrained(config.prior, device, lora=config.lora)
+    prior = prior or Prior.from_pretrained(config.prior, device, options=config.prior_options)
     for flag, conditioning in views.items():
         prior.check_views(conditioning, flag)
     warnings = tuple(unknown_word_warnings(prior, prompt))

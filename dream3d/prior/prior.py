@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
+from dream3d.config import PriorOptions
 from dream3d.errors import InputError
 from dream3d.prior import schedule
 from dream3d.prior.builtin import BuiltinTexts, RayDenoiser, load_components
@@ -43,7 +44,7 @@ class Prior:
         name_or_path: str = "props",
         device: str = "cpu",
         dtype: torch.dtype | None = None,
-        lora: str = "",
+        options: PriorOptions | None = None,
     ) -> "Prior":
         """Load a prior; never from the network, never running code or opening pickles that are in its folder.
 
@@ -52,7 +53,7 @@ class Prior:
                 as diffusers saves it, or the id of one that is in the local cache of the Hugging Face hub.
             device: A torch device.
             dtype: Precision of the denoiser; the fastest one of the device when None.
-            lora: A .safetensors file, or a folder with one, to add to a pipeline's weights.
+            options: What is added to a pipeline; nothing when None.
 
         Raises:
             InputError: Unknown name, incomplete or damaged folder, a pipeline of another kind, weights that
@@ -60,12 +61,14 @@ class Prior:
         """
         folder = find_prior(name_or_path)
         target = torch.device(device)
-        dtype = dtype or fastest_dtype(target)
+        dtype, options = dtype or fastest_dtype(target), options or PriorOptions()
         if (folder / CARD).is_file():
-            if lora:
-                raise InputError(f"--lora {lora}: the prior {name_or_path!r} takes none; leave it out")
+            if options.lora:
+                raise InputError(
+                    f"--lora {options.lora}: the prior {name_or_path!r} takes none; leave it out"
+                )
             return _load_builtin(folder, target, dtype)
-        parts = load_pipeline(folder, name_or_path, target, dtype, lora)
+        parts = load_pipeline(folder, name_or_path, target, dtype, options)
         return cls(
             parts.card,
             parts.denoiser.alphas_cumprod,
@@ -75,7 +78,7 @@ class Prior:
             None,
             target,
             dtype,
-            weights_sha256(folder, lora),
+            weights_sha256(folder, options),
         )
 
     @property

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from dream3d.config import PriorOptions
 from dream3d.errors import InputError
 from dream3d.prior import schedule
 from dream3d.prior.pipelines.card import PipelineCard, read_pipeline_card
@@ -28,7 +29,7 @@ class PipelineParts:
 
 
 def load_pipeline(
-    folder: Path, name: str, device: torch.device, dtype: torch.dtype, lora: str = ""
+    folder: Path, name: str, device: torch.device, dtype: torch.dtype, options: PriorOptions
 ) -> PipelineParts:
     """Load all but the text encoders, which are loaded when a text comes.
 
@@ -37,7 +38,7 @@ def load_pipeline(
         name: What the user calls it.
         device: Where it computes.
         dtype: Precision it computes in, whichever ones the files are stored in.
-        lora: A file or folder; empty for none.
+        options: What is added to it.
 
     Raises:
         InputError: A part is damaged or does not go with the others.
@@ -47,7 +48,7 @@ def load_pipeline(
         card,
         PipelineTexts.of(name, folder, card.pipeline, device, dtype),
         _load_codec(folder, card, device, dtype),
-        _load_denoiser(folder, card, device, dtype, lora),
+        _load_denoiser(folder, card, device, dtype, options),
     )
 
 
@@ -65,12 +66,12 @@ def _load_codec(
 
 
 def _load_denoiser(
-    folder: Path, card: PipelineCard, device: torch.device, dtype: torch.dtype, lora: str
+    folder: Path, card: PipelineCard, device: torch.device, dtype: torch.dtype, options: PriorOptions
 ) -> PipelineDenoiser:
     # A LoRA is smaller than what the steps between half precision numbers can hold: add it before rounding.
-    network = _load_network(folder, card, torch.float32 if lora else dtype)
-    if lora:
-        merge_lora(network, card.pipeline, lora)
+    network = _load_network(folder, card, torch.float32 if options.lora else dtype)
+    if options.lora:
+        merge_lora(network, card.pipeline, options.lora)
         network = network.requires_grad_(False).eval().to(dtype)
     network = network.to(device=device, memory_format=torch.channels_last)
     return PipelineDenoiser(network, card, load_schedule(folder, card, device), dtype)
