@@ -1,9 +1,9 @@
 """YAML overlays and the command line, read by one parser.
 
-Order: dataclass defaults, then each `--config` overlay, then the command line. An overlay is flattened to
-`--section.field value` tokens which are put before the caller's own: YAML values are therefore read by the
-same rules as typed ones ("1e-2" is a number for a float field although YAML calls it a string), and the last
-one wins.
+Order: dataclass defaults, then those of a run that is resumed, then each `--config` overlay, then the command
+line. What is read from files is flattened to `--section.field value` tokens which are put before the caller's
+own: YAML values are therefore read by the same rules as typed ones ("1e-2" is a number for a float field
+although YAML calls it a string), and the last one wins.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ import yaml
 
 from dream3d.config import Config
 from dream3d.errors import InputError
+from dream3d.run_record import RUN, read_run
 
 Command = TypeVar("Command")
 
@@ -59,7 +60,23 @@ def overlay_tokens(name_or_file: str, command_type: type = Config) -> list[str]:
     path = Path(name_or_file)
     if not path.suffix and name_or_file in overlay_names():
         path = overlay_folder() / f"{name_or_file}.yaml"
-    tree = _read_yaml(path, name_or_file)
+    return _tokens(_read_yaml(path, name_or_file), path, command_type)
+
+
+def run_tokens(folder: Path) -> list[str]:
+    """The settings of a run folder as command line tokens.
+
+    Raises:
+        InputError: It is none, or damaged, or of a version with other settings.
+    """
+    settings = read_run(folder).get("settings")
+    if not isinstance(settings, dict):
+        raise InputError(f"the run folder {folder} is damaged: {RUN} holds no settings")
+    return _tokens(cast(dict[Any, Any], settings), folder / RUN, Config)
+
+
+def _tokens(tree: dict[Any, Any], path: Path, command_type: type) -> list[str]:
+    """A tree of settings that was read from a file as tokens."""
     known = field_names(command_type)
     tokens: list[str] = []
     for key, value in _flatten(tree, path, ""):
@@ -79,7 +96,10 @@ def parse(command_type: type[Command], args: Sequence[str], prog: str) -> Comman
         InputError: An option is unknown, lacks its value, or has a value of the wrong type or range.
         SystemExit: The tokens ask for help, which has been printed.
     """
-    overlaid = [token for name in _overlay_arguments(args) for token in overlay_tokens(name, command_type)]
+    overlaid: list[str] = []
+    if hasattr(command_type, "resume"):
+        overlaid += [token for name in _values(args, "--resume") for token in run_tokens(Path(name))]
+    overlaid += [token for name in _values(args, "--config") for token in overlay_tokens(name, command_type)]
     captured = io.StringIO()
     try:
         with contextlib.redirect_stderr(captured):
@@ -140,15 +160,15 @@ def _flatten(tree: dict[Any, Any], path: Path, prefix: str) -> Iterator[tuple[st
             yield name, value
 
 
-def _overlay_arguments(args: Sequence[str]) -> list[str]:
-    """The values of `--config X` and `--config=X`, in order; what follows `--` is not an option."""
+def _values(args: Sequence[str], option: str) -> list[str]:
+    """The values of `OPTION X` and `OPTION=X`, in order; what follows `--` is not an option."""
     options = list(args[: args.index("--")]) if "--" in args else list(args)
     found: list[str] = []
     for index, word in enumerate(options):
-        if word == "--config" and index + 1 < len(options):
+        if word == option and index + 1 < len(options):
             found.append(options[index + 1])
-        elif word.startswith("--config="):
-            found.append(word.removeprefix("--config="))
+        elif word.startswith(f"{option}="):
+            found.append(word.removeprefix(f"{option}="))
     return found
 
 
