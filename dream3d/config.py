@@ -33,6 +33,10 @@ Format = Literal["auto", "glb", "gltf", "obj", "usdz"]
 """The file that is written; "auto" goes by the ending of its name, .glb without one."""
 
 
+ControlKind = Literal["normal", "depth"]
+"""What a ControlNet is shown of the scene as it is now; it must be the kind that it was trained on."""
+
+
 @dataclass(frozen=True)
 class ExtractConfig:
     """From the field to a clean triangle mesh."""
@@ -153,6 +157,22 @@ class PriorOptions:
 
     lora: Annotated[str, tyro.conf.arg(aliases=["--lora"])] = ""
     """A LoRA to add to the prior: a .safetensors file, or a folder with one."""
+    controlnet: Annotated[str, tyro.conf.arg(aliases=["--controlnet"])] = ""
+    """A ControlNet that holds the prior to the shape as it is: a folder, or a hub id as for the prior."""
+    controlnet_kind: Annotated[ControlKind, tyro.conf.arg(aliases=["--controlnet-kind"])] = "normal"
+    """Which pictures of the shape it is shown: what it was trained on."""
+    controlnet_scale: Annotated[float, tyro.conf.arg(aliases=["--controlnet-scale"])] = 1.0
+    """How strongly it holds: factor on what it adds to the network."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.controlnet_scale <= 2:
+            raise InputError(f"--controlnet-scale must be between 0 and 2, not {self.controlnet_scale}")
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What is added, by the option that says so."""
+        added = {"--lora": self.lora, "--controlnet": self.controlnet}
+        return {option: name for option, name in added.items() if name}
 
 
 @dataclass(frozen=True)

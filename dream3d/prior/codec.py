@@ -6,7 +6,6 @@ stands between the score and the image.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 from torch.nn import functional
@@ -37,7 +36,10 @@ def latents_to_images(latents: Tensor) -> Tensor:
 class SpaceToDepth:
     """The two as a codec."""
 
-    has_pixel_latents: ClassVar[bool] = True
+    @property
+    def has_pixel_latents(self) -> bool:
+        """They are pixels."""
+        return True
 
     def encode(self, images: Tensor) -> Tensor:
         """Images [B, H, W, C] in [0, 1] to latents [B, 4 C, H / 2, W / 2]."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from dream3d.config import PriorOptions
 from dream3d.errors import InputError
 from dream3d.prior.files import find_weights, refuse_pickles, sha256_of
+from dream3d.prior.pipelines.controlnet import find_controlnet
 from dream3d.prior.pipelines.hub import find_in_hub, is_hub_id
 from dream3d.prior.pipelines.kinds import INDEX, check_pipeline, denoiser_folder, pipeline_kind
 from dream3d.prior.pipelines.lora import lora_file
@@ -86,6 +87,11 @@ def weights_sha256(folder: Path, options: PriorOptions | None = None) -> str:
     if (folder / CARD).is_file():
         return sha256_of([folder / "unet" / COMPONENTS["unet"]])
     digest = sha256_of(find_weights(folder / denoiser_folder(pipeline_kind(folder))).files)
+    added: list[Path] = []
     if options is not None and options.lora:
-        digest = hashlib.sha256((digest + sha256_of([lora_file(options.lora)])).encode()).hexdigest()
+        added += [lora_file(options.lora)]
+    if options is not None and options.controlnet:
+        added += find_weights(find_controlnet(options.controlnet)).files
+    for file in added:
+        digest = hashlib.sha256((digest + sha256_of([file])).encode()).hexdigest()
     return digest

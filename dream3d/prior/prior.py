@@ -1,7 +1,7 @@
 """The frozen diffusion prior: text and a noisy view in, the clean view it believes in out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.config import PriorOptions
+from dream3d.config import ControlKind, PriorOptions
 from dream3d.errors import InputError
 from dream3d.prior import schedule
 from dream3d.prior.builtin import BuiltinTexts, RayDenoiser, load_components
@@ -19,6 +19,7 @@ from dream3d.prior.codec import SpaceToDepth
 from dream3d.prior.folder import CARD, find_prior, weights_sha256
 from dream3d.prior.parts import Codec, Denoiser, Texts
 from dream3d.prior.pipelines.card import PipelineCard
+from dream3d.prior.pipelines.denoiser import PipelineDenoiser
 from dream3d.prior.pipelines.load import load_pipeline
 from dream3d.prior.text import Branch, TextEmbedding
 from dream3d.stage_config import Shading, ViewConditioning
@@ -63,10 +64,8 @@ class Prior:
         target = torch.device(device)
         dtype, options = dtype or fastest_dtype(target), options or PriorOptions()
         if (folder / CARD).is_file():
-            if options.lora:
-                raise InputError(
-                    f"--lora {options.lora}: the prior {name_or_path!r} takes none; leave it out"
-                )
+            for option, name in options.given.items():
+                raise InputError(f"{option} {name}: the prior {name_or_path!r} takes none; leave it out")
             return _load_builtin(folder, target, dtype)
         parts = load_pipeline(folder, name_or_path, target, dtype, options)
         return cls(
@@ -115,6 +114,23 @@ class Prior:
     def has_pixel_latents(self) -> bool:
         """Whether latents are pixels, in [-1, 1]; those of a VAE have no bounds."""
         return self.codec.has_pixel_latents
+
+    @property
+    def control_kind(self) -> ControlKind | None:
+        """Which pictures of the scene its ControlNet is shown; None where it has none."""
+        control = self.denoiser.control if isinstance(self.denoiser, PipelineDenoiser) else None
+        return None if control is None else control.kind
+
+    def shown(self, picture: Tensor) -> "Prior":
+        """The same prior, whose ControlNet is shown a picture of the views that it is asked about.
+
+        Args:
+            picture: [B, 3, H, W] in [0, 1], of the kind that `control_kind` names.
+        """
+        denoiser = self.denoiser
+        assert isinstance(denoiser, PipelineDenoiser)
+        assert denoiser.control is not None
+        return replace(self, denoiser=replace(denoiser, control=replace(denoiser.control, picture=picture)))
 
     def embed(self, prompt: str, negative_prompt: str = "") -> TextEmbedding:
         """Encode a prompt; words the built-in prior never saw are left out.

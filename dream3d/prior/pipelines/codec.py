@@ -1,7 +1,7 @@
 """Images to the tensors that a pipeline's network denoises, and back."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,10 +14,13 @@ from dream3d.prior.pipelines.card import PipelineCard
 class PixelCodec:
     """Of networks that denoise pixels."""
 
-    has_pixel_latents: ClassVar[bool] = True
-
     card: PipelineCard
     device: torch.device
+
+    @property
+    def has_pixel_latents(self) -> bool:
+        """They are pixels."""
+        return True
 
     def encode(self, images: Tensor) -> Tensor:
         """Images [B, H, W, 3] in [0, 1] to [B, 3, H, W] in [-1, 1]."""
@@ -38,12 +41,15 @@ class LatentCodec:
     (mean - latents_mean) m / latents_std.
     """
 
-    has_pixel_latents: ClassVar[bool] = False
-
     vae: Any  # diffusers AutoencoderKL
     card: PipelineCard
     shift: Tensor  # [1, c, 1, 1]
     scale: Tensor  # [1, c, 1, 1]
+
+    @property
+    def has_pixel_latents(self) -> bool:
+        """They have no bounds."""
+        return False
 
     @classmethod
     def of(cls, vae: Any, card: PipelineCard) -> "LatentCodec":

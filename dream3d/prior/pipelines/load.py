@@ -11,6 +11,7 @@ from dream3d.errors import InputError
 from dream3d.prior import schedule
 from dream3d.prior.pipelines.card import PipelineCard, read_pipeline_card
 from dream3d.prior.pipelines.codec import LatentCodec, PixelCodec
+from dream3d.prior.pipelines.controlnet import load_control
 from dream3d.prior.pipelines.denoiser import PipelineDenoiser, Schedule
 from dream3d.prior.pipelines.lora import merge_lora
 from dream3d.prior.pipelines.models import load_model
@@ -74,7 +75,8 @@ def _load_denoiser(
         merge_lora(network, card.pipeline, options.lora)
         network = network.requires_grad_(False).eval().to(dtype)
     network = network.to(device=device, memory_format=torch.channels_last)
-    return PipelineDenoiser(network, card, load_schedule(folder, card, device), dtype)
+    control = load_control(options, card, network, device, dtype)
+    return PipelineDenoiser(network, card, load_schedule(folder, card, device), dtype, control)
 
 
 def _load_network(folder: Path, card: PipelineCard, dtype: torch.dtype) -> Any:
