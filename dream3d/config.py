@@ -157,6 +157,8 @@ class PriorOptions:
 
     lora: Annotated[str, tyro.conf.arg(aliases=["--lora"])] = ""
     """A LoRA to add to the prior: a .safetensors file, or a folder with one."""
+    embedding: Annotated[str, tyro.conf.arg(aliases=["--embedding"])] = ""
+    """A word of textual inversion that the prompt says: a .safetensors file, or a folder with one."""
     controlnet: Annotated[str, tyro.conf.arg(aliases=["--controlnet"])] = ""
     """A ControlNet that holds the prior to the shape as it is: a folder, or a hub id as for the prior."""
     controlnet_kind: Annotated[ControlKind, tyro.conf.arg(aliases=["--controlnet-kind"])] = "normal"
@@ -171,7 +173,7 @@ class PriorOptions:
     @property
     def given(self) -> dict[str, str]:
         """What is added, by the option that says so."""
-        added = {"--lora": self.lora, "--controlnet": self.controlnet}
+        added = {"--lora": self.lora, "--embedding": self.embedding, "--controlnet": self.controlnet}
         return {option: name for option, name in added.items() if name}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from dream3d.config import PriorOptions
 from dream3d.errors import InputError
 from dream3d.prior.files import find_weights, refuse_pickles, sha256_of
+from dream3d.prior.pipelines.concept import concept_file
 from dream3d.prior.pipelines.controlnet import find_controlnet
 from dream3d.prior.pipelines.hub import find_in_hub, is_hub_id
 from dream3d.prior.pipelines.kinds import INDEX, check_pipeline, denoiser_folder, pipeline_kind
@@ -90,6 +91,8 @@ def weights_sha256(folder: Path, options: PriorOptions | None = None) -> str:
     added: list[Path] = []
     if options is not None and options.lora:
         added += [lora_file(options.lora)]
+    if options is not None and options.embedding:
+        added += [concept_file(options.embedding)]
     if options is not None and options.controlnet:
         added += find_weights(find_controlnet(options.controlnet)).files
     for file in added:

@@ -21,6 +21,7 @@ from dream3d.prior.parts import Codec, Denoiser, Texts
 from dream3d.prior.pipelines.card import PipelineCard
 from dream3d.prior.pipelines.denoiser import PipelineDenoiser
 from dream3d.prior.pipelines.load import load_pipeline
+from dream3d.prior.pipelines.texts import PipelineTexts
 from dream3d.prior.text import Branch, TextEmbedding
 from dream3d.stage_config import Shading, ViewConditioning
 
@@ -139,6 +140,15 @@ class Prior:
             InputError: No word of the prompt says anything the prior knows, or there are too many of them.
         """
         return self.texts.embed(prompt, negative_prompt)
+
+    def check_said(self, texts: Sequence[str]) -> None:
+        """Refuse a learned word (textual inversion) that none of the texts says.
+
+        Raises:
+            InputError: None does.
+        """
+        if isinstance(self.texts, PipelineTexts):
+            self.texts.check_said(texts)
 
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:
         """Words of the prompt that the prior never saw, each with its nearest known words."""

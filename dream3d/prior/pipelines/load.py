@@ -47,7 +47,7 @@ def load_pipeline(
     card = read_pipeline_card(folder, name)
     return PipelineParts(
         card,
-        PipelineTexts.of(name, folder, card.pipeline, device, dtype),
+        PipelineTexts.of(name, folder, card.pipeline, device, dtype, options.embedding),
         _load_codec(folder, card, device, dtype),
         _load_denoiser(folder, card, device, dtype, options),
     )
