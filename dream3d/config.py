@@ -151,9 +151,13 @@ class ExportConfig:
         return (".glb", ".gltf", ".obj", ".usdz") if self.format == "auto" else (f".{self.format}",)
 
 
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+"""What networks compute in; "auto" is the fastest of the device."""
+
+
 @dataclass(frozen=True)
 class PriorOptions:
-    """What is added to a prior that is a pipeline of diffusers."""
+    """What is added to a prior that is a pipeline of diffusers, and how it computes."""
 
     lora: Annotated[str, tyro.conf.arg(aliases=["--lora"])] = ""
     """A LoRA to add to the prior: a .safetensors file, or a folder with one."""
@@ -165,6 +169,12 @@ class PriorOptions:
     """Which pictures of the shape it is shown: what it was trained on."""
     controlnet_scale: Annotated[float, tyro.conf.arg(aliases=["--controlnet-scale"])] = 1.0
     """How strongly it holds: factor on what it adds to the network."""
+    precision: Annotated[Precision, tyro.conf.arg(aliases=["--prior-precision"])] = "auto"
+    """What the networks compute in, whichever precision their files are stored in."""
+    offload: Annotated[bool, tyro.conf.arg(aliases=["--prior-offload"])] = False
+    """Keep the network that denoises in main memory, and on the GPU one block of it at a time."""
+    compile: Annotated[bool, tyro.conf.arg(aliases=["--prior-compile"])] = False
+    """Let torch.compile make the network faster; the first steps take minutes."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.controlnet_scale <= 2:
@@ -172,9 +182,10 @@ class PriorOptions:
 
     @property
     def given(self) -> dict[str, str]:
-        """What is added, by the option that says so."""
+        """What only pipelines take, by the option that says so."""
         added = {"--lora": self.lora, "--embedding": self.embedding, "--controlnet": self.controlnet}
-        return {option: name for option, name in added.items() if name}
+        switches = {"--prior-offload": self.offload, "--prior-compile": self.compile}
+        return {option: str(value) for option, value in (added | switches).items() if value}
 
 
 @dataclass(frozen=True)
@@ -218,14 +229,23 @@ def generate_guidance(config: Config) -> list[GuidanceConfig]:
     return [stage.guidance for stage in (config.coarse, config.refine) if stage.num_steps]
 
 
-def check_guidance(stages: list[GuidanceConfig]) -> None:
-    """Check, before any work, that the libraries which the guidance methods need are installed.
+def check_guidance(stages: list[GuidanceConfig], options: PriorOptions) -> None:
+    """Check, before any work, that what the guidance methods need is there.
+
+    Args:
+        stages: Those that will be run.
+        options: Of the prior.
 
     Raises:
-        InputError: One is missing; the message says how to get it.
+        InputError: A library is missing, and the message says how to get it; or the prior cannot be copied.
     """
     for guidance in stages:
         if guidance.method in ("vsd", "esd"):
+            if options.offload:
+                raise InputError(
+                    f"guidance {guidance.method} teaches a copy of the prior's network, which "
+                    "--prior-offload does not keep together: leave one of them out"
+                )
             check_extra("peft", "vsd", f"guidance {guidance.method}", "take another method")
 
 

@@ -83,7 +83,7 @@ def generate(
 
 def _checked_views(config: Config) -> dict[str, ViewConditioning]:
     """How the prior will be told where views stand, by option, once what the settings need is there."""
-    check_guidance(generate_guidance(config))
+    check_guidance(generate_guidance(config), config.prior_options)
     if config.export.require_watertight:
         check_solids()
     stages = {"--coarse.guidance.views": config.coarse, "--refine.guidance.views": config.refine}

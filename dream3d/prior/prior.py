@@ -22,6 +22,7 @@ from dream3d.prior.pipelines.card import PipelineCard
 from dream3d.prior.pipelines.denoiser import PipelineDenoiser
 from dream3d.prior.pipelines.load import load_pipeline
 from dream3d.prior.pipelines.texts import PipelineTexts
+from dream3d.prior.precision import precision_dtype
 from dream3d.prior.text import Branch, TextEmbedding
 from dream3d.stage_config import Shading, ViewConditioning
 
@@ -54,8 +55,8 @@ class Prior:
             name_or_path: "props", the folder of a prior of that kind, the folder of a text-to-image pipeline
                 as diffusers saves it, or the id of one that is in the local cache of the Hugging Face hub.
             device: A torch device.
-            dtype: Precision of the denoiser; the fastest one of the device when None.
-            options: What is added to a pipeline; nothing when None.
+            dtype: Precision of the denoiser; None leaves it to the options.
+            options: What is added to a pipeline, and how it computes; the defaults when None.
 
         Raises:
             InputError: Unknown name, incomplete or damaged folder, a pipeline of another kind, weights that
@@ -63,7 +64,8 @@ class Prior:
         """
         folder = find_prior(name_or_path)
         target = torch.device(device)
-        dtype, options = dtype or fastest_dtype(target), options or PriorOptions()
+        options = options or PriorOptions()
+        dtype = dtype or precision_dtype(options.precision, target)
         if (folder / CARD).is_file():
             for option, name in options.given.items():
                 raise InputError(f"{option} {name}: the prior {name_or_path!r} takes none; leave it out")
@@ -258,13 +260,6 @@ class Prior:
         noise = torch.randn(clean.shape, generator=generator).to(self.device)
         noisy = schedule.add_noise(clean, noise, self.alphas_cumprod, timesteps)
         return self.denoiser.read_cells(noisy, timesteps, embedding, cameras, self.reader)
-
-
-def fastest_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device multiplies it in hardware, else float32."""
-    if device.type == "cpu":
-        return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
-    return torch.bfloat16
 
 
 def _load_builtin(folder: Path, device: torch.device, dtype: torch.dtype) -> Prior:

@@ -73,16 +73,13 @@ def find_controlnet(name_or_path: str) -> Path:
     raise InputError(f"--controlnet {name_or_path}: no such folder, and no hub id OWNER/NAME")
 
 
-def load_control(
-    options: PriorOptions, card: PipelineCard, unet: Any, device: torch.device, dtype: torch.dtype
-) -> Control | None:
-    """The ControlNet that is asked for; None where none is.
+def load_control(options: PriorOptions, card: PipelineCard, unet: Any, dtype: torch.dtype) -> Control | None:
+    """The ControlNet that is asked for, in main memory; None where none is.
 
     Args:
         options: Which.
         card: Of the pipeline.
         unet: Its network.
-        device: Where it computes.
         dtype: Precision it computes in.
 
     Raises:
@@ -100,7 +97,6 @@ def load_control(
     from diffusers.models.controlnets.controlnet import ControlNetModel
 
     network = load_model(ControlNetModel, folder, "", dtype)
-    network = network.to(device=device, memory_format=torch.channels_last)
     return Control(network, options.controlnet_kind, options.controlnet_scale)
 
 

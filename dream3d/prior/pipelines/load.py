@@ -74,9 +74,28 @@ def _load_denoiser(
     if options.lora:
         merge_lora(network, card.pipeline, options.lora)
         network = network.requires_grad_(False).eval().to(dtype)
-    network = network.to(device=device, memory_format=torch.channels_last)
-    control = load_control(options, card, network, device, dtype)
+    control = load_control(options, card, network, dtype)
+    for model in (network, *([] if control is None else [control.network])):
+        _place(model, card, device, options)
     return PipelineDenoiser(network, card, load_schedule(folder, card, device), dtype, control)
+
+
+def _place(network: Any, card: PipelineCard, device: torch.device, options: PriorOptions) -> None:
+    """Put a network where it computes, or where it waits for its turn block by block; in place.
+
+    Raises:
+        InputError: Parts of it are used on their own, and would be left behind.
+    """
+    network.to(memory_format=torch.channels_last)
+    if options.offload and card.pipeline == "MVDreamPipeline":
+        raise InputError("--prior-offload True: a MVDreamPipeline does not go block by block; leave it out")
+    if options.offload:
+        where = {"onload_device": device, "offload_device": torch.device("cpu")}
+        network.enable_group_offload(**where, offload_type="block_level", num_blocks_per_group=1)
+    else:
+        network.to(device)
+    if options.compile:
+        network.compile()
 
 
 def _load_network(folder: Path, card: PipelineCard, dtype: torch.dtype) -> Any:
