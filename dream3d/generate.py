@@ -85,10 +85,8 @@ def generate(
 
 def _checked_views(config: Config) -> dict[str, ViewConditioning]:
     """How the prior will be told where views stand, by option, once what the settings need is there."""
-    check_guidance(generate_guidance(config))
+    check_guidance(generate_guidance(config), config.prior_options)
     if config.export.require_watertight:
         check_solids()
-    views: dict[str, ViewConditioning] = {"--coarse.guidance.views": config.coarse.guidance.views}
-    if config.refine.num_steps:
-        views["--refine.guidance.views"] = config.refine.guidance.views
-    return views
+    stages = {"--coarse.guidance.views": config.coarse, "--refine.guidance.views": config.refine}
+    return {flag: stage.guidance.views for flag, stage in stages.items() if stage.num_steps}

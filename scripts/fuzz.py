@@ -26,14 +26,14 @@ from pathlib import Path
 from typing import Any
 
 SHARES = {  # of 20,000 inputs
-    "prompt": 3600,
+    "prompt": 3400,
     "overlay": 3000,
     "list": 3400,
     "glb": 3400,
     "obj": 2600,
     "prior": 1000,
     "pipeline": 1000,
-    "lora": 600,
+    "addition": 800,
     "checkpoint": 1400,
 }
 QUICK = 250  # one of so many, in the tests

@@ -82,7 +82,7 @@ def make_target(name: str, home: Path) -> Target:
             return Target(name, examples, _any_of(damage.damaged_glb, examples), _read_glb)
         case "obj":
             return Target(name, (OBJ,), damage.damaged_lines(OBJ) | damage.damaged_bytes(OBJ), _read_obj)
-        case "prior" | "pipeline" | "lora":
+        case "prior" | "pipeline" | "addition":
             files = fuzz_priors.write_folders(name, home)
             return Target(
                 name,

@@ -71,13 +71,16 @@ class Guide:
         self.original_embedding = original_embedding
         self.noise: SurfaceNoise | None = None
 
-    def gradient(self, shown: Shown, timestep: int, is_opening: bool = False) -> Guidance:
+    def gradient(
+        self, shown: Shown, timestep: int, is_opening: bool = False, prior: DenoisingPrior | None = None
+    ) -> Guidance:
         """The gradient of the images at a noise level, the same for all views.
 
         Args:
             shown: Renders; not changed, no graph is kept.
             timestep: Noise level.
             is_opening: Use plain SDS in x0 form; whatever learns the renders starts to.
+            prior: The same prior, where it has been told more of these views; by default as it is.
 
         Returns:
             The gradient and what to log.
@@ -86,7 +89,7 @@ class Guide:
         with torch.enable_grad():
             latents = self.prior.encode(images)
         question = Question(
-            self.prior,
+            prior or self.prior,
             latents.detach(),
             timestep,
             self.embedding,
@@ -188,5 +191,7 @@ def method_weight(weight: GuidanceWeight, signal_scale: Tensor, noise_scale: Ten
             return torch.ones_like(signal_scale)
         case "sigma2":
             return signal_scale * noise_scale
+        case "sigma2_signal":
+            return signal_scale**2 * noise_scale
         case "uniform":
             return signal_scale / noise_scale

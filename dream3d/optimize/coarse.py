@@ -16,7 +16,7 @@ from dream3d.errors import RunError
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.mesh import ByteArray
 from dream3d.optimize import regularizers, schedules
-from dream3d.optimize.distillation import RenderablePrior, ask_prior, make_guide
+from dream3d.optimize.distillation import RenderablePrior, ask_prior, make_guide, needs_normals
 from dream3d.optimize.health import Problem, diagnose, scene_coverage
 from dream3d.optimize.loop import DivergedError, go_on, take_steps
 from dream3d.optimizer_state import load_optimizer_state, optimizer_state
@@ -227,6 +227,7 @@ class CoarseRun:
         step_size = self.config.step_size * (self.prior.image_size / size)
         jitter = torch.rand(len(cameras) * size * size, generator=self.generator).to(self.device)
         normals = self.config.roughness_weight > 0 and shading != "albedo"
+        normals |= needs_normals(self.prior)
         return render_volume(
             self.field, self.occupancy, cameras, size, size, shading, step_size, jitter, normals
         )

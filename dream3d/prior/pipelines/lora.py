@@ -5,7 +5,7 @@ from typing import Any
 
 from dream3d.errors import InputError, reason_of
 from dream3d.extras import import_extra
-from dream3d.prior.files import refuse_pickles
+from dream3d.prior.files import added_file
 from dream3d.prior.pipelines.kinds import PipelineKind, denoiser_folder
 from dream3d.prior.pipelines.models import check_finite
 
@@ -18,19 +18,7 @@ def lora_file(path: str) -> Path:
     Raises:
         InputError: There is none, there are several, or it is a pickle.
     """
-    given = Path(path).expanduser()
-    if given.is_dir():
-        files = [given / _NAME] if (given / _NAME).is_file() else sorted(given.glob("*.safetensors"))
-        if len(files) == 1:
-            return files[0]
-        if not files:
-            refuse_pickles(given)
-        raise InputError(f"--lora {path}: the folder has {len(files)} .safetensors files; name one")
-    if not given.is_file():
-        raise InputError(f"--lora {path}: no such file or folder")
-    if given.suffix != ".safetensors":
-        raise InputError(f"--lora {path}: only .safetensors files are opened; convert it")
-    return given
+    return added_file(path, "--lora", _NAME)
 
 
 def merge_lora(network: Any, kind: PipelineKind, path: str) -> None:
