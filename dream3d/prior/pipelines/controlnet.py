@@ -119,8 +119,9 @@ def _check(folder: Path, asked: str, card: PipelineCard, unet: Any) -> None:
                 f"--controlnet {asked}: does not fit the prior {card.name!r}: its {name} is {own}, "
                 f"not {theirs} (it is for another version of Stable Diffusion)"
             )
-    widths = config.get("conditioning_embedding_out_channels") or ()
-    if 2 ** (len(widths) - 1) != card.pixels_per_latent or config.get("conditioning_channels", 3) != 3:
+    widths = config.get("conditioning_embedding_out_channels")
+    num_widths = len(widths) if isinstance(widths, list) else 0
+    if 2 ** (num_widths - 1) != card.pixels_per_latent or config.get("conditioning_channels", 3) != 3:
         raise InputError(f"--controlnet {asked}: does not take pictures of {card.image_size} pixels in color")
     if config.get("global_pool_conditions"):
         raise InputError(f"--controlnet {asked}: takes style from pictures, not shape: take another")
