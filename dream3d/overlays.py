@@ -11,7 +11,8 @@ import dataclasses
 import difflib
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -40,10 +41,11 @@ def overlay_names() -> list[str]:
     return sorted(path.stem for path in overlay_folder().glob("*.yaml"))
 
 
-def field_names(command_type: type = Config) -> list[str]:
+@cache
+def field_names(command_type: type = Config) -> tuple[str, ...]:
     """All settings of a command as dotted names, `section.field`, without its other options."""
     settings = [name for name, _ in _fields(Config, "")]
-    return [name for name, _ in _fields(command_type, "") if "." in name or name in settings]
+    return tuple(name for name, _ in _fields(command_type, "") if "." in name or name in settings)
 
 
 def overlay_tokens(name_or_file: str, command_type: type = Config) -> list[str]:
@@ -60,16 +62,74 @@ def overlay_tokens(name_or_file: str, command_type: type = Config) -> list[str]:
     if not path.suffix and name_or_file in overlay_names():
         path = overlay_folder() / f"{name_or_file}.yaml"
     tree = _read_yaml(path, name_or_file)
-    known = field_names(command_type)
-    tokens: list[str] = []
-    for key, value in _flatten(tree, path, ""):
-        if key not in known:
-            raise InputError(f"{path}: unknown setting {key!r}{did_you_mean(key, known)}")
-        if isinstance(value, list):
-            raise InputError(f"{path}: setting {key!r} takes one value, not a list")
+    try:
         # One word with "=": a value that starts with "--" stays a value.
-        tokens.append(f"--{key.replace('_', '-')}={value}")
-    return tokens
+        return [
+            f"--{key.replace('_', '-')}={value}"
+            for key, value in _settings_of(tree, field_names(command_type))
+        ]
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def with_settings(config: Config, tree: Mapping[Any, Any]) -> Config:
+    """The settings with some others, which are read by the same rules as those of an overlay.
+
+    Args:
+        config: Stays as it is.
+        tree: Settings and sections of settings; dotted names work too.
+
+    Raises:
+        InputError: A setting is unknown, or has a value of the wrong type or range.
+    """
+    nested: dict[str, Any] = {}
+    for key, value in _settings_of(tree, field_names()):
+        *sections, name = key.split(".")
+        section = nested
+        for each in sections:
+            section = section.setdefault(each, {})
+        try:
+            section[name] = _value_of(key, value)
+        except InputError as error:
+            raise InputError(f"{key}: {str(error).removeprefix('--value: ')}") from None
+    return _merged(config, nested)
+
+
+def _merged(owner: Any, values: Mapping[str, Any]) -> Any:
+    """A dataclass with other values, and others in those in it: each is checked once, as a whole."""
+    changed = {
+        name: _merged(getattr(owner, name), value) if isinstance(value, dict) else value
+        for name, value in values.items()
+    }
+    return dataclasses.replace(owner, **changed)
+
+
+def _value_of(key: str, value: object) -> object:
+    """What a setting becomes by a value from a list."""
+    kind, text = _holder_of(key).__annotations__["value"], str(value)
+    if kind is int and re.fullmatch(
+        "[0-9]{1,18}", text
+    ):  # seeds of long lists: the parser takes a millisecond
+        return int(text)
+    if kind is not str:
+        return _read_value(key, text)
+    if not isinstance(value, str):
+        raise InputError(f"expected a text, not {value!r}")
+    return value
+
+
+@lru_cache(maxsize=4096)  # lists say the same again and again
+def _read_value(key: str, text: str) -> object:
+    return _quietly(tyro.cli, tyro.conf.FlagConversionOff[_holder_of(key)], args=[f"--value={text}"]).value
+
+
+@cache
+def _holder_of(key: str) -> type:
+    """A dataclass with this setting alone, under the name "value"."""
+    kind: Any = Config
+    for name in key.split("."):
+        kind = get_type_hints(kind)[name]
+    return dataclasses.make_dataclass("Holder", [("value", kind)])
 
 
 def parse(command_type: type[Command], args: Sequence[str], prog: str) -> Command:
@@ -80,19 +140,23 @@ def parse(command_type: type[Command], args: Sequence[str], prog: str) -> Comman
         SystemExit: The tokens ask for help, which has been printed.
     """
     overlaid = [token for name in _overlay_arguments(args) for token in overlay_tokens(name, command_type)]
+    words = [*overlaid, *args]
+    command, unknown = _quietly(tyro.cli, command_type, prog=prog, args=words, return_unknown_args=True)
+    if unknown:
+        raise InputError(f"unknown {_complaint(unknown[0], command_type)}")
+    return command
+
+
+def _quietly(read: Callable[..., Any], *args: object, **options: object) -> Any:
+    """Call the parser; what it complains of becomes one line."""
     captured = io.StringIO()
     try:
         with contextlib.redirect_stderr(captured):
-            command, unknown = tyro.cli(
-                command_type, prog=prog, args=[*overlaid, *args], return_unknown_args=True
-            )
+            return read(*args, **options)
     except SystemExit as stop:
         if not stop.code:
             raise
         raise InputError(_one_line(captured.getvalue())) from None
-    if unknown:
-        raise InputError(f"unknown {_complaint(unknown[0], command_type)}")
-    return command
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
@@ -129,13 +193,23 @@ def _read_yaml(path: Path, asked: str) -> dict[Any, Any]:
     return tree
 
 
-def _flatten(tree: dict[Any, Any], path: Path, prefix: str) -> Iterator[tuple[str, object]]:
+def _settings_of(tree: Mapping[Any, Any], known: Sequence[str]) -> Iterator[tuple[str, object]]:
+    """(dotted name, value) of all that a tree sets."""
+    for key, value in _flatten(tree, ""):
+        if key not in known:
+            raise InputError(f"unknown setting {key!r}{did_you_mean(key, known)}")
+        if isinstance(value, list):
+            raise InputError(f"setting {key!r} takes one value, not a list")
+        yield key, value
+
+
+def _flatten(tree: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, object]]:
     for key, value in tree.items():
         name = f"{prefix}{key}".replace("-", "_")
         if isinstance(value, dict):
             if not value:
-                raise InputError(f"{path}: section {name!r} is empty; remove it or give it settings")
-            yield from _flatten(cast(dict[Any, Any], value), path, f"{name}.")
+                raise InputError(f"section {name!r} is empty; remove it or give it settings")
+            yield from _flatten(cast(dict[Any, Any], value), f"{name}.")
         else:
             yield name, value
 

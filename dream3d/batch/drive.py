@@ -1,0 +1,234 @@
+"""The driver: gives jobs to workers until all are settled, whatever happens to the workers."""
+
+import contextlib
+import queue
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from dream3d.batch.claims import Claims
+from dream3d.batch.jobs import Job
+from dream3d.batch.manifest import Manifest
+from dream3d.batch.messages import Engine, Failed, Heard, Lost, Made, Message, Ready, Task, WorkerHandle
+from dream3d.batch.records import are_there, facts_of, find_files
+from dream3d.errors import InputError, RunError
+from dream3d.events import Event, OnEvent
+from dream3d.export.files import write_files
+from dream3d.inputs import make_folder
+from dream3d.progress import format_seconds
+
+SECONDS_BETWEEN_LOOKS = 0.5  # at workers that say nothing, and at what another driver does
+MAX_FALSE_STARTS = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended."""
+
+    status: Literal["done", "kept", "failed"]  # made now; made before or by another driver; or not
+    reason: str = ""  # of a failure
+
+
+@dataclass
+class _Seat:
+    """A worker and what it does."""
+
+    handle: WorkerHandle
+    number: int  # every worker has its own: what one that was replaced says is not mistaken for its heir's
+    heard_at: float
+    name: str = ""  # once it is ready
+    job: Job | None = None
+    began_at: float = 0.0
+
+
+class Drive:
+    """Makes jobs with the workers of an engine. One thread decides; others only fill the queue of messages."""
+
+    def __init__(
+        self, manifest: Manifest, engine: Engine, retries: int, timeout_s: float, on_event: OnEvent
+    ) -> None:
+        """Prepare.
+
+        Args:
+            manifest: Of the folder of results.
+            engine: Where workers come from; closed by whoever made it.
+            retries: How often a job is tried again.
+            timeout_s: How long a worker may say nothing.
+            on_event: Told of the progress over all jobs.
+        """
+        self.outcomes: dict[str, Outcome] = {}  # by name of the job
+        self._manifest, self._folder = manifest, manifest.folder
+        self._claims = Claims(manifest.folder)
+        self._engine = engine
+        self._retries = retries
+        self._timeout_s = timeout_s
+        self._on_event = on_event
+        self._messages: queue.SimpleQueue[tuple[int, Message]] = queue.SimpleQueue()
+        self._waiting: deque[Job] = deque()
+        self._seats: dict[int, _Seat] = {}  # by slot of the engine
+        self._attempts: Counter[str] = Counter()
+        self._num_jobs = self._num_started = self._false_starts = 0
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Settle all jobs; `outcomes` says how, also when this is interrupted.
+
+        Raises:
+            DiskError: The disk is full or failed.
+            RunError: Workers end before they can work.
+        """
+        self._waiting.extend(jobs)
+        self._num_jobs = len(jobs)
+        try:
+            while self._waiting or any(seat.job for seat in self._seats.values()):
+                self._hand_out()
+                self._listen()
+                self._end_silent()
+        finally:
+            for seat in self._seats.values():
+                seat.handle.kill()
+                if seat.job is not None:
+                    with contextlib.suppress(InputError, RunError):
+                        self._manifest.append("stopped", seat.job.name)
+            self._claims.close()
+
+    def _hand_out(self) -> None:
+        """Give free workers a job, and start as many as there is work for."""
+        for seat in self._seats.values():
+            if seat.name and seat.job is None and (job := self._claimed()) is not None:
+                self._begin(seat, job)
+        num_busy = sum(seat.job is not None for seat in self._seats.values())
+        for slot in range(min(self._engine.num_workers, num_busy + len(self._waiting))):
+            if slot not in self._seats:
+                self._num_started += 1
+                say = partial(self._hear, self._num_started)
+                handle = self._engine.start(slot, say)
+                self._seats[slot] = _Seat(handle, self._num_started, time.monotonic())
+
+    def _claimed(self) -> Job | None:
+        """The first waiting job that is nobody else's, claimed. Those that others have settled are done with."""
+        for _ in range(len(self._waiting)):
+            job = self._waiting.popleft()
+            if not self._claims.claim(job.name):
+                self._waiting.append(job)
+                continue
+            self._manifest.refresh()
+            outcome = self._settled(job)
+            if outcome is None:
+                return job
+            self._settle(job, outcome, "done by another process" if outcome.status == "kept" else "")
+        return None
+
+    def _settled(self, job: Job) -> Outcome | None:
+        """How a job ended already, if it did. It is claimed, so that this does not change meanwhile."""
+        name = job.name
+        if name in self._manifest.done and are_there(self._folder / name, self._manifest.done[name]):
+            return Outcome("kept")
+        if name in self._manifest.failed:
+            return Outcome("failed", self._manifest.failed[name]["reason"])
+        files = find_files(self._folder / name, job)
+        if files is None:
+            return None
+        self._manifest.append("done", name, **facts_of(job, files))
+        return Outcome("kept")
+
+    def _begin(self, seat: _Seat, job: Job) -> None:
+        self._attempts[job.name] += 1
+        folder = make_folder(self._folder / job.name)
+        self._manifest.append("begun", job.name, attempt=self._attempts[job.name], worker=seat.name)
+        seat.job, seat.began_at = job, time.monotonic()
+        seat.heard_at = seat.began_at
+        run_folder = str((folder / "run").absolute())
+        seat.handle.give(Task(job.item.prompt, job.item.config, job.file, job.prior_sha256, run_folder))
+
+    def _listen(self) -> None:
+        """Wait a little for a message and do what it asks for."""
+        try:
+            number, message = self._messages.get(timeout=SECONDS_BETWEEN_LOOKS)
+        except queue.Empty:
+            return
+        slot = next((slot for slot, seat in self._seats.items() if seat.number == number), None)
+        if slot is None:
+            return
+        seat = self._seats[slot]
+        seat.heard_at = time.monotonic()
+        match message:
+            case Ready(name):
+                seat.name, self._false_starts = name, 0
+            case Heard():
+                self._on_event(Event("batch", len(self.outcomes), self._num_jobs))
+            case Made(files):
+                self._keep(seat, files)
+            case Failed(reason, is_final, is_broken):
+                self._fail(seat, reason, is_final)
+                if is_broken:
+                    self._dismiss(slot)
+            case Lost(reason):
+                self._dismiss(slot)
+                self._fail(seat, reason)
+                if not seat.name:
+                    self._count_false_start(reason)
+
+    def _end_silent(self) -> None:
+        """Replace workers that have not been heard for too long."""
+        for slot, seat in list(self._seats.items()):
+            is_busy = seat.job is not None or not seat.name
+            if is_busy and time.monotonic() - seat.heard_at > self._timeout_s:
+                self._dismiss(slot)
+                self._fail(seat, f"nothing was heard from the worker for {self._timeout_s:g} s")
+
+    def _dismiss(self, slot: int) -> None:
+        """End the worker of a slot; there will be another one if there is work."""
+        self._seats.pop(slot).handle.kill()
+
+    def _keep(self, seat: _Seat, files: dict[str, bytes]) -> None:
+        """Write what was made, then the record of it."""
+        job = seat.job
+        assert job is not None
+        try:
+            write_files({self._folder / job.name / name: content for name, content in files.items()})
+        except InputError as error:  # the folder was taken away or may not be written any more
+            self._fail(seat, str(error))
+            return
+        seconds = time.monotonic() - seat.began_at
+        attempt = self._attempts[job.name]
+        facts = facts_of(job, files) | {"attempt": attempt, "worker": seat.name, "wall_seconds": seconds}
+        self._manifest.append("done", job.name, **facts)
+        seat.job = None
+        self._settle(job, Outcome("done"), f"done in {format_seconds(seconds)}")
+
+    def _fail(self, seat: _Seat, reason: str, is_final: bool = False) -> None:
+        """Try the job of a worker again, after all others, or not any more."""
+        job, seat.job = seat.job, None
+        if job is None:
+            return
+        attempt = self._attempts[job.name]
+        if is_final or attempt > self._retries:
+            self._manifest.append("failed", job.name, attempt=attempt, reason=reason, prompt=job.item.prompt)
+            self._settle(job, Outcome("failed", reason), f"failed: {reason}")
+            return
+        self._manifest.append("retry", job.name, attempt=attempt, reason=reason)
+        self._claims.release(job.name)
+        self._waiting.append(job)
+        self._tell(job, f"will be tried again: {reason}")
+
+    def _settle(self, job: Job, outcome: Outcome, message: str) -> None:
+        """Note how a job ended and let go of it."""
+        self.outcomes[job.name] = outcome
+        self._claims.release(job.name)
+        self._tell(job, message or f"failed: {outcome.reason}")
+
+    def _tell(self, job: Job, message: str) -> None:
+        what = f"{job.item.prompt} / {job.item.config.seed}"
+        self._on_event(Event("batch", len(self.outcomes), self._num_jobs, f"{what}: {message}"))
+
+    def _count_false_start(self, reason: str) -> None:
+        self._false_starts += 1
+        if self._false_starts >= MAX_FALSE_STARTS:
+            raise RunError(f"workers end before they can work: {reason}; see 'dream3d doctor'")
+
+    def _hear(self, number: int, message: Message) -> None:
+        self._messages.put((number, message))
