@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dream3d.asset import Asset
     from dream3d.config import Config
+    from dream3d.errors import InputError, RunError, StoppedError
+    from dream3d.events import Event
     from dream3d.export.load_model import load_model
     from dream3d.generate import generate
     from dream3d.mesh import Mesh
+    from dream3d.pipeline import Pipeline, Run
     from dream3d.prior import Prior
     from dream3d.refine import refine
 
@@ -27,13 +30,34 @@ if TYPE_CHECKING:
 # kernels' own threads and from whatever else runs: on a busy machine a step then takes ten times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-__all__ = ["Asset", "Config", "Mesh", "Prior", "__version__", "generate", "load_model", "refine"]
+__all__ = [
+    "Asset",
+    "Config",
+    "Event",
+    "InputError",
+    "Mesh",
+    "Pipeline",
+    "Prior",
+    "Run",
+    "RunError",
+    "StoppedError",
+    "__version__",
+    "generate",
+    "load_model",
+    "refine",
+]
 
 _HOME = {
     "Asset": "dream3d.asset",
     "Config": "dream3d.config",
+    "Event": "dream3d.events",
+    "InputError": "dream3d.errors",
     "Mesh": "dream3d.mesh",
+    "Pipeline": "dream3d.pipeline",
     "Prior": "dream3d.prior",
+    "Run": "dream3d.pipeline",
+    "RunError": "dream3d.errors",
+    "StoppedError": "dream3d.errors",
     "generate": "dream3d.generate",
     "load_model": "dream3d.export.load_model",
     "refine": "dream3d.refine",

@@ -9,72 +9,22 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import tyro
 
 from dream3d import __version__
-from dream3d.cli_asset import deliver, print_json, print_plan
+from dream3d.cli_asset import print_json
 from dream3d.cli_eval import Eval
+from dream3d.cli_generate import Generate
 from dream3d.cli_preview import Preview
 from dream3d.cli_refine import Refine
-from dream3d.config import Config, check_guidance, generate_guidance, with_guidance
-from dream3d.errors import InputError, RunError
-from dream3d.events import OnEvent
-from dream3d.inputs import check_file, check_output, check_prompt, default_output
-from dream3d.overlays import Overlays, Settings, Switch, did_you_mean, parse
-from dream3d.stage_config import GuidanceMethod
-
-if TYPE_CHECKING:  # heavy: torch
-    from dream3d.asset import Asset
-
-
-@dataclass(frozen=True)
-class Generate:
-    """Make a game-ready .glb from a prompt.
-
-    Leaves FILE.glb, FILE.json (how it was made) and FILE.png (a preview).
-    """
-
-    prompt: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PROMPT")]
-    """What to make, for example "a red mushroom"."""
-    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE.glb")] = None
-    """Where to write it; without this, a name made from the prompt in the working folder."""
-    config: Annotated[Overlays, tyro.conf.arg(metavar="NAME|FILE", help_behavior_hint="(repeatable)")] = ()
-    """Settings, by name (draft, dreamfusion) or from a YAML file; later ones win, options over all."""
-    guidance: GuidanceMethod | None = None
-    """Method of score distillation in the first stage; see docs/guidance.md."""
-    dry_run: Switch = False
-    """Check the input, print the settings that would be used, and stop."""
-    quiet: Switch = False
-    """No progress; only errors and the paths of what was made."""
-    json: Switch = False
-    """Print one JSON object (files, metrics, warnings) on stdout and nothing else."""
-    settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Config)
-
-    def run(self) -> int:
-        """Generate, save, and say what was made."""
-        prompt, settings = check_prompt(self.prompt), with_guidance(self.settings, self.guidance)
-        check_guidance(generate_guidance(settings))
-        export = settings.export
-        output = check_output(self.output or default_output(prompt, export.suffixes[0]), export.suffixes)
-        from dream3d.export.checks import check_export
-
-        check_export(export, output)
-        if self.dry_run:
-            facts: dict[str, object] = {"prompt": prompt, "output": str(output)}
-            print_plan(["generate", prompt, "-o", str(output)], facts, asdict(settings), self.json)
-            return 0
-        # Heavy: torch and diffusers. Only now is there work to do.
-        from dream3d.generate import generate
-
-        def make(on_event: OnEvent) -> "Asset":
-            return generate(prompt, settings, on_event)
-
-        return deliver(make, output, self.quiet, self.json)
+from dream3d.errors import InputError, RunError, StoppedError
+from dream3d.inputs import check_file
+from dream3d.overlays import Switch, did_you_mean, parse
 
 
 @dataclass(frozen=True)
@@ -179,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), 2)
     except RunError as error:
         return _fail(str(error), 1)
-    except (KeyboardInterrupt, _TerminatedError) as stop:
+    except (KeyboardInterrupt, StoppedError, _TerminatedError) as stop:
         kept = getattr(stop, "__notes__", ["nothing was written"])  # PEP 678
         return _fail(f"interrupted; {kept[-1]}", 130)
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""The two ways a request can end badly. The command line maps them to exit codes 2 and 1."""
+"""The ways a request can end without a result. The command line maps them to exit codes 2, 1 and 130."""
 
 
 class InputError(ValueError):
@@ -11,3 +11,7 @@ class RunError(RuntimeError):
 
 class DiskError(RunError):
     """Nothing more can be written, so that what would follow cannot be kept either."""
+
+
+class StoppedError(Exception):
+    """Whoever follows a run wants it to end now. Nothing is wrong; nothing is written but a checkpoint."""

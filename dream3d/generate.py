@@ -2,14 +2,12 @@
 
 import time
 from dataclasses import asdict, replace
-
-import torch
+from pathlib import Path
 
 from dream3d.asset import Asset
 from dream3d.config import Config, check_guidance, generate_guidance
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.export.names import slug
-from dream3d.extract.isosurface import density_threshold
 from dream3d.extract.mesh import clean_surfaces, extract_surfaces
 from dream3d.extract.solid import check_solids, close_surfaces
 from dream3d.extract.tangents import add_tangents
@@ -17,60 +15,59 @@ from dream3d.extract.unwrap import unwrap
 from dream3d.finish import bake_material, choose_device, open_prior, provenance
 from dream3d.inputs import check_prompt
 from dream3d.mesh import TexturedMesh
-from dream3d.optimize.coarse import optimize_coarse
-from dream3d.optimize.refine import optimize_refine
 from dream3d.prior import Prior
-from dream3d.scene.tet_lattice import tet_lattice
-from dream3d.scene.tet_surface import TetSurface
+from dream3d.run_folder import open_run
 from dream3d.stage_config import ViewConditioning
+from dream3d.stages import distill
 
 METHOD = "score distillation of a 2D diffusion prior into a hash-grid radiance field"
 
 
 def generate(
-    prompt: str, config: Config | None = None, on_event: OnEvent = ignore, prior: Prior | None = None
+    prompt: str,
+    config: Config | None = None,
+    on_event: OnEvent = ignore,
+    prior: Prior | None = None,
+    run_dir: str | Path | None = None,
 ) -> Asset:
     """Make a textured mesh from a prompt.
 
     Args:
         prompt: What to make. Words the prior does not know are left out and reported in `Asset.warnings`.
         config: All settings; the defaults are the `standard` effort.
-        on_event: Called with the progress of each stage.
+        on_event: Called with the progress of each stage; it may raise `StoppedError` to end the run.
         prior: A loaded prior to use again; `config.prior` is loaded when it is None.
+        run_dir: Folder where the state of the run is saved every half minute, at the end of each stage and
+            when it is stopped. A run that is there already is continued, and makes on this machine the same
+            asset, bit for bit, as if it had never been interrupted.
 
     Returns:
         The asset, in scene units until it is saved.
 
     Raises:
-        InputError: The prompt or a setting is impossible, or the prior is missing or damaged.
-        RunError: The field stayed empty, full or not finite after all restarts.
+        InputError: The prompt or a setting is impossible, the prior is missing or damaged, or the run in the
+            folder is another one, of other versions, or in the hands of another process.
+        RunError: The field stayed empty, full or not finite after all restarts, or the disk is full.
+        StoppedError: `on_event` asked for it.
     """
     config = config or Config()
     prompt = check_prompt(prompt)
     device = choose_device(config.device)
-    check_guidance(generate_guidance(config))
-    if config.export.require_watertight:
-        check_solids()
+    views = _checked_views(config)
     started = time.perf_counter()
-    views: dict[str, ViewConditioning] = {"--coarse.guidance.views": config.coarse.guidance.views}
-    if config.refine.num_steps:
-        views["--refine.guidance.views"] = config.refine.guidance.views
-    prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, views)
-    generator = torch.Generator().manual_seed(config.seed)
-    coarse = optimize_coarse(prior, embedding, config.coarse, generator, on_event, device)
-    field, bake, evaluations = coarse.field, config.bake, coarse.stats.prior_evaluations
-    if config.refine.num_steps:
-        threshold = density_threshold(field.density, config.extract.resolution, device)
-        lattice = tet_lattice(config.refine.lattice_resolution, device=device)
-        surface = TetSurface.from_density(field.density, threshold, lattice)
-        refined = optimize_refine(prior, embedding, field, surface, config.refine, generator, on_event)
-        evaluations += refined.prior_evaluations
-        on_event(Event("extract", 0, 2))
-        surfaces = clean_surfaces(refined.mesh, config.extract)
-        bake = replace(bake, samples=1)  # the prior saw the color on the surface itself, not in a soft shell
-    else:
-        on_event(Event("extract", 0, 2))
+    with open_run(None if run_dir is None else Path(run_dir)) as folder:
+        prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, views)
+        metadata = provenance(prompt, config, prior, METHOD)
+        if folder is not None:
+            folder.claim(metadata | {"device": device})
+        distilled = distill(prior, embedding, config, device, on_event, folder)
+    field, bake = distilled.field, config.bake
+    on_event(Event("extract", 0, 2))
+    if distilled.surface is None:
         surfaces = extract_surfaces(field.density, config.extract, device)
+    else:
+        surfaces = clean_surfaces(distilled.surface, config.extract)
+        bake = replace(bake, samples=1)  # the prior saw the color on the surface itself, not in a soft shell
     if config.export.require_watertight:
         surfaces = close_surfaces(surfaces, config.extract)
     on_event(Event("extract", 1, 2))
@@ -79,7 +76,17 @@ def generate(
         mesh = add_tangents(mesh)
     on_event(Event("extract", 2, 2))
     material = bake_material(mesh, surfaces.dense, field, prior, embedding, bake, on_event)
-    costs = {"prior_evaluations": evaluations, "seconds": time.perf_counter() - started}
-    metadata = provenance(prompt, config, prior, METHOD)
+    costs = {"prior_evaluations": distilled.prior_evaluations, "seconds": time.perf_counter() - started}
     textured = TexturedMesh(mesh, material, slug(prompt), metadata)
-    return Asset(textured, config.export, asdict(coarse.stats) | costs, warnings)
+    return Asset(textured, config.export, asdict(distilled.stats) | costs, warnings)
+
+
+def _checked_views(config: Config) -> dict[str, ViewConditioning]:
+    """How the prior will be told where views stand, by option, once what the settings need is there."""
+    check_guidance(generate_guidance(config))
+    if config.export.require_watertight:
+        check_solids()
+    views: dict[str, ViewConditioning] = {"--coarse.guidance.views": config.coarse.guidance.views}
+    if config.refine.num_steps:
+        views["--refine.guidance.views"] = config.refine.guidance.views
+    return views

@@ -1,9 +1,9 @@
 """YAML overlays and the command line, read by one parser.
 
-Order: dataclass defaults, then each `--config` overlay, then the command line. An overlay is flattened to
-`--section.field value` tokens which are put before the caller's own: YAML values are therefore read by the
-same rules as typed ones ("1e-2" is a number for a float field although YAML calls it a string), and the last
-one wins.
+Order: dataclass defaults, then those of a run that is resumed, then each `--config` overlay, then the command
+line. What is read from files is flattened to `--section.field value` tokens which are put before the caller's
+own: YAML values are therefore read by the same rules as typed ones ("1e-2" is a number for a float field
+although YAML calls it a string), and the last one wins.
 """
 
 import contextlib
@@ -11,8 +11,8 @@ import dataclasses
 import difflib
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -21,6 +21,7 @@ import yaml
 
 from dream3d.config import Config
 from dream3d.errors import InputError
+from dream3d.run_record import RUN, read_run
 
 Command = TypeVar("Command")
 
@@ -61,75 +62,43 @@ def overlay_tokens(name_or_file: str, command_type: type = Config) -> list[str]:
     path = Path(name_or_file)
     if not path.suffix and name_or_file in overlay_names():
         path = overlay_folder() / f"{name_or_file}.yaml"
-    tree = _read_yaml(path, name_or_file)
-    try:
-        # One word with "=": a value that starts with "--" stays a value.
-        return [
-            f"--{key.replace('_', '-')}={value}"
-            for key, value in _settings_of(tree, field_names(command_type))
-        ]
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    return _tokens(_read_yaml(path, name_or_file), path, command_type)
 
 
-def with_settings(config: Config, tree: Mapping[Any, Any]) -> Config:
-    """The settings with some others, which are read by the same rules as those of an overlay.
-
-    Args:
-        config: Stays as it is.
-        tree: Settings and sections of settings; dotted names work too.
+def run_tokens(folder: Path) -> list[str]:
+    """The settings of a run folder as command line tokens.
 
     Raises:
-        InputError: A setting is unknown, or has a value of the wrong type or range.
+        InputError: It is none, or damaged, or of a version with other settings.
     """
-    nested: dict[str, Any] = {}
-    for key, value in _settings_of(tree, field_names()):
-        *sections, name = key.split(".")
-        section = nested
-        for each in sections:
-            section = section.setdefault(each, {})
-        try:
-            section[name] = _value_of(key, value)
-        except InputError as error:
-            raise InputError(f"{key}: {str(error).removeprefix('--value: ')}") from None
-    return _merged(config, nested)
+    settings = read_run(folder).get("settings")
+    if not isinstance(settings, dict):
+        raise InputError(f"the run folder {folder} is damaged: {RUN} holds no settings")
+    return _tokens(cast(dict[Any, Any], settings), folder / RUN, Config)
 
 
-def _merged(owner: Any, values: Mapping[str, Any]) -> Any:
-    """A dataclass with other values, and others in those in it: each is checked once, as a whole."""
-    changed = {
-        name: _merged(getattr(owner, name), value) if isinstance(value, dict) else value
-        for name, value in values.items()
-    }
-    return dataclasses.replace(owner, **changed)
+def _tokens(tree: dict[Any, Any], path: Path, command_type: type) -> list[str]:
+    """A tree of settings that was read from a file as tokens."""
+    try:
+        named = list(settings_of(tree, field_names(command_type)))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    # One word with "=": a value that starts with "--" stays a value.
+    return [f"--{key.replace('_', '-')}={value}" for key, value in named]
 
 
-def _value_of(key: str, value: object) -> object:
-    """What a setting becomes by a value from a list."""
-    kind, text = _holder_of(key).__annotations__["value"], str(value)
-    if kind is int and re.fullmatch(
-        "[0-9]{1,18}", text
-    ):  # seeds of long lists: the parser takes a millisecond
-        return int(text)
-    if kind is not str:
-        return _read_value(key, text)
-    if not isinstance(value, str):
-        raise InputError(f"expected a text, not {value!r}")
-    return value
+def settings_of(tree: Mapping[Any, Any], known: Sequence[str]) -> Iterator[tuple[str, object]]:
+    """(dotted name, value) of all that a tree of settings and sections sets; keys may be dotted as well.
 
-
-@lru_cache(maxsize=4096)  # lists say the same again and again
-def _read_value(key: str, text: str) -> object:
-    return _quietly(tyro.cli, tyro.conf.FlagConversionOff[_holder_of(key)], args=[f"--value={text}"]).value
-
-
-@cache
-def _holder_of(key: str) -> type:
-    """A dataclass with this setting alone, under the name "value"."""
-    kind: Any = Config
-    for name in key.split("."):
-        kind = get_type_hints(kind)[name]
-    return dataclasses.make_dataclass("Holder", [("value", kind)])
+    Raises:
+        InputError: A name is not among the known ones, or has a list for a value.
+    """
+    for key, value in _flatten(tree, ""):
+        if key not in known:
+            raise InputError(f"unknown setting {key!r}{did_you_mean(key, known)}")
+        if isinstance(value, list):
+            raise InputError(f"setting {key!r} takes one value, not a list")
+        yield key, value
 
 
 def parse(command_type: type[Command], args: Sequence[str], prog: str) -> Command:
@@ -139,20 +108,28 @@ def parse(command_type: type[Command], args: Sequence[str], prog: str) -> Comman
         InputError: An option is unknown, lacks its value, or has a value of the wrong type or range.
         SystemExit: The tokens ask for help, which has been printed.
     """
-    overlaid = [token for name in _overlay_arguments(args) for token in overlay_tokens(name, command_type)]
+    overlaid: list[str] = []
+    if hasattr(command_type, "resume"):
+        overlaid += [token for name in _values(args, "--resume") for token in run_tokens(Path(name))]
+    overlaid += [token for name in _values(args, "--config") for token in overlay_tokens(name, command_type)]
     words = [*overlaid, *args]
-    command, unknown = _quietly(tyro.cli, command_type, prog=prog, args=words, return_unknown_args=True)
+    command, unknown = parsed(command_type, prog=prog, args=words, return_unknown_args=True)
     if unknown:
         raise InputError(f"unknown {_complaint(unknown[0], command_type)}")
     return command
 
 
-def _quietly(read: Callable[..., Any], *args: object, **options: object) -> Any:
-    """Call the parser; what it complains of becomes one line."""
+def parsed(kind: Any, **options: Any) -> Any:
+    """What the parser makes of words, for a type and its other options.
+
+    Raises:
+        InputError: It complains; the message is the sentence in its report.
+        SystemExit: The words ask for help, which has been printed.
+    """
     captured = io.StringIO()
     try:
         with contextlib.redirect_stderr(captured):
-            return read(*args, **options)
+            return tyro.cli(kind, **options)
     except SystemExit as stop:
         if not stop.code:
             raise
@@ -193,16 +170,6 @@ def _read_yaml(path: Path, asked: str) -> dict[Any, Any]:
     return tree
 
 
-def _settings_of(tree: Mapping[Any, Any], known: Sequence[str]) -> Iterator[tuple[str, object]]:
-    """(dotted name, value) of all that a tree sets."""
-    for key, value in _flatten(tree, ""):
-        if key not in known:
-            raise InputError(f"unknown setting {key!r}{did_you_mean(key, known)}")
-        if isinstance(value, list):
-            raise InputError(f"setting {key!r} takes one value, not a list")
-        yield key, value
-
-
 def _flatten(tree: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, object]]:
     for key, value in tree.items():
         name = f"{prefix}{key}".replace("-", "_")
@@ -214,15 +181,15 @@ def _flatten(tree: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, object
             yield name, value
 
 
-def _overlay_arguments(args: Sequence[str]) -> list[str]:
-    """The values of `--config X` and `--config=X`, in order; what follows `--` is not an option."""
+def _values(args: Sequence[str], option: str) -> list[str]:
+    """The values of `OPTION X` and `OPTION=X`, in order; what follows `--` is not an option."""
     options = list(args[: args.index("--")]) if "--" in args else list(args)
     found: list[str] = []
     for index, word in enumerate(options):
-        if word == "--config" and index + 1 < len(options):
+        if word == option and index + 1 < len(options):
             found.append(options[index + 1])
-        elif word.startswith("--config="):
-            found.append(word.removeprefix("--config="))
+        elif word.startswith(f"{option}="):
+            found.append(word.removeprefix(f"{option}="))
     return found
 
 

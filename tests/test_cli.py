@@ -61,7 +61,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str, code: int = 2) -> s
         (["x" * 10_000], "the prompt has 10000 characters; 300 is the most"),
         (["a red\x07mushroom"], "control character U+0007"),
         (["a", "red", "mushroom"], "unknown argument 'red'; quote a prompt"),
-        ([], "PROMPT"),
+        ([], "the prompt is empty; say what to make"),
         (["a", "--negative-prompt", "x" * 301], "the negative prompt has 301 characters"),
         (["a", "--seed", "-1"], "--seed must be between 0 and"),
         (["a", "--seed", "one"], "--seed: expected a whole number, got 'one'"),

@@ -126,23 +126,41 @@ def test_events_count_the_steps_and_stats_add_up():
 
 
 class FailingPrior(OraclePrior):
-    """Answers NaN in its first calls."""
+    """Answers NaN in some of its calls, counted from 1."""
 
-    bad_calls = 2
+    bad_calls: tuple[int, ...] = ()
 
     def predict_x0(self, noisy, *others):
         text, uncond = super().predict_x0(noisy, *others)
-        return (text * torch.nan if self.calls <= self.bad_calls else text), uncond
+        return (text * torch.nan if self.calls in self.bad_calls else text), uncond
 
 
-def test_a_field_that_is_not_finite_starts_again_and_says_so():
+def failing_prior(*bad_calls: int) -> FailingPrior:
+    prior = FailingPrior(MUSHROOM, image_size=16)
+    prior.bad_calls = bad_calls
+    return prior
+
+
+def test_a_step_that_is_not_finite_is_taken_again_with_half_the_rate():
     events: list[Event] = []
-    result = run(FailingPrior(MUSHROOM, image_size=16), TINY, on_event=events.append)
-    assert result.stats.restarts == 2
-    assert result.stats.steps == 2 + 6
+    prior = failing_prior(25)
+    result = run(prior, replace(TINY, num_steps=30), on_event=events.append)
     assert [event.message for event in events if event.message] == [
-        "the field is not finite after 1 steps: starting again with another seed"
-    ] * 2
+        "not finite after 25 steps: back to step 20, with half the learning rate"
+    ]
+    assert prior.calls == 25 + 10  # the steps from the last good state on are done again
+    assert result.stats.prior_evaluations == 35 * 4 * 2
+    assert (result.stats.restarts, result.stats.steps) == (0, 30)
+    assert all(bool(value.isfinite().all()) for value in result.field.state_dict().values())
+
+
+def test_a_field_that_is_not_finite_again_and_again_starts_anew_and_says_so():
+    events: list[Event] = []
+    result = run(failing_prior(*range(1, 9)), TINY, on_event=events.append)
+    assert result.stats.restarts == 2
+    back = ["not finite after 1 steps: back to step 0, with half the learning rate"] * 3
+    anew = ["the field is not finite after 1 steps: starting again with another seed"]
+    assert [event.message for event in events if event.message] == [*back, *anew] * 2
     assert all(bool(value.isfinite().all()) for value in result.field.state_dict().values())
 
 

@@ -179,7 +179,7 @@ class TestFormulas:
     @pytest.mark.parametrize("timestep", TIMESTEPS)
     def test_cfd_is_sds_with_the_noise_of_the_surface(self, timestep):
         paper = Paper(pictures(), timestep)
-        noise = surface_noise.SurfaceNoise(3, paper.draws)
+        noise = surface_noise.SurfaceNoise.draw(3, paper.draws)
         seen = shown(pictures())
         sticking = noise.at(seen.points, seen.opacity).permute(0, 3, 1, 2).double()
         a, s = paper.scales(timestep)

@@ -257,7 +257,7 @@ class TestSurfaceNoise:
     """Noise that belongs to places."""
 
     def test_a_place_has_one_noise_from_every_side_and_the_background_has_its_own(self):
-        noise = SurfaceNoise(4, torch.Generator().manual_seed(0))
+        noise = SurfaceNoise.draw(4, torch.Generator().manual_seed(0))
         points = torch.rand(1, 8, 8, 3, generator=torch.Generator().manual_seed(1)) - 0.5
         turned = points.flip(2)
         solid = torch.ones(1, 8, 8)
@@ -266,7 +266,7 @@ class TestSurfaceNoise:
 
     def test_it_is_white_within_a_view(self):
         # A wall a pixel's width of the scene apart per pixel, seen straight on.
-        noise = SurfaceNoise(4, torch.Generator().manual_seed(0))
+        noise = SurfaceNoise.draw(4, torch.Generator().manual_seed(0))
         steps = torch.linspace(-1.0, 1.0, 62)
         wall = torch.stack([*torch.meshgrid(steps, steps, indexing="xy"), torch.zeros(62, 62)], dim=-1)
         seen = noise.at(wall[None], torch.ones(1, 62, 62))[0]
@@ -276,7 +276,7 @@ class TestSurfaceNoise:
         assert float(beside.abs()) < 0.08  # white: none; one cell for a pair of pixels: 0.5 or more
 
     def test_it_is_refreshed_slowly_and_stays_white(self):
-        noise = SurfaceNoise(2, torch.Generator().manual_seed(0))
+        noise = SurfaceNoise.draw(2, torch.Generator().manual_seed(0))
         first = noise.values
         for _ in range(20):
             noise.refresh()

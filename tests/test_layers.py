@@ -9,16 +9,19 @@ from source_trees import FILES, MODULES, module_name, tree_of
 # From the leaves upwards. A unit is a module or a package directly under dream3d/.
 LAYERS = [
     {"math", "config", "stage_config", "errors", "events", "extras", "inputs"},
+    {"checkpoint", "optimizer_state"},
     {"cameras", "mesh", "ops"},
     {"scene", "prior"},
     {"render", "guidance"},
-    {"optimize", "extract", "bake", "detail", "export", "preview", "metrics", "checkpoint"},
-    {"asset", "finish"},
+    {"optimize", "extract", "bake", "detail", "export", "preview", "metrics", "run_record", "run_folder"},
+    {"asset", "finish", "stages"},
     {"generate", "refine"},
+    {"pipeline"},
     {"evaluate"},
     {
         "cli",
         "cli_eval",
+        "cli_generate",
         "cli_preview",
         "cli_refine",
         "cli_asset",

@@ -5,7 +5,6 @@ import hashlib
 import os
 from pathlib import Path
 
-from dream3d.errors import InputError
 from dream3d.export.files import explain_os_error
 
 CLAIMS = ".claims"
@@ -14,11 +13,11 @@ CLAIMS = ".claims"
 class Claims:
     """Locks on items that several drivers share.
 
-    One byte of one file for each item (POSIX record locks, which may lie behind the end of the file): there is
-    nothing to clean up, and unlike a file that says "mine", the lock of a driver that was killed is free at
+    One byte of one file for each item (POSIX record locks, which may lie behind the end of the file): nothing
+    is there to clean up, and unlike a file that says "mine", the lock of a driver that was killed is free at
     once. The driver holds them and not its workers, because it alone writes what they make: a worker that
-    outlives its driver by a moment can no longer do any harm. Where the file system knows no locks, as some
-    network ones, every claim succeeds and `are_shared` is False: there, `--shard` keeps drivers apart.
+    outlives its driver for a moment can do no harm. Where the file system knows no locks, as some network
+    ones, every claim succeeds and `are_shared` is False: there, `--shard` keeps drivers apart.
     """
 
     def __init__(self, folder: Path) -> None:

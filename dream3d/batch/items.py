@@ -1,6 +1,7 @@
 """Lists of what to make: a prompt a line, or a table, or JSON lines, with settings of their own.
 
-A bad line is a line with a reason and the rest goes on. Imports nothing heavy: it runs before torch is needed.
+A bad line is a line with a reason and the rest goes on. Nothing heavy is imported:
+it runs before torch is needed.
 """
 
 import csv
@@ -10,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from dream3d.batch.overrides import with_settings
 from dream3d.config import Config
 from dream3d.errors import InputError
 from dream3d.evaluate.prompts import Line, prompt_lines, text_lines
 from dream3d.inputs import check_prompt
-from dream3d.overlays import did_you_mean, field_names, with_settings
+from dream3d.overlays import did_you_mean, field_names
 
 PROMPT = "prompt"
 Fields = Mapping[str, Any]  # "prompt", and settings by name

@@ -13,16 +13,17 @@ from dream3d.inputs import Shard
 Record = dict[str, Any]
 """Keys: time, driver, event, item, and facts of the event.
 
-Events are `begun` (attempt, worker), `lost` (an attempt that ended without an asset: attempt, reason), `done`
-(files, metrics, warnings), `failed` (for good: attempts, reason) and `refused` (a bad line: place, reason).
+Events of an item are `begun` (attempt, worker, whether it goes on from a checkpoint), and then one of `done`
+(files, metrics, warnings), `retry` (reason), `failed` (reason; not tried again in this run) and `stopped` (with
+the driver); none if the driver was killed.
 """
 
 
 class Manifest:
     """What is known of the items of a folder.
 
-    Each shard appends to a file of its own, since network file systems mix what several machines append; all of
-    them are read.
+    Each shard appends to a file of its own, since network file systems mix what several machines append; all
+    of them are read.
     """
 
     def __init__(self, folder: Path, shard: Shard | None = None) -> None:
@@ -34,7 +35,7 @@ class Manifest:
         self.folder = folder
         part = "" if shard is None else f"-{shard.index}-of-{shard.count}"
         self.path = folder / f"manifest{part}.jsonl"
-        self.done: dict[str, Record] = {}  # the first of each item
+        self.done: dict[str, Record] = {}  # by item
         self.failed: dict[str, Record] = {}  # by drivers that share the folder with this one, while it runs
         self._driver = f"{socket.gethostname()}:{os.getpid()}"
         self._read_to: dict[Path, int] = {}
@@ -60,7 +61,7 @@ class Manifest:
     def _learn(self, record: Mapping[str, Any]) -> None:
         match record:
             case {"event": "done", "item": str(item), "files": dict()}:
-                self.done.setdefault(item, dict(record))
+                self.done[item] = dict(record)
                 self.failed.pop(item, None)
             case {"event": "failed", "item": str(item), "reason": str()}:
                 self.failed[item] = dict(record)

@@ -1,11 +1,13 @@
-"""What one worker does: assets one after the other, with the last prior kept loaded. The same in every engine."""
+"""What one worker does, the same in every engine: asset after asset, with the last prior kept loaded."""
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from dream3d.asset import Asset
 from dream3d.batch.messages import Failed, Heard, Made, Task
 from dream3d.errors import InputError, RunError
 from dream3d.evaluate.memory import PeakMemory
@@ -48,7 +50,7 @@ class Worker:
     def _make(self, task: Task, on_event: OnEvent) -> dict[str, bytes]:
         prior = self._open(task)
         peak = PeakMemory()
-        asset = generate(task.prompt, task.config, on_event, prior)
+        asset = _generated(task, on_event, prior)
         asset = replace(asset, metrics=asset.metrics | {"peak_memory_mb": peak.megabytes()})
         with TemporaryDirectory(prefix="dream3d-") as folder:
             main, *others = asset.save(Path(folder) / task.file)
@@ -68,6 +70,22 @@ class Worker:
         if self._prior.sha256 != task.prior_sha256:
             raise InputError(f"the prior {wanted[0]!r} has other weights here than where the batch is driven")
         return self._prior
+
+
+def _generated(task: Task, on_event: OnEvent, prior: Prior) -> Asset:
+    """The asset; what an earlier attempt has left in the run folder is where it goes on."""
+    run_folder = Path(task.run_folder)
+    if not run_folder.parent.is_dir():  # another machine, which does not see the driver's files
+        return generate(task.prompt, task.config, on_event, prior)
+    was_begun = run_folder.is_dir()
+    try:
+        return generate(task.prompt, task.config, on_event, prior, run_folder)
+    except InputError:
+        if not was_begun:
+            raise
+    # Perhaps it was begun on another device or by another version: anew. If that was not it, the same is raised.
+    shutil.rmtree(run_folder, ignore_errors=True)
+    return generate(task.prompt, task.config, on_event, prior, run_folder)
 
 
 def _spaced(tell: Tell) -> OnEvent:

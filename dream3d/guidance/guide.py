@@ -1,6 +1,7 @@
 """A guidance method at work on one scene: renders in, their gradient out."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -109,6 +110,23 @@ class Guide:
             (gradient,) = torch.autograd.grad(loss, images)
         return Guidance(limited(gradient, self.config), float(loss.detach()), timestep)
 
+    def state_dict(self) -> dict[str, Any]:
+        """What it remembers, but for the generator, which is the caller's; not copied."""
+        return {
+            "evaluations": self.evaluations,
+            "renders": None if self.renders is None else self.renders.state_dict(),
+            "noise": None if self.noise is None else self.noise.values,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Remember what the same method did at another time."""
+        self.evaluations = max(self.evaluations, state["evaluations"])  # the way back was paid for too
+        if self.renders is not None:
+            self.renders.load_state_dict(state["renders"])
+        self.noise = None
+        if state["noise"] is not None:
+            self.noise = SurfaceNoise(state["noise"].clone(), self.generator)
+
     def _compare_edit(self, question: Question, original: Tensor) -> Comparison:
         """What an edit should change, given the images [B, H, W, C] before it."""
         assert self.original_embedding is not None
@@ -145,7 +163,7 @@ class Guide:
         is_pixels = latents.numel() == shown.images.numel()
         channels = shown.images.shape[-1] if is_pixels else latents.shape[1]
         if self.noise is None:
-            self.noise = SurfaceNoise(channels, self.generator)
+            self.noise = SurfaceNoise.draw(channels, self.generator)
         else:
             self.noise.refresh()
         if is_pixels:

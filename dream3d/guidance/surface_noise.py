@@ -22,9 +22,15 @@ MIN_OPACITY = 0.1  # Where less is seen there is no surface for noise to stick t
 class SurfaceNoise:
     """White noise on a lattice of space, slowly refreshed."""
 
-    def __init__(self, channels: int, generator: torch.Generator) -> None:
+    def __init__(self, values: Tensor, generator: torch.Generator) -> None:
+        """Go on with noise [X, Y, Z, channels], on the CPU; the generator draws all that follows."""
+        self.values = values
         self.generator = generator
-        self.values = torch.randn(RESOLUTION, RESOLUTION, RESOLUTION, channels, generator=generator)
+
+    @classmethod
+    def draw(cls, channels: int, generator: torch.Generator) -> "SurfaceNoise":
+        """Start with noise of one's own."""
+        return cls(torch.randn(RESOLUTION, RESOLUTION, RESOLUTION, channels, generator=generator), generator)
 
     def refresh(self) -> None:
         """Draw a share of the noise anew; it stays white."""

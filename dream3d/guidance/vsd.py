@@ -5,7 +5,7 @@ modes. VSD compares it with the score of what the scene's renders are like now, 
 them while they change (equation 9), and so draws samples, at ordinary guidance scales.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -32,6 +32,14 @@ class RenderScore(X0Predictor, Protocol):
         generator: torch.Generator,
     ) -> None:
         """One step towards the score of these latents [B, c, h, w]."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it has learned and its optimizer's memory; not copied."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Know what another one did; copied."""
         ...
 
 

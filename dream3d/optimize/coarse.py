@@ -5,18 +5,23 @@ there. An empty, full or non-finite field is noticed early and started again wit
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
+from dream3d.checkpoint import State, expect_fit
 from dream3d.errors import RunError
 from dream3d.events import Event, OnEvent, ignore
+from dream3d.mesh import ByteArray
 from dream3d.optimize import regularizers, schedules
 from dream3d.optimize.distillation import RenderablePrior, ask_prior, make_guide
 from dream3d.optimize.health import Problem, diagnose, scene_coverage
+from dream3d.optimize.loop import DivergedError, take_steps
+from dream3d.optimizer_state import load_optimizer_state, optimizer_state
 from dream3d.prior import TextEmbedding
+from dream3d.render.snapshot import SIZE, snapshot, snapshot_camera
 from dream3d.render.volume import Render, render_volume
 from dream3d.scene.occupancy import OccupancyGrid
 from dream3d.scene.radiance_field import RadianceField
@@ -51,6 +56,7 @@ def optimize_coarse(
     generator: torch.Generator,
     on_event: OnEvent = ignore,
     device: torch.device | str = "cpu",
+    state: State | None = None,
 ) -> CoarseResult:
     """Optimise a radiance field until the prior is content with its views.
 
@@ -58,9 +64,10 @@ def optimize_coarse(
         prior: The frozen prior.
         embedding: The prompt.
         config: Everything that can be set.
-        generator: CPU generator; the only source of randomness.
+        generator: CPU generator; the only source of randomness. Each attempt takes one number of it.
         on_event: Told after every step.
         device: Where to compute; the prior must be there too.
+        state: That of a moment of such a stage, to go on from; the generator must be as it was then.
 
     Returns:
         The field, its occupancy grid and what it cost.
@@ -68,24 +75,29 @@ def optimize_coarse(
     Raises:
         RunError: The field came out empty, full or non-finite in every attempt.
     """
-    start = time.perf_counter()
-    steps = evaluations = 0
-    problem: Problem | None = None
-    for attempt in range(config.max_restarts + 1):
-        seed = int(torch.randint(2**62, (), generator=generator))
-        run = CoarseRun(prior, embedding, config, torch.Generator().manual_seed(seed), device)
-        problem = run.optimize(on_event)
-        steps += run.step
-        evaluations += run.guide.evaluations
-        if problem is None:
-            stats = CoarseStats(attempt, steps, time.perf_counter() - start, evaluations)
-            return CoarseResult(run.field, run.occupancy, stats)
+    spent = CoarseStats(0, 0, 0.0, 0)
+    run = CoarseRun(prior, embedding, config, _next_generator(generator, state), device, spent)
+    if state is not None:
+        with expect_fit():
+            run.load_state_dict(state)
+    while problem := run.optimize(on_event):
+        if run.spent.restarts == config.max_restarts:
+            raise RunError(
+                f"the field came out {problem} in each of {config.max_restarts + 1} attempts: "
+                "try another --seed or prompt"
+            )
         message = f"the field is {problem} after {run.step} steps: starting again with another seed"
         on_event(Event("coarse", 0, config.num_steps, message))
-    raise RunError(
-        f"the field came out {problem} in each of {config.max_restarts + 1} attempts: "
-        "try another --seed or prompt"
-    )
+        spent = replace(run.stats(), restarts=run.spent.restarts + 1)
+        run = CoarseRun(prior, embedding, config, _next_generator(generator), device, spent)
+    return CoarseResult(run.field, run.occupancy, run.stats())
+
+
+def _next_generator(generator: torch.Generator, state: State | None = None) -> torch.Generator:
+    """That of an attempt: with a seed drawn from the caller's, unless a state will say where it stands."""
+    if state is not None:
+        return torch.Generator()
+    return torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
 
 
 class CoarseRun:
@@ -98,7 +110,20 @@ class CoarseRun:
         config: CoarseConfig,
         generator: torch.Generator,
         device: torch.device | str,
+        spent: CoarseStats,
     ) -> None:
+        """Start a field.
+
+        Args:
+            prior: The frozen prior.
+            embedding: The prompt.
+            config: Everything that can be set.
+            generator: Of this attempt alone.
+            device: Where to compute.
+            spent: By the attempts before.
+        """
+        self.started = time.perf_counter()
+        self.spent = spent
         self.prior = prior
         self.config = config
         self.generator = generator
@@ -110,20 +135,66 @@ class CoarseRun:
         groups = [{"params": [self.field.table]}, {"params": self.field.network_parameters()}]
         self.optimizer = torch.optim.Adam(groups, lr=0.0, betas=(0.9, 0.99), eps=1e-15, fused=True)
         self.step = 0
+        self.caution = 1.0
+        self.coverage = 1.0  # solid share of what the last step saw
 
     def optimize(self, on_event: OnEvent) -> Problem | None:
         """Run all steps; stop early and say why where the field is beyond hope."""
-        while self.step < self.config.num_steps:
-            coverage, loss = self.do_step()
-            self.step += 1
-            problem = diagnose(self.step, self.config.num_steps, coverage, loss)
-            if problem is not None:
-                return problem
-            on_event(Event("coarse", self.step, self.config.num_steps))
+        num_steps = self.config.num_steps
+        try:
+            for _ in take_steps(self, "coarse", num_steps, on_event):
+                problem = diagnose(self.step, num_steps, self.coverage)
+                if problem is not None:
+                    return problem
+                on_event(Event("coarse", self.step, num_steps, moment=self))
+        except DivergedError:
+            return "not finite"
         return None
 
-    def do_step(self) -> tuple[float, float]:
-        """Render, ask the prior, update the field once; the solid share of what is seen, and the loss."""
+    def stats(self) -> CoarseStats:
+        """What this attempt and those before it cost."""
+        return CoarseStats(
+            self.spent.restarts,
+            self.spent.steps + self.step,
+            self.spent.seconds + time.perf_counter() - self.started,
+            self.spent.prior_evaluations + self.guide.evaluations,
+        )
+
+    def state_dict(self) -> State:
+        """All that the rest of the stage depends on; tensors are not copied."""
+        return {
+            "step": self.step,
+            "caution": self.caution,
+            "spent": asdict(self.spent),
+            "seconds": time.perf_counter() - self.started,
+            "generator": self.generator.get_state(),
+            "field": self.field.state_dict(),
+            "optimizer": optimizer_state(self.optimizer),
+            "occupancy": self.occupancy.state_dict(),
+            "guide": self.guide.state_dict(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Be as when the state was taken; tensors are copied."""
+        self.step, self.caution = state["step"], state["caution"]
+        self.spent = CoarseStats(**state["spent"])
+        self.started = time.perf_counter() - state["seconds"]
+        self.generator.set_state(state["generator"])
+        self.field.load_state_dict(state["field"])
+        load_optimizer_state(self.optimizer, state["optimizer"])
+        self.occupancy.load_state_dict(state["occupancy"])
+        self.guide.load_state_dict(state["guide"])
+
+    @torch.no_grad()
+    def preview(self, azimuth_deg: float = 0.0) -> ByteArray:
+        """The field as it is, [S, S, 3]."""
+        camera = snapshot_camera(azimuth_deg, self.device)
+        step_size = self.config.step_size
+        render = render_volume(self.field, self.occupancy, camera, SIZE, SIZE, "shaded", step_size)
+        return snapshot(render.color_srgb, render.opacity)
+
+    def do_step(self) -> float:
+        """Render, ask the prior, update the field once; the loss."""
         self.field.density_scale = schedules.density_scale(self.step, self.config)
         if self.step % self.config.occupancy_interval == 0:
             self.update_occupancy()
@@ -134,7 +205,8 @@ class CoarseRun:
         answer = ask_prior(self.prior, self.guide, render, cameras, shading, self.step, self.config.num_steps)
         penalty = self.regularize(render) * answer.num_pixels
         self.descend(answer.surrogate + penalty)
-        return scene_coverage(render.opacity, cameras), answer.loss + float(penalty.detach())
+        self.coverage = scene_coverage(render.opacity, cameras)
+        return answer.loss + float(penalty.detach())
 
     def update_occupancy(self) -> None:
         """Measure where the field is."""
@@ -144,7 +216,7 @@ class CoarseRun:
         """One step of Adam along the gradient of `surrogate`, a scalar."""
         self.optimizer.zero_grad(set_to_none=True)
         surrogate.backward()
-        factor = schedules.learning_rate_factor(self.step, self.config.num_steps)
+        factor = self.caution * schedules.learning_rate_factor(self.step, self.config.num_steps)
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
         self.optimizer.step()

@@ -33,20 +33,17 @@ def scene_coverage(opacity: Tensor, cameras: Cameras) -> float:
     return float(opacity.detach().mean() / disc_share.clamp_max(1.0).mean())
 
 
-def diagnose(step: int, num_steps: int, coverage: float, loss: float) -> Problem | None:
+def diagnose(step: int, num_steps: int, coverage: float) -> Problem | None:
     """Say what is wrong with the field, if anything.
 
     Args:
         step: Steps done.
         num_steps: Steps of the run.
         coverage: From `scene_coverage`, for the step's images.
-        loss: The step's total loss; not finite when anything upstream was not.
 
     Returns:
         The problem, or None.
     """
-    if not (math.isfinite(loss) and math.isfinite(coverage)):
-        return "not finite"
     if step < _WARM_UP * num_steps:
         return None
     if coverage < _MIN_COVERAGE:

@@ -6,12 +6,16 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
+from dream3d.checkpoint import State
 from dream3d.events import Event, OnEvent, ignore
-from dream3d.mesh import Mesh
+from dream3d.mesh import ByteArray, Mesh
 from dream3d.optimize import schedules
-from dream3d.optimize.distillation import RenderablePrior, ask_prior, make_guide
+from dream3d.optimize.distillation import Answer, RenderablePrior, ask_prior, make_guide
+from dream3d.optimize.loop import take_steps
+from dream3d.optimizer_state import load_optimizer_state, optimizer_state
 from dream3d.prior import TextEmbedding
 from dream3d.render.rasterized import RasterRender, render_rasterized
+from dream3d.render.snapshot import SIZE, snapshot, snapshot_camera
 from dream3d.scene.radiance_field import RadianceField
 from dream3d.stage_config import PaintConfig, Shading
 
@@ -44,14 +48,45 @@ def optimize_paint(
 
     Returns:
         How many images the prior denoised, all guidance branches counted.
+
+    Raises:
+        RunError: It diverged.
     """
     painter = Painter(prior, embedding, field, config, generator, original_embedding)
-    device = field.table.device
-    vertices, faces = (torch.from_numpy(part).to(device) for part in (mesh.vertices, mesh.faces))
-    for step in range(config.num_steps):
-        painter.do_step(vertices, faces, "albedo", step)
-        on_event(Event("paint", step + 1, config.num_steps))
+    run = PaintRun(painter, mesh)
+    for _ in take_steps(run, "paint", config.num_steps, on_event):
+        on_event(Event("paint", run.step, config.num_steps, moment=run))
     return painter.guide.evaluations
+
+
+class PaintRun:
+    """A painter before a surface that stays as it is."""
+
+    def __init__(self, painter: "Painter", mesh: Mesh) -> None:
+        device = painter.field.table.device
+        self.painter = painter
+        self.vertices, self.faces = (
+            torch.from_numpy(part).to(device) for part in (mesh.vertices, mesh.faces)
+        )
+        self.step = 0
+        self.caution = 1.0
+
+    def do_step(self) -> float:
+        """Update the color once; the loss."""
+        return self.painter.do_step(self.vertices, self.faces, "albedo", self.step, self.caution)
+
+    def state_dict(self) -> State:
+        """All that the rest of the stage depends on; tensors are not copied."""
+        return {"step": self.step, "caution": self.caution, "painter": self.painter.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        """Be as when the state was taken; tensors are copied."""
+        self.step, self.caution = state["step"], state["caution"]
+        self.painter.load_state_dict(state["painter"])
+
+    def preview(self, azimuth_deg: float = 0.0) -> ByteArray:
+        """The surface as it is, [S, S, 3]."""
+        return self.painter.preview(self.vertices, self.faces, azimuth_deg)
 
 
 class Painter:
@@ -74,21 +109,57 @@ class Painter:
         self.guide = make_guide(prior, embedding, config.guidance, generator, original_embedding)
         self.optimizer = color_optimizer(field)
 
-    def do_step(self, vertices: Tensor, faces: Tensor, shading: Shading, step: int) -> None:
-        """Render, ask the prior, update the color once; vertices that need a gradient get theirs."""
+    def do_step(
+        self, vertices: Tensor, faces: Tensor, shading: Shading, step: int, caution: float = 1.0
+    ) -> float:
+        """Render, ask the prior, update the color once; vertices that need a gradient get theirs.
+
+        Args:
+            vertices: [V, 3].
+            faces: [T, 3] int32.
+            shading: How the prior sees it.
+            step: Of the stage.
+            caution: Factor on the learning rates.
+
+        Returns:
+            The loss.
+        """
         config = self.config
         cameras = self.prior.sample_cameras(
             config.num_views // 4, self.generator, close_up_share=config.close_up_share
         )
         self.optimizer.zero_grad(set_to_none=True)
-        self._guidance(vertices, faces, cameras, shading, step).backward()
-        factor = schedules.learning_rate_factor(step, config.num_steps)
+        answer = self._ask(vertices, faces, cameras, shading, step)
+        answer.surrogate.backward()
+        factor = caution * schedules.learning_rate_factor(step, config.num_steps)
         descend(self.optimizer, (config.table_learning_rate, config.network_learning_rate), factor)
+        return answer.loss
 
-    def _guidance(
-        self, vertices: Tensor, faces: Tensor, cameras: Cameras, shading: Shading, step: int
-    ) -> Tensor:
-        """A scalar whose gradient is what the prior wants changed."""
+    def state_dict(self) -> State:
+        """Colors, memory and random state; tensors are not copied. An edit's first colors are not in it."""
+        return {
+            "generator": self.generator.get_state(),
+            "field": self.field.state_dict(),
+            "optimizer": optimizer_state(self.optimizer),
+            "guide": self.guide.state_dict(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Be as when the state was taken; tensors are copied."""
+        self.generator.set_state(state["generator"])
+        self.field.load_state_dict(state["field"])
+        load_optimizer_state(self.optimizer, state["optimizer"])
+        self.guide.load_state_dict(state["guide"])
+
+    @torch.no_grad()
+    def preview(self, vertices: Tensor, faces: Tensor, azimuth_deg: float) -> ByteArray:
+        """A surface in the colors of the field, [S, S, 3]."""
+        camera = snapshot_camera(azimuth_deg, vertices.device)
+        render = render_rasterized(vertices, faces, self.field.albedo_srgb, camera, SIZE, "shaded")
+        return snapshot(render.color_srgb, render.opacity)
+
+    def _ask(self, vertices: Tensor, faces: Tensor, cameras: Cameras, shading: Shading, step: int) -> Answer:
+        """What the prior wants changed."""
         config = self.config
 
         def seen(field: RadianceField, vertices: Tensor) -> RasterRender:
@@ -100,8 +171,7 @@ class Painter:
             with torch.no_grad():
                 original = seen(self.original, vertices.detach())
         render, num_steps = seen(self.field, vertices), config.num_steps
-        answer = ask_prior(self.prior, self.guide, render, cameras, shading, step, num_steps, original)
-        return answer.surrogate
+        return ask_prior(self.prior, self.guide, render, cameras, shading, step, num_steps, original)
 
 
 def fit_colors(field: RadianceField, points: Tensor, colors_srgb: Tensor, generator: torch.Generator) -> None:

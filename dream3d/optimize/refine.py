@@ -5,18 +5,22 @@ on a lattice of tetrahedra, the color as the field it is. First both move, under
 layout stays; then the shape is frozen and the color alone is refined.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from dream3d.checkpoint import State, expect_fit
 from dream3d.errors import RunError
 from dream3d.events import Event, OnEvent, ignore
-from dream3d.mesh import Mesh
+from dream3d.mesh import ByteArray, Mesh
 from dream3d.optimize import mesh_regularizers, schedules
 from dream3d.optimize.distillation import RenderablePrior
+from dream3d.optimize.loop import take_steps
 from dream3d.optimize.paint import Painter, descend
 from dream3d.optimize.surface_flow import bounded, distance_gradient, smooth_rows
+from dream3d.optimizer_state import load_optimizer_state, optimizer_state
 from dream3d.prior import TextEmbedding
 from dream3d.render.rasterized import vertex_normals
 from dream3d.scene.radiance_field import RadianceField
@@ -40,6 +44,7 @@ def optimize_refine(
     config: RefineConfig,
     generator: torch.Generator,
     on_event: OnEvent = ignore,
+    state: State | None = None,
 ) -> RefineResult:
     """Refine a surface and its colors.
 
@@ -51,6 +56,7 @@ def optimize_refine(
         config: Everything that can be set.
         generator: CPU generator; the only source of randomness.
         on_event: Told after every step.
+        state: That of a moment of such a stage, to go on from; field, surface and generator become as then.
 
     Returns:
         The surface and what it cost.
@@ -58,25 +64,68 @@ def optimize_refine(
     Raises:
         RunError: The surface vanished or diverged.
     """
-    painter = Painter(prior, embedding, field, config, generator)
-    sculptor = Sculptor(surface, config)
-    num_free = round(config.shape_until * config.num_steps)
-    for step in range(config.num_steps):
-        is_free = step < num_free
-        draw = float(torch.rand((), generator=generator))
-        edges, faces = surface.topology()
-        vertices = surface.positions(edges).detach().requires_grad_(is_free)
-        painter.do_step(vertices, faces, schedules.refine_shading(draw, is_free, config), step)
-        if is_free:
-            sculptor.move(vertices, edges, faces, schedules.learning_rate_factor(step, config.num_steps))
-        on_event(Event("refine", step + 1, config.num_steps))
+    run = RefineRun(Painter(prior, embedding, field, config, generator), Sculptor(surface, config))
+    if state is not None:
+        with expect_fit():
+            run.load_state_dict(state)
+    for _ in take_steps(run, "refine", config.num_steps, on_event):
+        on_event(Event("refine", run.step, config.num_steps, moment=run))
     vertices, faces = surface.mesh()
     if not len(faces) or not bool(vertices.isfinite().all()):
         raise RunError(
             "the surface vanished while it was refined: try another --seed, or fewer --refine.num-steps"
         )
     mesh = Mesh(vertices.detach().cpu().numpy(), faces.cpu().numpy())
-    return RefineResult(mesh, painter.guide.evaluations)
+    return RefineResult(mesh, run.painter.guide.evaluations)
+
+
+class RefineRun:
+    """A painter and a sculptor at work on one surface, first both, then the painter alone."""
+
+    def __init__(self, painter: Painter, sculptor: "Sculptor") -> None:
+        self.painter = painter
+        self.sculptor = sculptor
+        self.config = sculptor.config
+        self.step = 0
+        self.caution = 1.0
+
+    def do_step(self) -> float:
+        """Update the color, and the shape while it is free; the loss."""
+        config, surface = self.config, self.sculptor.surface
+        if not bool(surface.sdf.isfinite().all()):
+            return math.nan  # of a gradient that the loss did not show
+        is_free = self.step < round(config.shape_until * config.num_steps)
+        draw = float(torch.rand((), generator=self.painter.generator))
+        edges, faces = surface.topology()
+        vertices = surface.positions(edges).detach().requires_grad_(is_free)
+        shading = schedules.refine_shading(draw, is_free, config)
+        loss = self.painter.do_step(vertices, faces, shading, self.step, self.caution)
+        if is_free and math.isfinite(loss):
+            factor = self.caution * schedules.learning_rate_factor(self.step, config.num_steps)
+            self.sculptor.move(vertices, edges, faces, factor)
+        return loss
+
+    def state_dict(self) -> State:
+        """All that the rest of the stage depends on; tensors are not copied."""
+        return {
+            "step": self.step,
+            "caution": self.caution,
+            "painter": self.painter.state_dict(),
+            "surface": self.sculptor.surface.state_dict(),
+            "sculptor": optimizer_state(self.sculptor.optimizer),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Be as when the state was taken; tensors are copied."""
+        self.step, self.caution = state["step"], state["caution"]
+        self.painter.load_state_dict(state["painter"])
+        self.sculptor.surface.load_state_dict(state["surface"])
+        load_optimizer_state(self.sculptor.optimizer, state["sculptor"])
+
+    @torch.no_grad()
+    def preview(self, azimuth_deg: float = 0.0) -> ByteArray:
+        """The surface as it is, [S, S, 3]."""
+        return self.painter.preview(*self.sculptor.surface.mesh(), azimuth_deg)
 
 
 class Sculptor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from dream3d.cameras import Cameras
 from dream3d.extras import import_extra
+from dream3d.optimizer_state import load_optimizer_state, optimizer_state
 from dream3d.prior import schedule
 from dream3d.prior.parts import Denoiser
 from dream3d.prior.prior import Prior
@@ -34,6 +35,20 @@ class AdaptedPrior:
         self.denoiser = with_adapters(prior.denoiser, rank, generator)
         self.parameters = [weight for weight in self.denoiser.unet.parameters() if weight.requires_grad]
         self.optimizer = torch.optim.AdamW(self.parameters, lr=learning_rate, weight_decay=0.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The weights that learn and their optimizer's memory; not copied."""
+        return {
+            "parameters": [weight.detach() for weight in self.parameters],
+            "optimizer": optimizer_state(self.optimizer),
+        }
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take those of a copy of the same prior; copied."""
+        for weight, saved in zip(self.parameters, state["parameters"], strict=True):
+            weight.copy_(saved)
+        load_optimizer_state(self.optimizer, state["optimizer"])
 
     @torch.no_grad()
     def predict_x0(

@@ -59,6 +59,16 @@ class OccupancyGrid:
         self.occupied = (grown * self._inside).to(torch.uint8)
         self.density_floor = -_grow(self._to_grid(-fresh), corners=True)
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """All that was measured; not copied."""
+        return {"peak": self._peak, "occupied": self.occupied, "density_floor": self.density_floor}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take what a grid of the same resolution measured; copied."""
+        self._peak = state["peak"].to(self._peak, copy=True)
+        self.occupied = state["occupied"].to(self.occupied, copy=True)
+        self.density_floor = state["density_floor"].to(self.density_floor, copy=True)
+
     def fraction(self) -> float:
         """Share of the cells inside the sphere that are occupied."""
         return float(self.occupied.sum()) / len(self._cells)

@@ -51,6 +51,14 @@ class RadianceField(nn.Module):
         self.output_weight = nn.Parameter(_kaiming(4, config.hidden_size, generator) * 0.1)
         self.output_bias = nn.Parameter(torch.zeros(4))
 
+    def get_extra_state(self) -> Tensor:
+        """The density scale, [], float64: part of `state_dict` although nothing learns it."""
+        return torch.tensor(self.density_scale, dtype=torch.float64)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take the density scale of a `state_dict`."""
+        self.density_scale = float(state)
+
     def raw(self, points: Tensor) -> Tensor:
         """Network outputs before activations: density logit without blob, then three albedo logits.
 
