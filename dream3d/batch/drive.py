@@ -2,12 +2,12 @@
 
 import contextlib
 import queue
+import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 from dream3d.batch.claims import Claims
@@ -23,6 +23,7 @@ from dream3d.progress import format_seconds
 
 SECONDS_BETWEEN_LOOKS = 0.5  # at workers that say nothing, and at what another driver does
 MAX_FALSE_STARTS = 3
+RUN_FOLDER = "run"  # in an item's folder, while it is made
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class _Seat:
 
 
 class Drive:
-    """Makes jobs with the workers of an engine. One thread decides; others only fill the queue of messages."""
+    """Makes jobs with the workers of an engine. One thread decides; others only fill its queue."""
 
     def __init__(
         self, manifest: Manifest, engine: Engine, retries: int, timeout_s: float, on_event: OnEvent
@@ -109,7 +110,7 @@ class Drive:
                 self._seats[slot] = _Seat(handle, self._num_started, time.monotonic())
 
     def _claimed(self) -> Job | None:
-        """The first waiting job that is nobody else's, claimed. Those that others have settled are done with."""
+        """The first waiting job that is nobody else's, claimed; those that others settled are left out."""
         for _ in range(len(self._waiting)):
             job = self._waiting.popleft()
             if not self._claims.claim(job.name):
@@ -137,12 +138,17 @@ class Drive:
 
     def _begin(self, seat: _Seat, job: Job) -> None:
         self._attempts[job.name] += 1
-        folder = make_folder(self._folder / job.name)
-        self._manifest.append("begun", job.name, attempt=self._attempts[job.name], worker=seat.name)
+        run_folder = make_folder(self._folder / job.name).absolute() / RUN_FOLDER
+        self._manifest.append(
+            "begun",
+            job.name,
+            attempt=self._attempts[job.name],
+            worker=seat.name,
+            goes_on=any(run_folder.glob("checkpoint-*")),
+        )
         seat.job, seat.began_at = job, time.monotonic()
         seat.heard_at = seat.began_at
-        run_folder = str((folder / "run").absolute())
-        seat.handle.give(Task(job.item.prompt, job.item.config, job.file, job.prior_sha256, run_folder))
+        seat.handle.give(Task(job.item.prompt, job.item.config, job.file, job.prior_sha256, str(run_folder)))
 
     def _listen(self) -> None:
         """Wait a little for a message and do what it asks for."""
@@ -163,6 +169,7 @@ class Drive:
             case Made(files):
                 self._keep(seat, files)
             case Failed(reason, is_final, is_broken):
+                self._forget_run(seat)  # it failed by itself: it would again from where it stood
                 self._fail(seat, reason, is_final)
                 if is_broken:
                     self._dismiss(slot)
@@ -197,8 +204,14 @@ class Drive:
         attempt = self._attempts[job.name]
         facts = facts_of(job, files) | {"attempt": attempt, "worker": seat.name, "wall_seconds": seconds}
         self._manifest.append("done", job.name, **facts)
+        self._forget_run(seat)
         seat.job = None
         self._settle(job, Outcome("done"), f"done in {format_seconds(seconds)}")
+
+    def _forget_run(self, seat: _Seat) -> None:
+        """Remove the checkpoints of what a worker does."""
+        if seat.job is not None:
+            shutil.rmtree(self._folder / seat.job.name / RUN_FOLDER, ignore_errors=True)
 
     def _fail(self, seat: _Seat, reason: str, is_final: bool = False) -> None:
         """Try the job of a worker again, after all others, or not any more."""
@@ -208,6 +221,8 @@ class Drive:
         attempt = self._attempts[job.name]
         if is_final or attempt > self._retries:
             self._manifest.append("failed", job.name, attempt=attempt, reason=reason, prompt=job.item.prompt)
+            with contextlib.suppress(OSError):
+                (self._folder / job.name).rmdir()  # empty, unless there is something to go on from
             self._settle(job, Outcome("failed", reason), f"failed: {reason}")
             return
         self._manifest.append("retry", job.name, attempt=attempt, reason=reason)

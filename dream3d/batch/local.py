@@ -21,7 +21,7 @@ class LocalEngine:
             gpus: As CUDA_VISIBLE_DEVICES names them; workers get one each, in turn. Empty: what torch finds.
         """
         self.num_workers = num_workers
-        self._threads = max(1, num_cores() // num_workers)
+        self._threads = threads_for(num_cores(), num_workers)
         self._gpus = gpus
 
     def start(self, slot: int, say: Say) -> "LocalWorker":
@@ -77,6 +77,21 @@ class LocalWorker:
 def num_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads_for(num_cpus: int, num_workers: int) -> int:
+    """Threads that each worker may use, no more than OMP_NUM_THREADS allows a process."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(num_cpus // num_workers, int(asked) if asked.isdecimal() else num_cpus))
+
+
+def visible_gpus(device: str) -> list[str]:
+    """GPUs that may be used, as CUDA_VISIBLE_DEVICES names them; none where the settings say "cpu"."""
+    import torch
+
+    count = torch.cuda.device_count() if device != "cpu" else 0
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return (named.split(",") if named else [str(index) for index in range(count)])[:count]
 
 
 def _serve(driver: Connection, environment: dict[str, str]) -> None:

@@ -14,8 +14,8 @@ Record = dict[str, Any]
 """Keys: time, driver, event, item, and facts of the event.
 
 Events of an item are `begun` (attempt, worker, whether it goes on from a checkpoint), and then one of `done`
-(files, metrics, warnings), `retry` (reason), `failed` (reason; not tried again in this run) and `stopped` (with
-the driver); none if the driver was killed.
+(files, metrics, warnings), `retry` (reason), `failed` (reason; not tried again in this run) and `stopped`
+(with the driver); none if the driver was killed.
 """
 
 

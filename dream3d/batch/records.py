@@ -34,7 +34,7 @@ def are_there(folder: Path, record: Record) -> bool:
         return all(
             (folder / name).stat().st_size == facts["bytes"] for name, facts in record["files"].items()
         )
-    except (OSError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError):
         return False
 
 

@@ -83,7 +83,7 @@ def _generated(task: Task, on_event: OnEvent, prior: Prior) -> Asset:
     except InputError:
         if not was_begun:
             raise
-    # Perhaps it was begun on another device or by another version: anew. If that was not it, the same is raised.
+    # Perhaps it was begun on another device or by another version: anew. If not, this fails again.
     shutil.rmtree(run_folder, ignore_errors=True)
     return generate(task.prompt, task.config, on_event, prior, run_folder)
 

@@ -1,6 +1,8 @@
 """Files of JSON lines that several processes append to, and that outlive a process which dies in a line."""
 
+import contextlib
 import errno
+import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -26,12 +28,12 @@ def append_line(path: Path, value: Mapping[str, Any]) -> None:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
+            with contextlib.suppress(OSError):  # some network file systems know no locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX)  # until it is closed
+            # What a process that died in a line has left of it must not swallow this one.
             size = os.fstat(descriptor).st_size
-            # What a process that died has left of a line must not swallow this one. Two that see it at the
-            # same time leave an empty line, which says nothing.
             is_torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
             content = b"\n" * is_torn + line
-            # In one call: local file systems do not mix what processes append.
             if os.write(descriptor, content) < len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(descriptor)
