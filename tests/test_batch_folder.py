@@ -19,7 +19,6 @@ from dream3d.batch.records import are_there, facts_of, find_files
 from dream3d.batch.summary import make_results, write_page
 from dream3d.config import Config
 from dream3d.errors import DiskError, InputError
-from dream3d.export.files import write_files
 from dream3d.export.lines import append_line, read_lines
 from dream3d.inputs import Shard
 
@@ -52,8 +51,7 @@ class TestLines:
     def test_processes_append_at_the_same_time_and_nothing_is_lost(self, tmp_path: Path) -> None:
         path = tmp_path / "x.jsonl"
         code = (
-            "import sys; from pathlib import Path; from dream3d.export.files import write_files
-from dream3d.export.lines import append_line\n"
+            "import sys; from pathlib import Path; from dream3d.export.lines import append_line\n"
             "for k in range(200):\n"
             "    append_line(Path(sys.argv[1]), {'who': sys.argv[2], 'k': k, 'x': 'x' * k * 40})"
         )
@@ -148,8 +146,9 @@ class TestRecords:
     def folder(self, tmp_path: Path) -> Path:
         """As a driver leaves it that dies before it keeps the record."""
         report = {"sha256": hashlib.sha256(b"glTF").hexdigest(), "faces": 12, "metrics": {"seconds": 1.5}}
-        contents = {"a_crate.json": json.dumps(report).encode(), "a_crate.png": b"png", "a_crate.glb": b"glTF"}
-        write_files({tmp_path / name: content for name, content in contents.items()})
+        (tmp_path / "a_crate.json").write_text(json.dumps(report))
+        (tmp_path / "a_crate.png").write_bytes(b"png")
+        (tmp_path / "a_crate.glb").write_bytes(b"glTF")
         (tmp_path / "run").mkdir()
         return tmp_path
 
