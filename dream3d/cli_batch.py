@@ -111,36 +111,31 @@ class Batch:
         on_event: OnEvent,
     ) -> None:
         """Settle all jobs; `outcomes` says how, also when this is interrupted."""
-        from dream3d.batch.drive import Drive, Outcome
-        from dream3d.batch.records import are_there
+        from dream3d.batch.claims import Claims
+        from dream3d.batch.drive import Drive
 
         jobs = [entry for entry in planned if not isinstance(entry, BadLine)]
         for line in planned:
             if isinstance(line, BadLine):
                 on_event(Event("batch", 0, len(jobs), f"{line.place}: {line.reason}"))
-        for job in jobs:
-            record = manifest.done.get(job.name)
-            if record is not None and are_there(manifest.folder / job.name, record):
-                outcomes[job.name] = Outcome("kept")
-        waiting = [job for job in jobs if job.name not in outcomes]
-        if waiting:
-            with contextlib.closing(self._engine(len(waiting))) as engine:
-                drive = Drive(manifest, engine, self.retries, self.timeout, on_event)
-                try:
-                    drive.run(waiting)
-                finally:
-                    outcomes |= drive.outcomes
+        with contextlib.closing(Claims(manifest.folder)) as claims:
+            drive = Drive(manifest, claims, self.retries, self.timeout, on_event)
+            try:
+                left = drive.left_of(jobs)
+                if left:
+                    with contextlib.closing(self._engine(len(left))) as engine:
+                        drive.run(left, engine)
+            finally:
+                outcomes |= drive.outcomes
 
     def _engine(self, num_jobs: int) -> "Engine":
         if self.engine == "ray":
             from dream3d.batch.ray_farm import RayEngine
 
-            return RayEngine(self.workers and min(self.workers, num_jobs), self.settings.device)
-        from dream3d.batch.local import LocalEngine, num_cores, visible_gpus
+            return RayEngine(self.workers, num_jobs, self.settings.device)
+        from dream3d.batch.local import LocalEngine
 
-        gpus = visible_gpus(self.settings.device)
-        num_workers = self.workers or len(gpus) or max(1, num_cores() // 2)
-        return LocalEngine(min(num_workers, num_jobs), gpus)
+        return LocalEngine(self.workers, num_jobs, self.settings.device)
 
     def _report(
         self,

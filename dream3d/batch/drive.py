@@ -50,21 +50,20 @@ class Drive:
     """Makes jobs with the workers of an engine. One thread decides; others only fill its queue."""
 
     def __init__(
-        self, manifest: Manifest, engine: Engine, retries: int, timeout_s: float, on_event: OnEvent
+        self, manifest: Manifest, claims: Claims, retries: int, timeout_s: float, on_event: OnEvent
     ) -> None:
         """Prepare.
 
         Args:
             manifest: Of the folder of results.
-            engine: Where workers come from; closed by whoever made it.
+            claims: On its items.
             retries: How often a job is tried again.
             timeout_s: How long a worker may say nothing.
             on_event: Told of the progress over all jobs.
         """
         self.outcomes: dict[str, Outcome] = {}  # by name of the job
         self._manifest, self._folder = manifest, manifest.folder
-        self._claims = Claims(manifest.folder)
-        self._engine = engine
+        self._claims = claims
         self._retries = retries
         self._timeout_s = timeout_s
         self._on_event = on_event
@@ -72,20 +71,40 @@ class Drive:
         self._waiting: deque[Job] = deque()
         self._seats: dict[int, _Seat] = {}  # by slot of the engine
         self._attempts: Counter[str] = Counter()
-        self._num_jobs = self._num_started = self._false_starts = 0
+        self._num_before = self._num_jobs = self._num_started = self._false_starts = 0
 
-    def run(self, jobs: Sequence[Job]) -> None:
+    def left_of(self, jobs: Sequence[Job]) -> list[Job]:
+        """Settle what was made before, also by drivers that died before they could say so.
+
+        Returns:
+            The jobs that are left to do.
+        """
+        left: list[Job] = []
+        self._num_jobs = len(jobs)
+        for job in jobs:
+            folder, record = self._folder / job.name, self._manifest.done.get(job.name)
+            if record is not None and are_there(folder, record):
+                self.outcomes[job.name] = Outcome("kept")
+            elif not self._was_left(job):
+                left.append(job)
+        return left
+
+    def run(self, jobs: Sequence[Job], engine: Engine) -> None:
         """Settle all jobs; `outcomes` says how, also when this is interrupted.
+
+        Args:
+            jobs: From `left_of`.
+            engine: Where workers come from.
 
         Raises:
             DiskError: The disk is full or failed.
             RunError: Workers end before they can work.
         """
         self._waiting.extend(jobs)
-        self._num_jobs = len(jobs)
+        self._num_before, self._num_jobs = len(self.outcomes), len(jobs)
         try:
             while self._waiting or any(seat.job for seat in self._seats.values()):
-                self._hand_out()
+                self._hand_out(engine)
                 self._listen()
                 self._end_silent()
         finally:
@@ -94,19 +113,18 @@ class Drive:
                 if seat.job is not None:
                     with contextlib.suppress(InputError, RunError):
                         self._manifest.append("stopped", seat.job.name)
-            self._claims.close()
 
-    def _hand_out(self) -> None:
+    def _hand_out(self, engine: Engine) -> None:
         """Give free workers a job, and start as many as there is work for."""
         for seat in self._seats.values():
             if seat.name and seat.job is None and (job := self._claimed()) is not None:
                 self._begin(seat, job)
         num_busy = sum(seat.job is not None for seat in self._seats.values())
-        for slot in range(min(self._engine.num_workers, num_busy + len(self._waiting))):
+        for slot in range(min(engine.num_workers, num_busy + len(self._waiting))):
             if slot not in self._seats:
                 self._num_started += 1
                 say = partial(self._hear, self._num_started)
-                handle = self._engine.start(slot, say)
+                handle = engine.start(slot, say)
                 self._seats[slot] = _Seat(handle, self._num_started, time.monotonic())
 
     def _claimed(self) -> Job | None:
@@ -115,26 +133,34 @@ class Drive:
             job = self._waiting.popleft()
             if not self._claims.claim(job.name):
                 self._waiting.append(job)
-                continue
-            self._manifest.refresh()
-            outcome = self._settled(job)
-            if outcome is None:
+            elif not self._is_settled(job):
                 return job
-            self._settle(job, outcome, "done by another process" if outcome.status == "kept" else "")
         return None
 
-    def _settled(self, job: Job) -> Outcome | None:
-        """How a job ended already, if it did. It is claimed, so that this does not change meanwhile."""
+    def _was_left(self, job: Job) -> bool:
+        """True if a driver that died had made it; nothing is claimed afterwards."""
+        if not (self._folder / job.name / job.file).exists() or not self._claims.claim(job.name):
+            return False
+        if self._is_settled(job):
+            return True
+        self._claims.release(job.name)
+        return False
+
+    def _is_settled(self, job: Job) -> bool:
+        """True if another driver has settled a job; it is claimed, so that this does not change meanwhile."""
         name = job.name
+        self._manifest.refresh()
         if name in self._manifest.done and are_there(self._folder / name, self._manifest.done[name]):
-            return Outcome("kept")
-        if name in self._manifest.failed:
-            return Outcome("failed", self._manifest.failed[name]["reason"])
-        files = find_files(self._folder / name, job)
-        if files is None:
-            return None
-        self._manifest.append("done", name, **facts_of(job, files))
-        return Outcome("kept")
+            self._settle(job, Outcome("kept"), "made by another process")
+        elif name in self._manifest.failed:
+            reason = self._manifest.failed[name]["reason"]
+            self._settle(job, Outcome("failed", reason), f"failed in another process: {reason}")
+        elif (files := find_files(self._folder / name, job)) is not None:
+            self._manifest.append("done", name, **facts_of(job, files))
+            self._settle(job, Outcome("kept"), "was made by a process that died")
+        else:
+            return False
+        return True
 
     def _begin(self, seat: _Seat, job: Job) -> None:
         self._attempts[job.name] += 1
@@ -165,9 +191,9 @@ class Drive:
             case Ready(name):
                 seat.name, self._false_starts = name, 0
             case Heard():
-                self._on_event(Event("batch", len(self.outcomes), self._num_jobs))
+                self._show("")
             case Made(files):
-                self._keep(seat, files)
+                self._write(seat, files)
             case Failed(reason, is_final, is_broken):
                 self._forget_run(seat)  # it failed by itself: it would again from where it stood
                 self._fail(seat, reason, is_final)
@@ -191,7 +217,7 @@ class Drive:
         """End the worker of a slot; there will be another one if there is work."""
         self._seats.pop(slot).handle.kill()
 
-    def _keep(self, seat: _Seat, files: dict[str, bytes]) -> None:
+    def _write(self, seat: _Seat, files: dict[str, bytes]) -> None:
         """Write what was made, then the record of it."""
         job = seat.job
         assert job is not None
@@ -234,11 +260,14 @@ class Drive:
         """Note how a job ended and let go of it."""
         self.outcomes[job.name] = outcome
         self._claims.release(job.name)
-        self._tell(job, message or f"failed: {outcome.reason}")
+        self._tell(job, message)
 
     def _tell(self, job: Job, message: str) -> None:
-        what = f"{job.item.prompt} / {job.item.config.seed}"
-        self._on_event(Event("batch", len(self.outcomes), self._num_jobs, f"{what}: {message}"))
+        self._show(f"{job.item.prompt} / {job.item.config.seed}: {message}")
+
+    def _show(self, message: str) -> None:
+        """Tell how many jobs of this run are settled: the time left goes by them."""
+        self._on_event(Event("batch", len(self.outcomes) - self._num_before, self._num_jobs, message))
 
     def _count_false_start(self, reason: str) -> None:
         self._false_starts += 1

@@ -13,16 +13,17 @@ from dream3d.batch.messages import Lost, Ready, Say, Task
 class LocalEngine:
     """Starts processes that share the cores, and the GPUs, of this machine."""
 
-    def __init__(self, num_workers: int, gpus: list[str]) -> None:
-        """Share the machine out.
+    def __init__(self, num_workers: int | None, num_jobs: int, device: str) -> None:
+        """Share the machine out; GPUs are taken in turn.
 
         Args:
-            num_workers: That will be there at a time.
-            gpus: As CUDA_VISIBLE_DEVICES names them; workers get one each, in turn. Empty: what torch finds.
+            num_workers: At a time; None: as many as there are GPUs, or one for every two cores.
+            num_jobs: More workers than that are of no use.
+            device: Of the settings: "auto", "cpu" or "cuda".
         """
-        self.num_workers = num_workers
-        self._threads = threads_for(num_cores(), num_workers)
-        self._gpus = gpus
+        self._gpus = visible_gpus() if device != "cpu" else []
+        self.num_workers = min(num_workers or len(self._gpus) or max(1, num_cores() // 2), num_jobs)
+        self._threads = threads_for(num_cores(), self.num_workers)
 
     def start(self, slot: int, say: Say) -> "LocalWorker":
         """Start a worker.
@@ -85,11 +86,11 @@ def threads_for(num_cpus: int, num_workers: int) -> int:
     return max(1, min(num_cpus // num_workers, int(asked) if asked.isdecimal() else num_cpus))
 
 
-def visible_gpus(device: str) -> list[str]:
-    """GPUs that may be used, as CUDA_VISIBLE_DEVICES names them; none where the settings say "cpu"."""
+def visible_gpus() -> list[str]:
+    """GPUs that may be used, as CUDA_VISIBLE_DEVICES names them."""
     import torch
 
-    count = torch.cuda.device_count() if device != "cpu" else 0
+    count = torch.cuda.device_count()
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return (named.split(",") if named else [str(index) for index in range(count)])[:count]
 

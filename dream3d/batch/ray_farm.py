@@ -1,16 +1,21 @@
 """Workers as Ray actors, on a cluster or on this machine."""
 
+import contextlib
 import os
 import queue
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from dream3d.batch.local import num_cores, threads_for
 from dream3d.batch.messages import Failed, Heard, Lost, Made, Ready, Say, Task
 from dream3d.errors import InputError
 from dream3d.extras import import_extra
+
+SECONDS_TO_ANSWER = 5.0
 
 
 class RayEngine:
@@ -19,11 +24,12 @@ class RayEngine:
     The driver keeps the manifest and writes all files: nodes need dream3d and the prior, no shared disk.
     """
 
-    def __init__(self, num_workers: int | None, device: str) -> None:
+    def __init__(self, num_workers: int | None, num_jobs: int, device: str) -> None:
         """Connect to the cluster that RAY_ADDRESS names, or start one on this machine alone.
 
         Args:
             num_workers: At a time; None: as many as there are GPUs, or one for every two CPUs.
+            num_jobs: More workers than that are of no use.
             device: Of the settings: "auto", "cpu" or "cuda".
 
         Raises:
@@ -41,20 +47,27 @@ class RayEngine:
             )
         self._num_gpus = 1 if num_gpus and device != "cpu" else 0
         cpus = [int(node.get("CPU", 0)) for node in nodes]
-        self.num_workers = num_workers or (num_gpus if self._num_gpus else max(1, sum(cpus) // 2))
+        most = num_gpus if self._num_gpus else max(1, sum(cpus) // 2)
+        self.num_workers = min(num_workers or most, num_jobs)
         self._num_cpus = 1 if self._num_gpus else cpus_for_each(cpus, self.num_workers)
 
     def _connect(self, num_workers: int) -> None:
         address = os.environ.get("RAY_ADDRESS") or "local"
+        _check_address(address)
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if address == "local":
             options |= {"num_cpus": max(num_cores(), num_workers), "include_dashboard": False}
+        # Ray prints a page on stdout for each actor that dies; the manifest has the line that matters.
+        self._silence = contextlib.ExitStack()
+        nowhere = self._silence.enter_context(Path(os.devnull).open("w"))  # noqa: SIM115
+        self._silence.enter_context(contextlib.redirect_stdout(nowhere))
         ours = signal.getsignal(signal.SIGTERM)
         try:
             self._ray.init(address=address, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
+            self.close()
             line = " ".join(str(error).split())[:200]
-            raise InputError(f"no Ray cluster at {address!r} (RAY_ADDRESS): {line}") from None
+            raise InputError(f"RAY_ADDRESS: no Ray cluster at {address!r}: {line}") from None
         finally:
             signal.signal(signal.SIGTERM, ours)  # Ray takes it and would end without a word
 
@@ -66,6 +79,7 @@ class RayEngine:
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""
         self._ray.shutdown()
+        self._silence.close()
 
 
 class RayWorker:
@@ -119,6 +133,23 @@ class Actor:
         while isinstance(message := said.get(), Heard):
             yield message
         yield message
+
+
+def _check_address(address: str) -> None:
+    """Find out in seconds what takes Ray many minutes: that nothing answers.
+
+    Raises:
+        InputError: It is no address of a cluster, or nothing answers there.
+    """
+    if address in ("local", "auto"):
+        return
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal() and "/" not in host):
+        raise InputError(f"RAY_ADDRESS must be HOST:PORT of the head node, or auto, not {address!r}")
+    try:
+        socket.create_connection((host, int(port)), SECONDS_TO_ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"RAY_ADDRESS: no Ray cluster answers at {address}: {error}") from None
 
 
 def cpus_for_each(cpus: Sequence[int], num_workers: int) -> int:
