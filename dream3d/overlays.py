@@ -11,7 +11,8 @@ import dataclasses
 import difflib
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -43,10 +44,11 @@ def overlay_names() -> list[str]:
     return sorted(path.stem for path in overlay_folder().glob("*.yaml"))
 
 
-def field_names(command_type: type = Config) -> list[str]:
+@cache
+def field_names(command_type: type = Config) -> tuple[str, ...]:
     """All settings of a command as dotted names, `section.field`, without its other options."""
     settings = [name for name, _ in _fields(Config, "")]
-    return [name for name, _ in _fields(command_type, "") if "." in name or name in settings]
+    return tuple(name for name, _ in _fields(command_type, "") if "." in name or name in settings)
 
 
 def overlay_tokens(name_or_file: str, command_type: type = Config) -> list[str]:
@@ -79,16 +81,26 @@ def run_tokens(folder: Path) -> list[str]:
 
 def _tokens(tree: dict[Any, Any], path: Path, command_type: type) -> list[str]:
     """A tree of settings that was read from a file as tokens."""
-    known = field_names(command_type)
-    tokens: list[str] = []
-    for key, value in _flatten(tree, path, ""):
+    try:
+        named = list(settings_of(tree, field_names(command_type)))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    # One word with "=": a value that starts with "--" stays a value.
+    return [f"--{key.replace('_', '-')}={value}" for key, value in named]
+
+
+def settings_of(tree: Mapping[Any, Any], known: Sequence[str]) -> Iterator[tuple[str, object]]:
+    """(dotted name, value) of all that a tree of settings and sections sets; keys may be dotted as well.
+
+    Raises:
+        InputError: A name is not among the known ones, or has a list for a value.
+    """
+    for key, value in _flatten(tree, ""):
         if key not in known:
-            raise InputError(f"{path}: unknown setting {key!r:.99}{did_you_mean(key, known)}")
+            raise InputError(f"unknown setting {key!r:.99}{did_you_mean(key, known)}")
         if isinstance(value, list):
-            raise InputError(f"{path}: setting {key!r} takes one value, not a list")
-        # One word with "=": a value that starts with "--" stays a value.
-        tokens.append(f"--{key.replace('_', '-')}={value}")
-    return tokens
+            raise InputError(f"setting {key!r} takes one value, not a list")
+        yield key, value
 
 
 def parse(command_type: type[Command], args: Sequence[str], prog: str) -> Command:
@@ -102,19 +114,28 @@ def parse(command_type: type[Command], args: Sequence[str], prog: str) -> Comman
     if hasattr(command_type, "resume"):
         overlaid += [token for name in _values(args, "--resume") for token in run_tokens(Path(name))]
     overlaid += [token for name in _values(args, "--config") for token in overlay_tokens(name, command_type)]
+    words = [*overlaid, *args]
+    command, unknown = parsed(command_type, prog=prog, args=words, return_unknown_args=True)
+    if unknown:
+        raise InputError(f"unknown {_complaint(unknown[0], command_type)}")
+    return command
+
+
+def parsed(kind: Any, **options: Any) -> Any:
+    """What the parser makes of words, for a type and its other options.
+
+    Raises:
+        InputError: It complains; the message is the sentence in its report.
+        SystemExit: The words ask for help, which has been printed.
+    """
     captured = io.StringIO()
     try:
         with contextlib.redirect_stderr(captured):
-            command, unknown = tyro.cli(
-                command_type, prog=prog, args=[*overlaid, *args], return_unknown_args=True
-            )
+            return tyro.cli(kind, **options)
     except SystemExit as stop:
         if not stop.code:
             raise
         raise InputError(_one_line(captured.getvalue())) from None
-    if unknown:
-        raise InputError(f"unknown {_complaint(unknown[0], command_type)}")
-    return command
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
@@ -158,15 +179,15 @@ def _read_yaml(path: Path, asked: str) -> dict[Any, Any]:
     return tree
 
 
-def _flatten(tree: dict[Any, Any], path: Path, prefix: str) -> Iterator[tuple[str, object]]:
+def _flatten(tree: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, object]]:
     for key, value in tree.items():
         name = f"{prefix}{key}".replace("-", "_")
         if isinstance(value, dict):
             if not value:
-                raise InputError(f"{path}: section {name!r} is empty; remove it or give it settings")
+                raise InputError(f"section {name!r} is empty; remove it or give it settings")
             if name.count(".") > MAX_DEPTH:  # a mapping of YAML can hold itself
-                raise InputError(f"{path}: section {name!r} is nested deeper than any setting")
-            yield from _flatten(cast(dict[Any, Any], value), path, f"{name}.")
+                raise InputError(f"section {name!r} is nested deeper than any setting")
+            yield from _flatten(cast(dict[Any, Any], value), f"{name}.")
         else:
             yield name, value
 

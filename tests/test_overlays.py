@@ -190,7 +190,7 @@ def test_other_kinds_of_field_are_read_by_the_same_rules() -> None:
 
 def test_every_setting_can_be_given_on_the_command_line() -> None:
     defaults = flat(dataclasses.asdict(Config()))
-    assert [name for name, _ in defaults] == field_names()
+    assert tuple(name for name, _ in defaults) == field_names()
     options = [f"--{name.replace('_', '-')}={value}" for name, value in defaults]
     assert generate(*options).settings == Config()
 
