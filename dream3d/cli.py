@@ -18,6 +18,7 @@ import tyro
 
 from dream3d import __version__
 from dream3d.cli_asset import print_json
+from dream3d.cli_demo import Demo
 from dream3d.cli_eval import Eval
 from dream3d.cli_generate import Generate
 from dream3d.cli_preview import Preview
@@ -106,8 +107,8 @@ QUIET_LIBRARIES = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
 
-Command = Generate | Refine | Inspect | Preview | Priors | Eval | Doctor
-COMMAND_NAMES = ["generate", "refine", "inspect", "preview", "priors", "eval", "doctor"]
+Command = Generate | Refine | Inspect | Preview | Priors | Eval | Demo | Doctor
+COMMAND_NAMES = ["generate", "refine", "inspect", "preview", "priors", "eval", "demo", "doctor"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -170,6 +171,8 @@ def _read(args: list[str]) -> Command:
             return parse(Priors, rest, "dream3d priors")
         case "eval":
             return parse(Eval, rest, "dream3d eval")
+        case "demo":
+            return parse(Demo, rest, "dream3d demo")
         case "doctor":
             return parse(Doctor, rest, "dream3d doctor")
         case "-h" | "--help":
@@ -186,7 +189,7 @@ def _read(args: list[str]) -> Command:
 
 def _print_help() -> None:
     print("usage: dream3d COMMAND [OPTIONS]\n\nText to game-ready 3D assets.\n")
-    for command in (Generate, Refine, Inspect, Preview, Priors, Eval, Doctor):
+    for command in (Generate, Refine, Inspect, Preview, Priors, Eval, Demo, Doctor):
         summary = (command.__doc__ or "").splitlines()[0]
         print(f"  {command.__name__.lower():<10}{summary}")
     print('\nTry: dream3d generate "a red mushroom"\nOptions of a command: dream3d COMMAND --help')
