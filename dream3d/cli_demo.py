@@ -69,9 +69,9 @@ class Demo:
         return 0
 
     def _host(self) -> str:
-        host = self.host or (EVERYWHERE if self.listen else LOCAL)
+        host = (EVERYWHERE if self.listen else LOCAL) if self.host is None else self.host
         if not self.listen and host not in (LOCAL, "localhost", "::1"):
-            raise InputError(f"--host {host} lets other machines in: add --listen if that is meant")
+            raise InputError(f"--host {host!r} lets other machines in: add --listen if that is meant")
         if not 0 <= self.port <= 65535:
             raise InputError(f"--port must be from 0 to 65535, not {self.port}")
         return host

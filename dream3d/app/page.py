@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import gradio as gr
+from gradio.themes import Base
 
 from dream3d.app import pieces
 from dream3d.app.handlers import IDLE_SECONDS, Handlers, Shown, View
@@ -35,7 +36,7 @@ Choice = TypeVar("Choice")
 
 def theme() -> Any:
     """Colors, and fonts of the visitor's machine: none is fetched."""
-    return gr.themes.Base(
+    return Base(
         primary_hue="teal",
         neutral_hue="slate",
         radius_size="md",

@@ -38,7 +38,7 @@ class Visitor:
         return next((made for made in self.assets if made.id == asset_id), None)
 
     def owns(self, path: Path) -> bool:
-        """True for files of its assets. The path must be free of links and dots."""
+        """True for paths in the folders of its assets, as they are written."""
         return any(path.is_relative_to(made.glb.parent) for made in self.assets)
 
 

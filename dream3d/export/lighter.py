@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,7 +47,7 @@ def _means(picture: Tensor, size: int) -> Tensor:
 
 
 def _unit(picture: ByteArray) -> Tensor:
-    return torch.from_numpy(picture).float() / 255.0
+    return torch.from_numpy(picture / np.float32(255))
 
 
 def _bytes(picture: Tensor) -> ByteArray:
