@@ -6,6 +6,8 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from dream3d.app.jobs import Job, Made
 from dream3d.app.limits import ExportOrder
 from dream3d.asset import Asset
@@ -16,10 +18,12 @@ from dream3d.export.lighter import lighter
 from dream3d.export.load import load_textured_mesh
 from dream3d.export.material import encode_png
 from dream3d.export.names import slug
+from dream3d.mesh import ByteArray, TexturedMesh
 from dream3d.pipeline import Pipeline
-from dream3d.preview import SECONDS_PER_TURN, render_turntable
+from dream3d.preview import SECONDS_PER_TURN, render_looks
 
-TURNTABLE_VIEWS, TURNTABLE_SIZE = 24, 288
+TURNTABLE_VIEWS, TURNTABLE_SIZE = 24, 256
+PARTS = 4  # of the turntable, so that a run can be stopped between them
 MAX_EXPORTS = 4  # kept for each asset: the newest ones, so that a download that has begun can end
 
 
@@ -32,16 +36,28 @@ def make(job: Job, pipeline: Pipeline) -> Made:
     """
     order = job.order
     asset = pipeline.generate(order.prompt, order.config, job.report)
-    job.report(Event("export", 0, 2))
+    job.report(Event("export", 0, 1 + PARTS))
     export = replace(asset.export, lods=1, collision="none", compression="none", format="glb")
     job.folder.mkdir(parents=True)
     glb, facts, _ = replace(asset, export=export).save(job.folder / f"{slug(order.prompt)}.glb")
-    job.report(Event("export", 1, 2))
-    frames = render_turntable(asset.textured_mesh, TURNTABLE_VIEWS, TURNTABLE_SIZE)
     turntable, picture = job.folder / "turntable.gif", job.folder / "picture.png"
+    frames = _turntable(job, asset.textured_mesh)
     write_files({turntable: encode_gif(frames, SECONDS_PER_TURN), picture: encode_png(frames[1])})
-    job.report(Event("export", 2, 2))
     return Made(glb, picture, turntable, json.loads(facts.read_text(encoding="utf-8")))
+
+
+def _turntable(job: Job, asset: TexturedMesh) -> ByteArray:
+    """Pictures [B, S, S, 3] from all around."""
+    frames = np.empty((TURNTABLE_VIEWS, TURNTABLE_SIZE, TURNTABLE_SIZE, 3), np.uint8)
+    for part in range(PARTS):
+        job.report(Event("export", 1 + part, 1 + PARTS))
+        azimuth = 360.0 * part / TURNTABLE_VIEWS
+        looks = render_looks(
+            asset, ("shaded",), TURNTABLE_VIEWS // PARTS, TURNTABLE_SIZE, azimuth_deg=azimuth
+        )
+        frames[part::PARTS] = looks[0]
+    job.report(Event("export", 1 + PARTS, 1 + PARTS))
+    return frames
 
 
 def export(made: Made, order: ExportOrder, number: int) -> Path:

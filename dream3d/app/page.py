@@ -24,7 +24,7 @@ EXAMPLES = (
     "a golden crown",
     "a snowman",
 )
-TEXTURE_SIZES = (128, 256, 512, 1024, 2048, 4096)
+TEXTURE_SIZES = (64, 128, 256, 512, 1024, 2048, 4096)
 CSS = Path(__file__).with_name("page.css")
 
 # Small props need no WebGPU: where a browser has it without an adapter, the viewer complains and takes WebGL.
@@ -103,7 +103,7 @@ def _order_parts(handlers: Handlers, draft_steps: int) -> Parts:
     prompt = gr.Textbox(
         label="Prompt", placeholder="a red mushroom", lines=2, max_lines=4, max_length=MAX_PROMPT_LENGTH
     )
-    hint = gr.HTML(elem_classes="d3-hints")
+    hint = gr.HTML()
     with gr.Row(elem_classes="d3-examples"):
         for example in EXAMPLES:
             chip = gr.Button(example, size="sm", min_width=0)
@@ -177,7 +177,7 @@ def _result_parts(handlers: Handlers) -> tuple[Parts, Parts, Any]:
                 buttons=[],
                 elem_classes="d3-turntable",
             )
-        facts = gr.HTML(elem_classes="d3-facts")
+        facts = gr.HTML()
         download = gr.DownloadButton("Download", variant="primary")
         with gr.Accordion("Export: other formats, fewer faces, levels of detail, collision", open=False):
             form = _export_parts(handlers.settings, handlers.limits.max_texture_size)

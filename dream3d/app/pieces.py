@@ -2,7 +2,6 @@
 
 import base64
 import time
-from collections.abc import Iterable
 from html import escape
 from typing import Any
 
@@ -97,12 +96,11 @@ def facts(report: dict[str, Any]) -> str:
         f"seed {report['seed']}",
         f"made in {format_seconds(report['metrics']['seconds'])}",
     ]
-    return f"<h3>{escape(report['prompt'])}</h3><p>{' · '.join(items)}</p>{_list(report['warnings'])}"
-
-
-def _list(lines: Iterable[str]) -> str:
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f"<ul>{items}</ul>" if items else ""
+    lines = "".join(f"<li>{escape(line)}</li>" for line in report["warnings"])
+    return (
+        f'<div class="d3-facts"><h3>{escape(report["prompt"])}</h3><p>{" · ".join(items)}</p>'
+        f"{f'<ul>{lines}</ul>' if lines else ''}</div>"
+    )
 
 
 def _wait(place: int) -> str:
