@@ -96,13 +96,12 @@ def check_form(state: Any, like: Any, name: str = "state") -> None:
             fits = type(state) is type(like)
     if not fits:
         raise ValueError(f"{name} is not what it should be")
-    inner = (
-        like.keys()
-        if isinstance(like, Mapping)
-        else range(len(like) if isinstance(like, (list, tuple)) else 0)
-    )
-    for key in inner:
-        check_form(state[key], like[key], f"{name}.{key}")
+    if isinstance(like, Mapping):
+        for key, part in cast(Mapping[str, Any], like).items():
+            check_form(state[key], part, f"{name}.{key}")
+    elif isinstance(like, (list, tuple)):
+        for index, part in enumerate(cast(list[Any], like)):
+            check_form(state[index], part, f"{name}.{index}")
 
 
 @contextmanager

@@ -143,7 +143,8 @@ def _expert_parts(settings: Config, max_steps: int, max_faces: int, max_texture_
     """Settings that most leave alone."""
     guidance, num_steps = settings.coarse.guidance, settings.coarse.num_steps
     methods = _possible(
-        get_args(GuidanceMethod), lambda method: check_guidance([GuidanceConfig(method=method)])
+        get_args(GuidanceMethod),
+        lambda method: check_guidance([GuidanceConfig(method=method)], settings.prior_options),
     )
     sizes = [size for size in TEXTURE_SIZES if size <= max_texture_size]
     faces = min(settings.extract.target_faces, max_faces)
