@@ -142,9 +142,9 @@ def _order_parts(handlers: Handlers, draft_steps: int) -> Parts:
 def _expert_parts(settings: Config, max_steps: int, max_faces: int, max_texture_size: int) -> Parts:
     """Settings that most leave alone."""
     guidance, num_steps = settings.coarse.guidance, settings.coarse.num_steps
+    options = settings.prior_options
     methods = _possible(
-        get_args(GuidanceMethod),
-        lambda method: check_guidance([GuidanceConfig(method=method)], settings.prior_options),
+        get_args(GuidanceMethod), lambda method: check_guidance([GuidanceConfig(method=method)], options)
     )
     sizes = [size for size in TEXTURE_SIZES if size <= max_texture_size]
     faces = min(settings.extract.target_faces, max_faces)
