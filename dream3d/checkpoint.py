@@ -24,9 +24,10 @@ def pack_state(state: Mapping[str, Any]) -> bytes:
 
     def outline(value: Any, name: str) -> Any:
         if isinstance(value, Tensor):
+            unique = f"{len(tensors)}:{name}"  # two paths can read alike
             # A copy of its own: safetensors takes no two names for one memory.
-            tensors[name] = value.detach().to("cpu", copy=True).contiguous()
-            return {_TENSOR: name}
+            tensors[unique] = value.detach().to("cpu", copy=True).contiguous()
+            return {_TENSOR: unique}
         if isinstance(value, Mapping):
             entries = cast(Mapping[str, Any], value)
             return {key: outline(part, f"{name}.{key}" if name else key) for key, part in entries.items()}
