@@ -1,5 +1,6 @@
 """The memory of optimizers as plain nested values, for checkpoints."""
 
+import copy
 from typing import Any
 
 import torch
@@ -12,5 +13,6 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
 
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Give an optimizer of the same parameters the memory of another; the state is copied."""
-    memory = {int(number): values for number, values in state.items()}
+    # torch itself would go on in the tensors that it is given, and change the state with them.
+    memory = {int(number): copy.deepcopy(values) for number, values in state.items()}
     optimizer.load_state_dict(optimizer.state_dict() | {"state": memory})
