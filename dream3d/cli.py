@@ -5,6 +5,7 @@ to stderr. Nothing here imports torch before the input has been checked.
 """
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -18,12 +19,13 @@ import tyro
 
 from dream3d import __version__
 from dream3d.cli_asset import print_json
+from dream3d.cli_batch import Batch
 from dream3d.cli_eval import Eval
 from dream3d.cli_generate import Generate
 from dream3d.cli_preview import Preview
 from dream3d.cli_refine import Refine
 from dream3d.errors import InputError, RunError, StoppedError
-from dream3d.inputs import check_file
+from dream3d.inputs import check_file, printable
 from dream3d.overlays import Switch, did_you_mean, parse
 
 
@@ -106,8 +108,8 @@ QUIET_LIBRARIES = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
 
-Command = Generate | Refine | Inspect | Preview | Priors | Eval | Doctor
-COMMAND_NAMES = ["generate", "refine", "inspect", "preview", "priors", "eval", "doctor"]
+Command = Generate | Refine | Inspect | Preview | Priors | Eval | Batch | Doctor
+COMMAND_NAMES = ["generate", "refine", "inspect", "preview", "priors", "eval", "batch", "doctor"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -122,6 +124,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     for variable, value in QUIET_LIBRARIES.items():
         os.environ.setdefault(variable, value)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files may not be text
     previous = signal.signal(signal.SIGTERM, _stop)
     try:
         return _read(args).run()
@@ -170,6 +174,8 @@ def _read(args: list[str]) -> Command:
             return parse(Priors, rest, "dream3d priors")
         case "eval":
             return parse(Eval, rest, "dream3d eval")
+        case "batch":
+            return parse(Batch, rest, "dream3d batch")
         case "doctor":
             return parse(Doctor, rest, "dream3d doctor")
         case "-h" | "--help":
@@ -186,22 +192,23 @@ def _read(args: list[str]) -> Command:
 
 def _print_help() -> None:
     print("usage: dream3d COMMAND [OPTIONS]\n\nText to game-ready 3D assets.\n")
-    for command in (Generate, Refine, Inspect, Preview, Priors, Eval, Doctor):
+    for command in (Generate, Refine, Inspect, Preview, Priors, Eval, Batch, Doctor):
         summary = (command.__doc__ or "").splitlines()[0]
         print(f"  {command.__name__.lower():<10}{summary}")
     print('\nTry: dream3d generate "a red mushroom"\nOptions of a command: dream3d COMMAND --help')
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"dream3d: {'error: ' if code != 130 else ''}{' '.join(message.split())}", file=sys.stderr)
+    line = printable(" ".join(message.split()))
+    print(f"dream3d: {'error: ' if code != 130 else ''}{line}", file=sys.stderr)
     return code
 
 
 def _print_table(facts: dict[str, Any]) -> None:
     width = max((len(name) for name in facts), default=0)
     for name, value in facts.items():
-        shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-        print(f"{name.replace('_', ' '):<{width}}  {shown}")
+        shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+        print(printable(f"{name.replace('_', ' '):<{width}}  {shown}"))
 
 
 if __name__ == "__main__":

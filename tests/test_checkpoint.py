@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dream3d.checkpoint import expect_fit, pack_state, unpack_state
+from dream3d.checkpoint import check_form, expect_fit, pack_state, unpack_state
 from dream3d.errors import InputError
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.int32, torch.uint8, torch.bool)
@@ -52,6 +52,42 @@ def test_no_key_of_a_state_is_mistaken_for_a_tensor():
     # Two tensors whose paths read alike, once joined by dots.
     state = {"a": {"b.c": torch.zeros(1), "b": {"c": torch.ones(1)}}, "a.b": {"c": torch.full((1,), 2.0)}}
     assert same(state, unpack_state(pack_state(state)))
+
+
+def changed(state, path, value):
+    """A copy with another value at a path."""
+    key, *rest = path
+    part = {**state} if isinstance(state, dict) else [*state]
+    part[key] = changed(state[key], rest, value) if rest else value
+    return part
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=4), VALUES, max_size=4))
+def test_a_state_has_its_own_form(state):
+    check_form(state, state)
+    check_form(unpack_state(pack_state(state)), state)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["step"], 3.0),
+        (["step"], True),
+        (["step"], "3"),
+        (["field"], {}),
+        (["field"], [1]),
+        (["field", "table"], torch.zeros(3, 2)),
+        (["field", "table"], torch.zeros(2, 3, dtype=torch.float64)),
+        (["field", "table"], 0),
+        (["rates"], [0.5]),
+        (["rates", 0], float("inf")),
+        (["rates", 0], None),
+    ],
+)
+def test_a_state_of_another_form_is_told_by_its_place(path, value):
+    with pytest.raises(ValueError, match=r"\.".join(["state", *map(str, path)])):
+        check_form(changed(STATE, path, value), STATE)
+    check_form(changed(STATE, path, value), changed(STATE, path, None))  # which may be anything
 
 
 def test_every_truncation_is_refused():

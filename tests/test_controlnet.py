@@ -21,7 +21,7 @@ from prior_folders import write_tiny_prior
 from dream3d.cameras import orbit
 from dream3d.cli import main
 from dream3d.config import PriorOptions
-from dream3d.errors import InputError
+from dream3d.errors import InputError, RunError
 from dream3d.optimize.coarse import optimize_coarse
 from dream3d.optimize.refine import optimize_refine
 from dream3d.prior import Prior
@@ -221,6 +221,37 @@ def test_what_does_not_fit_is_refused(odd, monkeypatch, tmp_path, name):
     find, says = REFUSED[name]
     with pytest.raises(InputError, match=says) as caught:
         controlled(odd["sd1"][0], find(odd))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "says"),
+    [
+        ("config.json", {"conditioning_embedding_out_channels": 3}, "does not take pictures"),
+        (
+            "diffusion_pytorch_model.safetensors.index.json",
+            {"metadata": {}, "weight_map": {"a": "../b.safetensors"}},
+            "names '../b.safetensors', which is not a .safetensors file beside it",
+        ),
+    ],
+)
+def test_a_folder_that_leads_elsewhere_or_says_nonsense_is_refused(made, tmp_path, file, changes, says):
+    copy = copy_of(made["sd1"][2], tmp_path / "copy")
+    known = json.loads((copy / file).read_text()) if (copy / file).is_file() else {}
+    (copy / file).write_text(json.dumps(known | changes))
+    with pytest.raises(InputError, match=says):
+        controlled(made["sd1"][0], copy)
+
+
+def test_a_network_that_loads_and_does_not_compute_says_so_in_one_line(made, tmp_path):
+    copy = copy_of(made["sd1"][2], tmp_path / "copy")
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"controlnet_conditioning_channel_order": "x"}))
+    prior = controlled(made["sd1"][0], copy).shown(torch.rand(1, 3, 16, 16))
+    with pytest.raises(
+        RunError, match=r"the network of the prior .* failed: unknown `controlnet_cond"
+    ) as caught:
+        guided(prior, torch.zeros(1, 4, 8, 8), 500, 1.0)
     assert "\n" not in str(caught.value)
 
 

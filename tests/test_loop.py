@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from dream3d.errors import RunError
+from dream3d.errors import InputError, RunError
 from dream3d.events import Event
-from dream3d.optimize.loop import DivergedError, take_steps
+from dream3d.optimize.loop import DivergedError, go_on, take_steps
 
 
 class Walk:
@@ -34,6 +34,26 @@ class Walk:
 
     def preview(self, azimuth_deg: float = 0.0):
         raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"step": -1}, "at step -1 of 9"),
+        ({"step": 10}, "at step 10 of 9"),
+        ({"caution": 0.0}, "at step 4"),
+        ({"caution": math.nan}, "state.caution"),
+        ({"position": []}, "state.position"),
+        ({"more": 1}, "state is not"),
+    ],
+)
+def test_a_state_that_no_run_was_in_is_refused(change, says):
+    state = {"position": [4.0], "step": 4, "caution": 0.5}
+    with pytest.raises(InputError, match=f"does not fit this run: .*{says}"):
+        go_on(Walk(), state | change, 9)
+    run = Walk()
+    go_on(run, state, 9)
+    assert run.state_dict() == state
 
 
 def walk(run: Walk, num_steps: int) -> list[str]:

@@ -13,7 +13,7 @@ from dream3d.guidance.inversion import ism, sdi
 from dream3d.guidance.pullback import distance, limited
 from dream3d.guidance.question import Comparison, DenoisingPrior, Question
 from dream3d.guidance.sds import csd, nfsd, sds
-from dream3d.guidance.surface_noise import SurfaceNoise, cfd
+from dream3d.guidance.surface_noise import RESOLUTION, SurfaceNoise, cfd
 from dream3d.guidance.vsd import RenderScore, esd, learn_renders, vsd
 from dream3d.prior import TextEmbedding
 from dream3d.stage_config import GuidanceConfig, GuidanceWeight, Shading
@@ -128,6 +128,8 @@ class Guide:
             self.renders.load_state_dict(state["renders"])
         self.noise = None
         if state["noise"] is not None:
+            if state["noise"].shape[:3] != (RESOLUTION,) * 3 or state["noise"].ndim != 4:
+                raise ValueError("the noise of the surface is not what it should be")
             self.noise = SurfaceNoise(state["noise"].clone(), self.generator)
 
     def _compare_edit(self, question: Question, original: Tensor) -> Comparison:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dream3d.errors import InputError
+from dream3d.inputs import read_file
 
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt"})
 _WEIGHTS = re.compile(r"(?:diffusion_pytorch_)?model(?:\.(?P<variant>\w+))?(?:-\d+-of-\d+)?\.safetensors")
 _CHUNK = 1 << 24
+MAX_JSON_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,8 @@ def read_json(path: Path) -> dict:
         InputError: The file is unreadable or not a JSON object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        value = json.loads(read_file(path, MAX_JSON_BYTES).decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # InputError too
         raise InputError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(value, dict):
         raise InputError(f"{path} must hold a JSON object")

@@ -11,6 +11,7 @@ from dream3d.prior.pipelines.controlnet import find_controlnet
 from dream3d.prior.pipelines.hub import find_in_hub, is_hub_id
 from dream3d.prior.pipelines.kinds import INDEX, check_pipeline, denoiser_folder, pipeline_kind
 from dream3d.prior.pipelines.lora import lora_file
+from dream3d.prior.references import check_references
 
 CARD = "dream3d.json"
 COMPONENTS = {
@@ -57,8 +58,8 @@ def check_folder(folder: Path) -> None:
     """Check that every component is there, as safetensors.
 
     Raises:
-        InputError: A file is missing, empty, or exists only as a pickle, which is never opened; or it is the
-            folder of a pipeline of another kind.
+        InputError: A file is missing, empty, or exists only as a pickle, which is never opened; it leads to
+            others; or it is the folder of a pipeline of another kind.
     """
     if (folder / CARD).is_file():
         _check_builtin(folder)
@@ -72,10 +73,12 @@ def check_folder(folder: Path) -> None:
 def _check_builtin(folder: Path) -> None:
     for component, file_name in COMPONENTS.items():
         path = folder / component / file_name
-        if path.is_file() and path.stat().st_size > 0:
-            continue
-        refuse_pickles(folder / component)
-        raise InputError(f"the prior in {folder} is incomplete: {component}/{file_name} is missing or empty")
+        if not path.is_file() or path.stat().st_size == 0:
+            refuse_pickles(folder / component)
+            raise InputError(
+                f"the prior in {folder} is incomplete: {component}/{file_name} is missing or empty"
+            )
+        check_references(folder / component)
 
 
 def weights_sha256(folder: Path, options: PriorOptions | None = None) -> str:

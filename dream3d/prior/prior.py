@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dream3d.cameras import Cameras
 from dream3d.config import ControlKind, PriorOptions
-from dream3d.errors import InputError
+from dream3d.errors import InputError, RunError, reason_of
 from dream3d.prior import schedule
 from dream3d.prior.builtin import BuiltinTexts, RayDenoiser, load_components
 from dream3d.prior.card import PriorCard, read_card
@@ -225,9 +225,15 @@ class Prior:
 
         Raises:
             InputError: Views in a way that the prior was not taught.
+            RunError: The network fails: its configuration is impossible, or a GPU is full.
         """
         self.check_views(views)
-        return self.denoiser.predict_x0(noisy, timesteps, embedding, cameras, shading, views, branches)
+        try:
+            return self.denoiser.predict_x0(noisy, timesteps, embedding, cameras, shading, views, branches)
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:  # A configuration that loads may still not compute; a GPU may be full.
+            raise RunError(f"the network of the prior {self.name!r} failed: {reason_of(error)}") from error
 
     @torch.no_grad()
     def read_cells(
@@ -268,8 +274,7 @@ def _load_builtin(folder: Path, device: torch.device, dtype: torch.dtype) -> Pri
     try:
         unet, encoder, tokenizer, scheduler = load_components(folder, device)
     except Exception as error:  # The loaders raise dozens of types; all mean a damaged folder.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"the prior in {folder} cannot be loaded: {reason}") from error
+        raise InputError(f"the prior in {folder} cannot be loaded: {reason_of(error)}") from error
     unet = unet.to(device=device, dtype=dtype, memory_format=torch.channels_last).requires_grad_(False).eval()
     encoder = encoder.to(device).requires_grad_(False).eval()
     reader = load_reader(folder)

@@ -17,6 +17,7 @@ from dream3d.prior.files import read_json
 from dream3d.prior.pipelines.card import PipelineCard
 from dream3d.prior.pipelines.hub import find_in_hub, is_hub_id
 from dream3d.prior.pipelines.models import load_model
+from dream3d.prior.references import check_references
 
 _KINDS = ("StableDiffusionPipeline", "LatentConsistencyModelPipeline", "StableDiffusionXLPipeline")
 # What has to be as in the UNet, or the sums do not exist.
@@ -106,6 +107,7 @@ def _check(folder: Path, asked: str, card: PipelineCard, unet: Any) -> None:
     Raises:
         InputError: It is; the message says in which way.
     """
+    check_references(folder)
     config = read_json(folder / "config.json")
     found = config.get("_class_name")
     if found != "ControlNetModel":
@@ -117,8 +119,9 @@ def _check(folder: Path, asked: str, card: PipelineCard, unet: Any) -> None:
                 f"--controlnet {asked}: does not fit the prior {card.name!r}: its {name} is {own}, "
                 f"not {theirs} (it is for another version of Stable Diffusion)"
             )
-    widths = config.get("conditioning_embedding_out_channels") or ()
-    if 2 ** (len(widths) - 1) != card.pixels_per_latent or config.get("conditioning_channels", 3) != 3:
+    widths = config.get("conditioning_embedding_out_channels")
+    num_widths = len(widths) if isinstance(widths, list) else 0
+    if 2 ** (num_widths - 1) != card.pixels_per_latent or config.get("conditioning_channels", 3) != 3:
         raise InputError(f"--controlnet {asked}: does not take pictures of {card.image_size} pixels in color")
     if config.get("global_pool_conditions"):
         raise InputError(f"--controlnet {asked}: takes style from pictures, not shape: take another")

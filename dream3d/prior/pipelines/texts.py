@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dream3d.errors import InputError
+from dream3d.errors import InputError, reason_of
 from dream3d.prior.files import find_weights, read_json, sha256_of
 from dream3d.prior.pipelines.concept import Concept, concept_file, read_concept
 from dream3d.prior.pipelines.kinds import INDEX, PipelineKind, has_third_encoder, layout
@@ -107,7 +107,12 @@ class PipelineTexts:
         Returns:
             Tokens [N, L, D] and pooled text [N, P] in float32; P is 0 where the network takes none.
         """
-        tokens, pooled = self._encode(texts)
+        try:
+            tokens, pooled = self._encode(texts)
+        except InputError:
+            raise
+        except Exception as error:  # A damaged tokenizer, or one of another encoder, raises nearly anything.
+            raise InputError(f"the texts of {self.name!r} cannot be encoded: {reason_of(error)}") from error
         if not (bool(tokens.isfinite().all()) and bool(pooled.isfinite().all())):
             raise InputError(f"the text encoder of {self.name!r} answers numbers that are not finite")
         return tokens.float().cpu(), pooled.float().cpu()
