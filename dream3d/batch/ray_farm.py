@@ -56,6 +56,7 @@ class RayEngine:
         _check_address(address)
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if address == "local":
+            os.environ.setdefault("RAY_AUTH_MODE", "token")  # its ports are open to the network
             options |= {"num_cpus": max(num_cores(), num_workers), "include_dashboard": False}
         # Ray prints a page on stdout for each actor that dies; the manifest has the line that matters.
         self._silence = contextlib.ExitStack()
