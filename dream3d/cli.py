@@ -5,6 +5,7 @@ to stderr. Nothing here imports torch before the input has been checked.
 """
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -24,7 +25,7 @@ from dream3d.cli_generate import Generate
 from dream3d.cli_preview import Preview
 from dream3d.cli_refine import Refine
 from dream3d.errors import InputError, RunError, StoppedError
-from dream3d.inputs import check_file
+from dream3d.inputs import check_file, printable
 from dream3d.overlays import Switch, did_you_mean, parse
 
 
@@ -123,6 +124,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     for variable, value in QUIET_LIBRARIES.items():
         os.environ.setdefault(variable, value)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files may not be text
     previous = signal.signal(signal.SIGTERM, _stop)
     try:
         return _read(args).run()
@@ -196,15 +199,16 @@ def _print_help() -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"dream3d: {'error: ' if code != 130 else ''}{' '.join(message.split())}", file=sys.stderr)
+    line = printable(" ".join(message.split()))
+    print(f"dream3d: {'error: ' if code != 130 else ''}{line}", file=sys.stderr)
     return code
 
 
 def _print_table(facts: dict[str, Any]) -> None:
     width = max((len(name) for name in facts), default=0)
     for name, value in facts.items():
-        shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-        print(f"{name.replace('_', ' '):<{width}}  {shown}")
+        shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+        print(printable(f"{name.replace('_', ' '):<{width}}  {shown}"))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from dream3d.errors import InputError
 from dream3d.run_record import RUN, read_run
 
 Command = TypeVar("Command")
+MAX_OVERLAY_BYTES = 1 << 20
+MAX_DEPTH = 8
 
 # How options of the commands are read.
 Switch = tyro.conf.FlagCreatePairsOff[bool]
@@ -95,7 +97,7 @@ def settings_of(tree: Mapping[Any, Any], known: Sequence[str]) -> Iterator[tuple
     """
     for key, value in _flatten(tree, ""):
         if key not in known:
-            raise InputError(f"unknown setting {key!r}{did_you_mean(key, known)}")
+            raise InputError(f"unknown setting {key!r:.99}{did_you_mean(key, known)}")
         if isinstance(value, list):
             raise InputError(f"setting {key!r} takes one value, not a list")
         yield key, value
@@ -138,7 +140,7 @@ def parsed(kind: Any, **options: Any) -> Any:
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """The end of a message: the nearest known word, or where to look."""
-    likeness = {name: difflib.SequenceMatcher(None, name, word).ratio() for name in known}
+    likeness = {name: difflib.SequenceMatcher(None, name, word[:99]).ratio() for name in known}
     near = [name for name in known if likeness[name] == max(likeness.values()) >= 0.5]  # the first of equals
     if not near:
         tail = word.rsplit(".", 1)[-1]
@@ -153,13 +155,20 @@ def to_yaml(settings: dict[str, Any]) -> str:
 
 def _read_yaml(path: Path, asked: str) -> dict[Any, Any]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open("rb") as stream:
+            content = stream.read(MAX_OVERLAY_BYTES + 1)
     except FileNotFoundError:
         named = ", ".join(overlay_names())
         raise InputError(f"--config {asked}: no such file; names that work are: {named}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise InputError(f"--config {asked}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
+    if len(content) > MAX_OVERLAY_BYTES:
+        raise InputError(f"--config {asked}: is larger than {MAX_OVERLAY_BYTES >> 20} MiB: not settings")
+    try:
+        tree = yaml.safe_load(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise InputError(f"--config {asked}: cannot be read: it is not UTF-8 text") from None
+    except Exception as error:  # impossible dates, numbers and depths raise nearly anything inside PyYAML
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""
         raise InputError(f"--config {asked}: not valid YAML{line}") from None
@@ -176,6 +185,8 @@ def _flatten(tree: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, object
         if isinstance(value, dict):
             if not value:
                 raise InputError(f"section {name!r} is empty; remove it or give it settings")
+            if name.count(".") > MAX_DEPTH:  # a mapping of YAML can hold itself
+                raise InputError(f"section {name!r} is nested deeper than any setting")
             yield from _flatten(cast(dict[Any, Any], value), f"{name}.")
         else:
             yield name, value

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from typing import Protocol
 
-from dream3d.checkpoint import State
+from dream3d.checkpoint import State, check_form, expect_fit
 from dream3d.errors import RunError
 from dream3d.events import Event, Moment, OnEvent
 
@@ -30,6 +30,19 @@ class SteppedRun(Moment, Protocol):
     def load_state_dict(self, state: State) -> None:
         """Be as when `state_dict` was taken; the state is copied."""
         ...
+
+
+def go_on(run: SteppedRun, state: State, num_steps: int) -> None:
+    """Bring a run, at its start, to where another process left it.
+
+    Raises:
+        InputError: The state is not one of such a run.
+    """
+    with expect_fit():
+        check_form(state, run.state_dict())
+        if not 0 <= state["step"] <= num_steps or not 0 < state["caution"] <= 1:
+            raise ValueError(f"it is at step {state['step']} of {num_steps}")
+        run.load_state_dict(state)
 
 
 def take_steps(run: SteppedRun, stage: str, num_steps: int, on_event: OnEvent) -> Iterator[None]:
