@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from dream3d.batch.items import BadLine, Item
-from dream3d.config import Config, ExportConfig, check_guidance, generate_guidance
+from dream3d.config import Config, ExportConfig, PriorOptions, check_guidance, generate_guidance
 from dream3d.errors import InputError
 from dream3d.export.checks import check_export
 from dream3d.export.names import slug
@@ -50,9 +50,9 @@ def plan_jobs(entries: Sequence[Item | BadLine]) -> list[Job | BadLine]:
 def _job(item: Item) -> Job:
     config, name = item.config, slug(item.prompt)
     file = name + config.export.suffixes[0]
-    check_guidance(generate_guidance(config))
+    check_guidance(generate_guidance(config), config.prior_options)
     _check_export(config.export, file)
-    weights = _weights_sha256(config.prior, config.lora)
+    weights = _weights_sha256(config.prior, config.prior_options)
     parts = [item.prompt, config.seed, _settings_sha256(replace(config, seed=0, device="auto")), weights]
     checksum = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     return Job(item, f"{name}-{config.seed}-{checksum[:10]}", file, weights)
@@ -65,8 +65,8 @@ def _settings_sha256(config: Config) -> str:
 
 
 @lru_cache(maxsize=64)
-def _weights_sha256(prior: str, lora: str) -> str:
-    return weights_sha256(find_prior(prior), lora)
+def _weights_sha256(prior: str, options: PriorOptions) -> str:
+    return weights_sha256(find_prior(prior), options)
 
 
 @lru_cache(maxsize=4096)
