@@ -21,8 +21,8 @@ from dream3d.export.gltf import Layout
 from dream3d.export.layout import game_layout
 from dream3d.extract.topology import is_watertight, weld
 from dream3d.inputs import check_output
-from dream3d.mesh import Material, Mesh, TexturedMesh
-from dream3d.preview import encode_png_preview
+from dream3d.mesh import ByteArray, Material, Mesh, TexturedMesh
+from dream3d.preview import encode_png_preview, render_turntable
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,21 @@ class Asset:
     def material(self) -> Material:
         """The material and its texture."""
         return self.textured_mesh.material
+
+    @property
+    def textures(self) -> dict[str, ByteArray]:
+        """The pictures of the material, [H, W, 3] each, by glTF's names."""
+        material = self.material
+        pictures = {
+            "baseColorTexture": material.base_color_srgb,
+            "metallicRoughnessTexture": material.orm,
+            "normalTexture": material.normal_map,
+        }
+        return {name: picture for name, picture in pictures.items() if picture is not None}
+
+    def turntable(self, num_views: int = 8, size: int = 256) -> ByteArray:
+        """Studio pictures from all around, [num_views, size, size, 3] sRGB, starting at the front."""
+        return render_turntable(self.textured_mesh, num_views, size)
 
     def to_trimesh(self) -> trimesh.Trimesh:
         """The asset as trimesh knows it, in scene units, with its texture. Vertices are not merged."""

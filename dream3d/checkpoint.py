@@ -1,6 +1,7 @@
 """The state of a run as one file: tensors by safetensors, the rest as JSON in its header; no code."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
@@ -24,9 +25,10 @@ def pack_state(state: Mapping[str, Any]) -> bytes:
 
     def outline(value: Any, name: str) -> Any:
         if isinstance(value, Tensor):
+            unique = f"{len(tensors)}:{name}"  # two paths can read alike
             # A copy of its own: safetensors takes no two names for one memory.
-            tensors[name] = value.detach().to("cpu", copy=True).contiguous()
-            return {_TENSOR: name}
+            tensors[unique] = value.detach().to("cpu", copy=True).contiguous()
+            return {_TENSOR: unique}
         if isinstance(value, Mapping):
             entries = cast(Mapping[str, Any], value)
             return {key: outline(part, f"{name}.{key}" if name else key) for key, part in entries.items()}
@@ -69,6 +71,38 @@ def unpack_state(content: bytes) -> State:
     if not isinstance(state, dict):
         raise InputError("not a checkpoint: no state in it")
     return cast(State, state)
+
+
+def check_form(state: Any, like: Any, name: str = "state") -> None:
+    """Check that a state has the form of another one: keys, kinds of values, shapes and types of tensors.
+
+    What the other one does not have yet may be anything: None, and the memory of an optimizer at its start.
+
+    Raises:
+        ValueError: It has not; the message names the place.
+    """
+    fits, parts = True, list[tuple[Any, Any, str]]()  # parts: of the state, of the other one, and their names
+    match like:
+        case None:
+            pass
+        case Tensor():
+            fits = isinstance(state, Tensor) and (state.shape, state.dtype) == (like.shape, like.dtype)
+        case Mapping():
+            wanted = cast(Mapping[str, Any], like)
+            fits = isinstance(state, Mapping) and (not wanted or state.keys() == wanted.keys())
+            parts = [(state[key], part, key) for key, part in wanted.items()] if fits else parts
+        case list() | tuple():
+            listed = cast(list[Any], like)
+            fits = isinstance(state, (list, tuple)) and len(state) == len(listed)
+            parts = [(state[index], part, str(index)) for index, part in enumerate(listed)] if fits else parts
+        case float():
+            fits = isinstance(state, (int, float)) and math.isfinite(state)
+        case _:
+            fits = type(state) is type(like)
+    if not fits:
+        raise ValueError(f"{name} is not what it should be")
+    for part, other, key in parts:
+        check_form(part, other, f"{name}.{key}")
 
 
 @contextmanager

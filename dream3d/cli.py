@@ -5,6 +5,7 @@ to stderr. Nothing here imports torch before the input has been checked.
 """
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -12,19 +13,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import tyro
 
 from dream3d import __version__
 from dream3d.cli_asset import print_json
+from dream3d.cli_batch import Batch
 from dream3d.cli_demo import Demo
 from dream3d.cli_eval import Eval
 from dream3d.cli_generate import Generate
 from dream3d.cli_preview import Preview
 from dream3d.cli_refine import Refine
 from dream3d.errors import InputError, RunError, StoppedError
-from dream3d.inputs import check_file
+from dream3d.inputs import check_file, printable
 from dream3d.overlays import Switch, did_you_mean, parse
 
 
@@ -107,8 +109,8 @@ QUIET_LIBRARIES = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
 
-Command = Generate | Refine | Inspect | Preview | Priors | Eval | Demo | Doctor
-COMMAND_NAMES = ["generate", "refine", "inspect", "preview", "priors", "eval", "demo", "doctor"]
+Command = Generate | Refine | Inspect | Preview | Priors | Eval | Batch | Demo | Doctor
+COMMANDS = {command.__name__.lower(): command for command in get_args(Command)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -123,6 +125,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     for variable, value in QUIET_LIBRARIES.items():
         os.environ.setdefault(variable, value)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files may not be text
     previous = signal.signal(signal.SIGTERM, _stop)
     try:
         return _read(args).run()
@@ -159,52 +163,39 @@ def _read(args: list[str]) -> Command:
     """The command that the words ask for."""
     name, rest = (args[0], args[1:]) if args else ("--help", [])
     match name:
-        case "generate":
-            return parse(Generate, rest, "dream3d generate")
-        case "refine":
-            return parse(Refine, rest, "dream3d refine")
-        case "inspect":
-            return parse(Inspect, rest, "dream3d inspect")
-        case "preview":
-            return parse(Preview, rest, "dream3d preview")
-        case "priors":
-            return parse(Priors, rest, "dream3d priors")
-        case "eval":
-            return parse(Eval, rest, "dream3d eval")
-        case "demo":
-            return parse(Demo, rest, "dream3d demo")
-        case "doctor":
-            return parse(Doctor, rest, "dream3d doctor")
         case "-h" | "--help":
             _print_help()
             raise SystemExit(0)
         case "--version":
             print(f"dream3d {__version__}")
             raise SystemExit(0)
+        case _ if name in COMMANDS:
+            return parse(COMMANDS[name], rest, f"dream3d {name}")
         case _:
             raise InputError(
-                f"unknown command {name!r}{did_you_mean(name, COMMAND_NAMES)}; see dream3d --help"
+                f"unknown command {name!r}{did_you_mean(name, list(COMMANDS))}; see dream3d --help"
             )
 
 
 def _print_help() -> None:
     print("usage: dream3d COMMAND [OPTIONS]\n\nText to game-ready 3D assets.\n")
-    for command in (Generate, Refine, Inspect, Preview, Priors, Eval, Demo, Doctor):
+    for name, command in COMMANDS.items():
         summary = (command.__doc__ or "").splitlines()[0]
-        print(f"  {command.__name__.lower():<10}{summary}")
+        print(f"  {name:<10}{summary}")
     print('\nTry: dream3d generate "a red mushroom"\nOptions of a command: dream3d COMMAND --help')
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"dream3d: {'error: ' if code != 130 else ''}{' '.join(message.split())}", file=sys.stderr)
+    line = printable(" ".join(message.split()))
+    print(f"dream3d: {'error: ' if code != 130 else ''}{line}", file=sys.stderr)
     return code
 
 
 def _print_table(facts: dict[str, Any]) -> None:
     width = max((len(name) for name in facts), default=0)
     for name, value in facts.items():
-        shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-        print(f"{name.replace('_', ' '):<{width}}  {shown}")
+        shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+        print(printable(f"{name.replace('_', ' '):<{width}}  {shown}"))
 
 
 if __name__ == "__main__":

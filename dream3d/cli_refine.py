@@ -76,7 +76,7 @@ class Refine:
         if from_prompt and not prompt:
             raise InputError("--from-prompt says what the mesh is: --prompt must say what it should become")
         free = [self.settings.refine.guidance] if self.geometry == "free" else []
-        check_guidance([self.paint.guidance, *free])
+        check_guidance([self.paint.guidance, *free], self.settings.prior_options)
         usual = 1.0 if prompt else KEPT_STRENGTH
         strength = usual if self.strength is None else check_strength(self.strength)
         # Heavy: torch.

@@ -33,6 +33,10 @@ Format = Literal["auto", "glb", "gltf", "obj", "usdz"]
 """The file that is written; "auto" goes by the ending of its name, .glb without one."""
 
 
+ControlKind = Literal["normal", "depth"]
+"""What a ControlNet is shown of the scene as it is now; it must be the kind that it was trained on."""
+
+
 @dataclass(frozen=True)
 class ExtractConfig:
     """From the field to a clean triangle mesh."""
@@ -147,14 +151,50 @@ class ExportConfig:
         return (".glb", ".gltf", ".obj", ".usdz") if self.format == "auto" else (f".{self.format}",)
 
 
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+"""What networks compute in; "auto" is the fastest of the device."""
+
+
+@dataclass(frozen=True)
+class PriorOptions:
+    """What is added to a prior that is a pipeline of diffusers, and how it computes."""
+
+    lora: Annotated[str, tyro.conf.arg(aliases=["--lora"])] = ""
+    """A LoRA to add to the prior: a .safetensors file, or a folder with one."""
+    embedding: Annotated[str, tyro.conf.arg(aliases=["--embedding"])] = ""
+    """A word of textual inversion that the prompt says: a .safetensors file, or a folder with one."""
+    controlnet: Annotated[str, tyro.conf.arg(aliases=["--controlnet"])] = ""
+    """A ControlNet that holds the prior to the shape as it is: a folder, or a hub id as for the prior."""
+    controlnet_kind: Annotated[ControlKind, tyro.conf.arg(aliases=["--controlnet-kind"])] = "normal"
+    """Which pictures of the shape it is shown: what it was trained on."""
+    controlnet_scale: Annotated[float, tyro.conf.arg(aliases=["--controlnet-scale"])] = 1.0
+    """How strongly it holds: factor on what it adds to the network."""
+    precision: Annotated[Precision, tyro.conf.arg(aliases=["--prior-precision"])] = "auto"
+    """What the networks compute in, whichever precision their files are stored in."""
+    offload: Annotated[bool, tyro.conf.arg(aliases=["--prior-offload"])] = False
+    """Keep the network that denoises in main memory, and on the GPU one block of it at a time."""
+    compile: Annotated[bool, tyro.conf.arg(aliases=["--prior-compile"])] = False
+    """Let torch.compile make the network faster; the first steps take minutes."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.controlnet_scale <= 2:
+            raise InputError(f"--controlnet-scale must be between 0 and 2, not {self.controlnet_scale}")
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What only pipelines take, by the option that says so."""
+        added = {"--lora": self.lora, "--embedding": self.embedding, "--controlnet": self.controlnet}
+        switches = {"--prior-offload": self.offload, "--prior-compile": self.compile}
+        return {option: str(value) for option, value in (added | switches).items() if value}
+
+
 @dataclass(frozen=True)
 class Config:
     """All settings of one run but the prompt and the output file."""
 
     prior: str = "props"
     """Diffusion prior: `props` (built in), a folder, or a hub id whose files are on this machine."""
-    lora: str = ""
-    """A LoRA to add to the prior: a .safetensors file, or a folder with one."""
+    prior_options: PriorOptions = field(default_factory=PriorOptions)
     negative_prompt: str = ""
     """What the asset should not look like."""
     seed: int = 0
@@ -170,6 +210,8 @@ class Config:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:
             raise InputError(f"--seed must be between 0 and {2**32 - 1}, not {self.seed}")
+        if self.coarse.num_steps == 0 and self.refine.num_steps == 0:
+            raise InputError("--coarse.num-steps 0 needs --refine.num-steps: nothing would be made else")
         if self.negative_prompt:
             check_prompt(self.negative_prompt, "negative prompt")
 
@@ -184,17 +226,26 @@ def with_guidance(config: Config, method: GuidanceMethod | None) -> Config:
 
 def generate_guidance(config: Config) -> list[GuidanceConfig]:
     """That of the stages which `generate` runs."""
-    return [config.coarse.guidance] + ([config.refine.guidance] if config.refine.num_steps else [])
+    return [stage.guidance for stage in (config.coarse, config.refine) if stage.num_steps]
 
 
-def check_guidance(stages: list[GuidanceConfig]) -> None:
-    """Check, before any work, that the libraries which the guidance methods need are installed.
+def check_guidance(stages: list[GuidanceConfig], options: PriorOptions) -> None:
+    """Check, before any work, that what the guidance methods need is there.
+
+    Args:
+        stages: Those that will be run.
+        options: Of the prior.
 
     Raises:
-        InputError: One is missing; the message says how to get it.
+        InputError: A library is missing, and the message says how to get it; or the prior cannot be copied.
     """
     for guidance in stages:
         if guidance.method in ("vsd", "esd"):
+            if options.offload:
+                raise InputError(
+                    f"guidance {guidance.method} teaches a copy of the prior's network, which "
+                    "--prior-offload does not keep together: leave one of them out"
+                )
             check_extra("peft", "vsd", f"guidance {guidance.method}", "take another method")
 
 

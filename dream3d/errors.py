@@ -1,6 +1,12 @@
 """The ways a request can end without a result. The command line maps them to exit codes 2, 1 and 130."""
 
 
+def reason_of(error: BaseException) -> str:
+    """The first line of what a library says, on one line; the kind of the error where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return " ".join(lines[0].split())[:300] if lines else type(error).__name__
+
+
 class InputError(ValueError):
     """The caller asked for something impossible; the message says in one line what to do instead."""
 

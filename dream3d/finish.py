@@ -37,6 +37,7 @@ def open_prior(
     prior: Prior | None,
     on_event: OnEvent,
     views: Mapping[str, ViewConditioning],
+    from_prompt: str | None = None,
 ) -> tuple[Prior, TextEmbedding, tuple[str, ...]]:
     """The prior, the prompt as it reads it, and a warning per word that it does not know.
 
@@ -47,14 +48,16 @@ def open_prior(
         prior: One that is loaded already; None loads that of the settings.
         on_event: Told before and after.
         views: How the stages that are run will tell it where views stand, by the option that says so.
+        from_prompt: Of an edit.
 
     Raises:
         InputError: The prior cannot be loaded, or does not know what it is to be told.
     """
     on_event(Event("prior", 0, 1, "loading"))
-    prior = prior or Prior.from_pretrained(config.prior, device, lora=config.lora)
+    prior = prior or Prior.from_pretrained(config.prior, device, options=config.prior_options)
     for flag, conditioning in views.items():
         prior.check_views(conditioning, flag)
+    prior.check_said((prompt, config.negative_prompt, from_prompt or ""))
     warnings = tuple(unknown_word_warnings(prior, prompt))
     embedding = prior.embed(prompt, config.negative_prompt)
     on_event(Event("prior", 1, 1, "; ".join(warnings)))

@@ -37,7 +37,7 @@ def generate(
         config: All settings; the defaults are the `standard` effort.
         on_event: Called with the progress of each stage; it may raise `StoppedError` to end the run.
         prior: A loaded prior to use again; `config.prior` is loaded when it is None.
-        run_dir: Folder where the state of the run is saved every half minute, at the end of each stage and
+        run_dir: Folder where the state of the run is saved every ten seconds, at the end of each stage and
             when it is stopped. A run that is there already is continued, and makes on this machine the same
             asset, bit for bit, as if it had never been interrupted.
 
@@ -56,6 +56,8 @@ def generate(
     views = _checked_views(config)
     started = time.perf_counter()
     with open_run(None if run_dir is None else Path(run_dir)) as folder:
+        if folder is not None:
+            folder.expect({"prompt": prompt, "settings": asdict(config)})
         prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, views)
         metadata = provenance(prompt, config, prior, METHOD)
         if folder is not None:
@@ -83,10 +85,8 @@ def generate(
 
 def _checked_views(config: Config) -> dict[str, ViewConditioning]:
     """How the prior will be told where views stand, by option, once what the settings need is there."""
-    check_guidance(generate_guidance(config))
+    check_guidance(generate_guidance(config), config.prior_options)
     if config.export.require_watertight:
         check_solids()
-    views: dict[str, ViewConditioning] = {"--coarse.guidance.views": config.coarse.guidance.views}
-    if config.refine.num_steps:
-        views["--refine.guidance.views"] = config.refine.guidance.views
-    return views
+    stages = {"--coarse.guidance.views": config.coarse, "--refine.guidance.views": config.refine}
+    return {flag: stage.guidance.views for flag, stage in stages.items() if stage.num_steps}

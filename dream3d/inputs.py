@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import tempfile
 import unicodedata
 from collections.abc import Sequence
@@ -58,6 +59,11 @@ def check_prompt(prompt: str, name: str = "prompt") -> str:
     if odd is not None:
         raise InputError(f"the {name} holds the control character U+{ord(odd):04X}; remove it")
     return text
+
+
+def printable(text: str) -> str:
+    """The text without anything that could steer a terminal: files from anyone hold all sorts."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)
 
 
 def check_strength(strength: float) -> float:
@@ -128,8 +134,29 @@ def check_file(path: Path, suffix: str) -> Path:
     if path.suffix.lower() != suffix:
         raise InputError(f"{path} must end in {suffix}")
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for its other end
+            raise InputError(f"{path} cannot be read: it is not a file")
         with path.open("rb"):
             pass
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     return path
+
+
+def read_file(path: Path, max_bytes: int) -> bytes:
+    """Content of a file from anyone.
+
+    Raises:
+        InputError: It is not there, cannot be read, is larger, or is no regular file: a pipe or a device
+            could block or never end.
+    """
+    try:
+        if not path.is_file():
+            raise InputError(f"{path} is not a file" if path.exists() else f"{path} does not exist")
+        with path.open("rb") as stream:
+            content = stream.read(max_bytes + 1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    if len(content) > max_bytes:
+        raise InputError(f"{path} is larger than {max_bytes >> 20} MiB; it cannot be read")
+    return content

@@ -11,7 +11,8 @@ import dataclasses
 import difflib
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -23,6 +24,8 @@ from dream3d.errors import InputError
 from dream3d.run_record import RUN, read_run
 
 Command = TypeVar("Command")
+MAX_OVERLAY_BYTES = 1 << 20
+MAX_DEPTH = 8
 
 # How options of the commands are read.
 Switch = tyro.conf.FlagCreatePairsOff[bool]
@@ -41,10 +44,11 @@ def overlay_names() -> list[str]:
     return sorted(path.stem for path in overlay_folder().glob("*.yaml"))
 
 
-def field_names(command_type: type = Config) -> list[str]:
+@cache
+def field_names(command_type: type = Config) -> tuple[str, ...]:
     """All settings of a command as dotted names, `section.field`, without its other options."""
     settings = [name for name, _ in _fields(Config, "")]
-    return [name for name, _ in _fields(command_type, "") if "." in name or name in settings]
+    return tuple(name for name, _ in _fields(command_type, "") if "." in name or name in settings)
 
 
 def overlay_tokens(name_or_file: str, command_type: type = Config) -> list[str]:
@@ -77,16 +81,26 @@ def run_tokens(folder: Path) -> list[str]:
 
 def _tokens(tree: dict[Any, Any], path: Path, command_type: type) -> list[str]:
     """A tree of settings that was read from a file as tokens."""
-    known = field_names(command_type)
-    tokens: list[str] = []
-    for key, value in _flatten(tree, path, ""):
+    try:
+        named = list(settings_of(tree, field_names(command_type)))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    # One word with "=": a value that starts with "--" stays a value.
+    return [f"--{key.replace('_', '-')}={value}" for key, value in named]
+
+
+def settings_of(tree: Mapping[Any, Any], known: Sequence[str]) -> Iterator[tuple[str, object]]:
+    """(dotted name, value) of all that a tree of settings and sections sets; keys may be dotted as well.
+
+    Raises:
+        InputError: A name is not among the known ones, or has a list for a value.
+    """
+    for key, value in _flatten(tree, ""):
         if key not in known:
-            raise InputError(f"{path}: unknown setting {key!r}{did_you_mean(key, known)}")
+            raise InputError(f"unknown setting {key!r:.99}{did_you_mean(key, known)}")
         if isinstance(value, list):
-            raise InputError(f"{path}: setting {key!r} takes one value, not a list")
-        # One word with "=": a value that starts with "--" stays a value.
-        tokens.append(f"--{key.replace('_', '-')}={value}")
-    return tokens
+            raise InputError(f"setting {key!r} takes one value, not a list")
+        yield key, value
 
 
 def parse(command_type: type[Command], args: Sequence[str], prog: str) -> Command:
@@ -100,24 +114,33 @@ def parse(command_type: type[Command], args: Sequence[str], prog: str) -> Comman
     if hasattr(command_type, "resume"):
         overlaid += [token for name in _values(args, "--resume") for token in run_tokens(Path(name))]
     overlaid += [token for name in _values(args, "--config") for token in overlay_tokens(name, command_type)]
-    captured = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(captured):
-            command, unknown = tyro.cli(
-                command_type, prog=prog, args=[*overlaid, *args], return_unknown_args=True
-            )
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        raise InputError(_one_line(captured.getvalue())) from None
+    words = [*overlaid, *args]
+    command, unknown = parsed(command_type, prog=prog, args=words, return_unknown_args=True)
     if unknown:
         raise InputError(f"unknown {_complaint(unknown[0], command_type)}")
     return command
 
 
+def parsed(kind: Any, **options: Any) -> Any:
+    """What the parser makes of words, for a type and its other options.
+
+    Raises:
+        InputError: It complains; the message is the sentence in its report.
+        SystemExit: The words ask for help, which has been printed.
+    """
+    captured = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(captured):
+            return tyro.cli(kind, **options)
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise InputError(_one_line(captured.getvalue())) from None
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """The end of a message: the nearest known word, or where to look."""
-    likeness = {name: difflib.SequenceMatcher(None, name, word).ratio() for name in known}
+    likeness = {name: difflib.SequenceMatcher(None, name, word[:99]).ratio() for name in known}
     near = [name for name in known if likeness[name] == max(likeness.values()) >= 0.5]  # the first of equals
     if not near:
         tail = word.rsplit(".", 1)[-1]
@@ -132,13 +155,20 @@ def to_yaml(settings: dict[str, Any]) -> str:
 
 def _read_yaml(path: Path, asked: str) -> dict[Any, Any]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open("rb") as stream:
+            content = stream.read(MAX_OVERLAY_BYTES + 1)
     except FileNotFoundError:
         named = ", ".join(overlay_names())
         raise InputError(f"--config {asked}: no such file; names that work are: {named}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise InputError(f"--config {asked}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
+    if len(content) > MAX_OVERLAY_BYTES:
+        raise InputError(f"--config {asked}: is larger than {MAX_OVERLAY_BYTES >> 20} MiB: not settings")
+    try:
+        tree = yaml.safe_load(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise InputError(f"--config {asked}: cannot be read: it is not UTF-8 text") from None
+    except Exception as error:  # impossible dates, numbers and depths raise nearly anything inside PyYAML
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""
         raise InputError(f"--config {asked}: not valid YAML{line}") from None
@@ -149,13 +179,15 @@ def _read_yaml(path: Path, asked: str) -> dict[Any, Any]:
     return tree
 
 
-def _flatten(tree: dict[Any, Any], path: Path, prefix: str) -> Iterator[tuple[str, object]]:
+def _flatten(tree: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, object]]:
     for key, value in tree.items():
         name = f"{prefix}{key}".replace("-", "_")
         if isinstance(value, dict):
             if not value:
-                raise InputError(f"{path}: section {name!r} is empty; remove it or give it settings")
-            yield from _flatten(cast(dict[Any, Any], value), path, f"{name}.")
+                raise InputError(f"section {name!r} is empty; remove it or give it settings")
+            if name.count(".") > MAX_DEPTH:  # a mapping of YAML can hold itself
+                raise InputError(f"section {name!r} is nested deeper than any setting")
+            yield from _flatten(cast(dict[Any, Any], value), f"{name}.")
         else:
             yield name, value
 

@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dream3d.asset import Asset
-from dream3d.config import Config
+from dream3d.config import Config, PriorOptions
 from dream3d.errors import StoppedError
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.finish import choose_device
@@ -30,16 +30,24 @@ class Pipeline:
 
     prior: Prior
     name: str  # what the prior was opened by
-    lora: str = ""
+    options: PriorOptions = field(default_factory=PriorOptions)
 
     @classmethod
-    def from_pretrained(cls, prior: str = "props", device: str = "auto", lora: str = "") -> "Pipeline":
+    def from_pretrained(
+        cls, prior: str = "props", device: str = "auto", options: PriorOptions | None = None
+    ) -> "Pipeline":
         """Load a prior: `props`, a diffusers folder, or a hub id whose files are on this machine.
+
+        Args:
+            prior: Which.
+            device: "auto", "cpu" or "cuda".
+            options: What is added to it, such as a LoRA.
 
         Raises:
             InputError: It is missing or damaged, or the device is not there.
         """
-        return cls(Prior.from_pretrained(prior, choose_device(device), lora=lora), prior, lora)
+        options = options or PriorOptions()
+        return cls(Prior.from_pretrained(prior, choose_device(device), options=options), prior, options)
 
     def generate(
         self,
@@ -63,7 +71,7 @@ class Pipeline:
     def _settings(self, config: Config) -> Config:
         """The settings as they will be true of the run."""
         device = "cuda" if self.prior.device.type == "cuda" else "cpu"
-        return replace(config, prior=self.name, lora=self.lora, device=device)
+        return replace(config, prior=self.name, prior_options=self.options, device=device)
 
 
 class Run:

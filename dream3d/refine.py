@@ -82,7 +82,7 @@ def refine(
     # Before the long part of the work: it refuses meshes that enclose nothing.
     free = None if geometry == "locked" else _free_surface(given.mesh, config, device)
     views = _views(paint, None if free is None else config.refine)
-    prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, views)
+    prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, views, from_prompt)
 
     generator = torch.Generator().manual_seed(config.seed)
     field = _start_field(given, config, device, generator)

@@ -22,7 +22,7 @@ from dream3d.inputs import make_folder
 from dream3d.run_record import RUN, differences, read_run
 
 KEPT = 2
-CHECKPOINT_SECONDS = 30.0
+CHECKPOINT_SECONDS = 10.0
 
 
 class RunFolder:
@@ -52,6 +52,19 @@ class RunFolder:
         """Let other processes in."""
         os.close(self._lock)
 
+    def expect(self, facts: Mapping[str, Any]) -> None:
+        """Check early that this is not the folder of another run.
+
+        Args:
+            facts: Some of what will be claimed.
+
+        Raises:
+            InputError: It is; the message names what differs.
+        """
+        if (self.path / RUN).exists():
+            recorded = read_run(self.path)
+            self._refuse({name: recorded.get(name) for name in facts}, facts)
+
     def claim(self, identity: Mapping[str, Any]) -> None:
         """Make this the folder of a run, or check that it is.
 
@@ -62,13 +75,15 @@ class RunFolder:
             InputError: It is the folder of another run; the message names what differs.
             DiskError: The disk is full or failed.
         """
-        claimed = json.loads(json.dumps(identity))
-        if not (self.path / RUN).exists():
-            text = json.dumps(claimed, indent=2, ensure_ascii=False) + "\n"
+        if (self.path / RUN).exists():
+            self._refuse(read_run(self.path), identity)
+        else:
+            text = json.dumps(identity, indent=2, ensure_ascii=False) + "\n"
             write_files({self.path / RUN: text.encode()})
-            return
-        recorded = read_run(self.path)
-        for name, was, now in differences(recorded, claimed):
+
+    def _refuse(self, recorded: Mapping[str, Any], claimed: Mapping[str, Any]) -> None:
+        """Raise `InputError` if these differ."""
+        for name, was, now in differences(recorded, json.loads(json.dumps(claimed))):
             raise InputError(
                 f"the run in {self.path} cannot be continued: {name} was {was!r} and is {now!r} now; "
                 "continue it as it was, or take another folder"

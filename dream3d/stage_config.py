@@ -22,9 +22,14 @@ GuidanceMethod = Literal["sds", "csd", "nfsd", "vsd", "esd", "ism", "sdi", "cfd"
 """What the prior's guided answer is compared with: see docs/guidance.md."""
 
 
-GuidanceWeight = Literal["x0", "sigma2", "uniform"]
+GuidanceWeight = Literal["x0", "sigma2", "sigma2_signal", "uniform"]
 """What a difference of noise predictions counts: as the clean image that it implies, sigma^2 as in
-DreamFusion, or 1."""
+DreamFusion, that times the signal's scale as in Fantasia3D, or 1."""
+
+
+ShapeShading = Literal["mixed", "normals"]
+"""How a surface that moves is drawn where it is not shown in its colors: lit, as clay and as normals, equally
+often; or as normals alone, so that its shape forms without its colors (Fantasia3D)."""
 
 
 Annealing = Literal["linear", "sqrt", "dreamtime"]
@@ -74,8 +79,6 @@ class GuidanceConfig:
     """Guidance scale at pure noise; it goes to `scale` at half the noise levels."""
     rescale: float = 0.5
     """How far guidance is shrunk where it would increase the spread of the image, 0 (not) to 1."""
-    clamp: bool = True
-    """Keep the guided image in [-1, 1]; right for priors whose latents are pixels."""
     views: ViewConditioning = "joint"
     """How the prior is told where the views stand."""
     perp_neg: bool = False
@@ -122,7 +125,7 @@ class CoarseConfig:
     """Distillation of the prior into a radiance field."""
 
     num_steps: int = 400
-    """Optimisation steps."""
+    """Optimisation steps; 0 leaves the ball that the field starts as to the refinement."""
     num_views: int = 4
     """Views rendered in each step, in groups of four around the object."""
     radiance_field: FieldConfig = field(default_factory=FieldConfig)
@@ -161,8 +164,8 @@ class CoarseConfig:
     """Fresh starts after an empty, full or non-finite field."""
 
     def __post_init__(self) -> None:
-        if self.num_steps < 1:
-            raise InputError(f"--coarse.num-steps must be at least 1, not {self.num_steps}")
+        if self.num_steps < 0:
+            raise InputError(f"--coarse.num-steps must be 0 or more, not {self.num_steps}")
         if self.num_views < 4 or self.num_views % 4:
             raise InputError(f"--coarse.num-views must be a multiple of 4, not {self.num_views}")
 
@@ -230,6 +233,8 @@ class RefineConfig(PaintConfig):
     network_learning_rate: float = 4e-3
     """Adam's learning rate of the network."""
     shaded_share: float = 0.5
-    """Share of the steps that show the shape while it moves: lit, as clay, or as normals, equally often."""
+    """Share of the steps that show the shape while it moves, in place of colors."""
+    shape_shading: ShapeShading = "mixed"
+    """How they show it."""
     normal_weight: float = 0.3
     """How much of each move evens out the angles between neighbouring faces."""

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from dream3d.checkpoint import State, expect_fit
+from dream3d.checkpoint import State, check_form, expect_fit
 from dream3d.config import Config
 from dream3d.events import Event, OnEvent
 from dream3d.extract.isosurface import density_threshold
@@ -62,7 +62,9 @@ def distill(
     if begun is not None and begun["stage"] == "refine":
         # Only the form: its weights are in the state.
         field = RadianceField(config.coarse.radiance_field, torch.Generator()).to(device)
-        stats = CoarseStats(**begun["coarse"])
+        with expect_fit():
+            check_form(begun["coarse"], asdict(CoarseStats(0, 0, 0.0, 0)), "coarse")
+            stats = CoarseStats(**begun["coarse"])
     else:
         tell, moment = saving("coarse", None), None if begun is None else begun["moment"]
         coarse = optimize_coarse(prior, embedding, config.coarse, generator, tell, device, moment)

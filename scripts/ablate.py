@@ -103,7 +103,9 @@ class Ablate:
             for variant in ablation.variants
         }
         judges = make_judges()
-        prior = Prior.from_pretrained(self.settings.prior, choose_device(self.settings.device))
+        settings = self.settings
+        device = choose_device(settings.device)
+        prior = Prior.from_pretrained(settings.prior, device, options=settings.prior_options)
         evaluations: dict[str, Evaluation] = {}
         for name, config in configs.items():
             (self.output / name).mkdir(parents=True, exist_ok=True)

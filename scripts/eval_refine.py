@@ -53,7 +53,8 @@ def paint_shapes(work: Iterable[tuple[str, Path]], folder: Path, options: Sequen
         try:
             command = parse(Refine, words, "dream3d refine")
             settings = command.settings
-            prior = prior or Prior.from_pretrained(settings.prior, choose_device(settings.device))
+            device, added = choose_device(settings.device), settings.prior_options
+            prior = prior or Prior.from_pretrained(settings.prior, device, options=added)
             yield command.run(prior)
         except (InputError, RunError) as error:
             print(f"{prompt}: {error}", file=sys.stderr)

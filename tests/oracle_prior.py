@@ -102,6 +102,7 @@ class OraclePrior:
     roughness: float = 0.0
     alphas_cumprod: Tensor = field(default_factory=lambda: cosine_schedule(1000))
     calls: int = 0
+    has_pixel_latents: bool = True
     _noise: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))
 
     def encode(self, images: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from diffusers import (
     AutoencoderKL,
+    ControlNetModel,
     DDIMScheduler,
     EulerAncestralDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
@@ -53,6 +54,26 @@ def make_pipeline(folder, kind):
                 shake(model.eval())
     pipeline.save_pretrained(folder, safe_serialization=True)
     pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def make_controlnet(folder, unet, **changes):
+    """Build a ControlNet for a network, and save it; `changes` make it one of another network."""
+    with torch.random.fork_rng():
+        torch.random.default_generator.manual_seed(12)
+        options = {"conditioning_embedding_out_channels": (8, 16), "load_weights_from_unet": False}
+        control = ControlNetModel.from_unet(unet, **options)
+        if changes:
+            control = ControlNetModel.from_config({**control.config, **changes})
+        shake(control.eval())
+    control.save_pretrained(folder)
+    return control
+
+
+def sampled_by_ddim(pipeline, **options):
+    """The pipeline with a scheduler that tells what it takes for the clean latents; noise levels stay."""
+    options = {"clip_sample": False, "thresholding": False, "steps_offset": 1} | options
+    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, **options)
     return pipeline
 
 

@@ -10,7 +10,7 @@ from dream3d.cli import main
 
 pytestmark = pytest.mark.usefixtures("work")
 
-SMALL = ["--coarse.num-steps", "6", "--coarse.guidance.clamp", "False", "--target-faces", "200"]
+SMALL = ["--coarse.num-steps", "6", "--target-faces", "200"]
 SMALL += ["--texture-size", "64", "--json"]
 
 
@@ -60,6 +60,17 @@ def test_cameras_are_refused_by_the_name_of_the_option(
     lines = capfd.readouterr().err.strip().splitlines()
     assert lines[-1].startswith("dream3d: error: ")
     assert lines[-1].endswith(f"set {flag} to words or blended or none")
+
+
+def test_a_shape_forms_by_its_normals_before_it_has_colors(
+    capfd: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    words = ["a red dragon", "--prior", str(folder), "--config", "fantasia3d", "--target-faces", "200"]
+    words += ["--refine.num-steps", "4", "--refine.num-views", "4", "--refine.lattice-resolution", "16"]
+    assert main(["generate", *words, "--texture-size", "64", "--json"]) == 0
+    report = json.loads(capfd.readouterr().out)
+    assert report["metrics"]["prior_evaluations"] == 4 * 4 * 2
+    assert "a-red-dragon.glb" in report["files"]
 
 
 def test_loras_that_cannot_be_used_are_refused(capfd: pytest.CaptureFixture[str], folder: Path) -> None:

@@ -25,7 +25,8 @@ def test_texture_sizes_that_work(size: int) -> None:
             for height in (0.0, -1.0, 1e5, float("nan"), float("inf"))
         ],
         *[(Config, {"seed": seed}, "--seed must be between") for seed in (-1, 2**32)],
-        (CoarseConfig, {"num_steps": 0}, "at least 1"),
+        (CoarseConfig, {"num_steps": -1}, "0 or more"),
+        (Config, {"coarse": CoarseConfig(num_steps=0)}, "needs --refine.num-steps"),
         (CoarseConfig, {"num_views": 0}, ""),
     ],
 )

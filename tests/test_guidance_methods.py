@@ -27,7 +27,7 @@ LAST = len(PRIOR.alphas_cumprod) - 1
 
 
 def settings(**options) -> GuidanceConfig:
-    plain = {"scale": SCALE, "scale_at_noise": SCALE, "rescale": 0.0, "clamp": False, "views": "camera"}
+    plain = {"scale": SCALE, "scale_at_noise": SCALE, "rescale": 0.0, "views": "camera"}
     return GuidanceConfig(**plain | options)
 
 
@@ -87,13 +87,14 @@ class TestFormulas:
     """The gradient of each method is that of its paper."""
 
     @pytest.mark.parametrize("timestep", TIMESTEPS)
-    @pytest.mark.parametrize("weight", ["x0", "sigma2", "uniform"])
+    @pytest.mark.parametrize("weight", ["x0", "sigma2", "sigma2_signal", "uniform"])
     def test_sds(self, timestep, weight):
         paper = Paper(pictures(), timestep)
         a, s = paper.scales(timestep)
         noise = paper.noise()
         residual = paper.guided(paper.at(timestep, noise), timestep) - noise
-        w = {"x0": s / a, "sigma2": s**2, "uniform": torch.tensor(1.0).double()}[weight]
+        one = torch.ones_like(a)
+        w = {"x0": s / a, "sigma2": s**2, "sigma2_signal": a * s**2, "uniform": one}[weight]
         found = gradient(pictures(), timestep, weight=weight)
         torch.testing.assert_close(found, w * residual, rtol=1e-9, atol=1e-9)
 

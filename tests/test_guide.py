@@ -12,11 +12,12 @@ from dream3d.errors import InputError
 from dream3d.guidance.classifier_free import guidance_scale, guided_x0
 from dream3d.guidance.guide import Guide, Shown
 from dream3d.guidance.pullback import rgba_distance
+from dream3d.guidance.question import Question
 from dream3d.guidance.surface_noise import REFRESH, SurfaceNoise
 from dream3d.stage_config import GuidanceConfig
 
 CAMERAS = orbit([0.0, 90.0], 10.0, 3.0, 40.0)
-PLAIN = GuidanceConfig(scale=1.0, scale_at_noise=1.0, rescale=0.0, clamp=False)
+PLAIN = GuidanceConfig(scale=1.0, scale_at_noise=1.0, rescale=0.0)
 
 
 @dataclass
@@ -25,6 +26,7 @@ class GaussianPrior:
 
     mean: float = 0.3
     spread: float = 0.5
+    has_pixel_latents: bool = False
     alphas_cumprod: Tensor = field(default_factory=lambda: cosine_schedule(1000).double())
 
     def encode(self, images: Tensor) -> Tensor:
@@ -71,7 +73,7 @@ def test_gradient_is_the_guided_gaussian_residual_through_the_encoder(timestep, 
     noisy = alpha_bar.sqrt() * latents + (1 - alpha_bar).sqrt() * noise
     text, uncond = prior.predict_x0(noisy, [timestep])
     residual = latents - (uncond + scale * (text - uncond))
-    config = GuidanceConfig(scale=scale, scale_at_noise=scale, rescale=0.0, clamp=False)
+    config = GuidanceConfig(scale=scale, scale_at_noise=scale, rescale=0.0)
     result = ask(prior, images, timestep, config)
     expected = 3.0 * residual.permute(0, 2, 3, 1) / 2  # the encoder's slope, two images
     torch.testing.assert_close(result.gradient, expected, rtol=1e-12, atol=1e-12)
@@ -118,21 +120,21 @@ def predictions() -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("rescale", [0.0, 0.5, 1.0])
 def test_scale_one_is_the_text_prediction_whatever_the_rescale(rescale):
     text, uncond = predictions()
-    torch.testing.assert_close(guided_x0(text, uncond, 1.0, GuidanceConfig(rescale=rescale)), text)
+    torch.testing.assert_close(guided_x0(text, uncond, 1.0, rescale), text)
 
 
-def test_without_rescale_and_clamp_it_is_plain_guidance():
+def test_without_rescale_it_is_plain_guidance():
     text, uncond = predictions()
-    guided = guided_x0(text, uncond, 7.0, GuidanceConfig(rescale=0.0, clamp=False))
+    guided = guided_x0(text, uncond, 7.0, 0.0)
     torch.testing.assert_close(guided, uncond + 7.0 * (text - uncond))
 
 
 def test_rescale_shrinks_the_direction_by_the_growth_of_the_spread():
     text, uncond = predictions()
-    full = guided_x0(text, uncond, 9.0, GuidanceConfig(rescale=0.0, clamp=False))
-    shrunk = guided_x0(text, uncond, 9.0, GuidanceConfig(rescale=1.0, clamp=False))
+    full = guided_x0(text, uncond, 9.0, 0.0)
+    shrunk = guided_x0(text, uncond, 9.0, 1.0)
     torch.testing.assert_close(shrunk - text, (full - text) * (text.std() / full.std()))
-    half = guided_x0(text, uncond, 9.0, GuidanceConfig(rescale=0.5, clamp=False))
+    half = guided_x0(text, uncond, 9.0, 0.5)
     torch.testing.assert_close(half, (full + shrunk) / 2)
 
 
@@ -143,9 +145,22 @@ def test_what_both_predictions_agree_on_stays_and_nothing_leaves_the_range():
     agreed[..., 0], agreed[..., 1] = True, True
     text[..., 0], uncond[..., 0] = -1.0, -1.0
     text[..., 1], uncond[..., 1] = 1.0, 1.0
-    guided = guided_x0(text, uncond, 20.0, GuidanceConfig(rescale=0.5))
+    guided = guided_x0(text, uncond, 20.0, 0.5, is_bounded=True)
     assert torch.equal(guided[agreed], text[agreed])
     assert float(guided.abs().max()) == 1.0
+
+
+@pytest.mark.parametrize("has_pixel_latents", [True, False])
+def test_what_the_prior_says_of_its_latents_decides_whether_guidance_is_bounded(has_pixel_latents):
+    prior = GaussianPrior(has_pixel_latents=has_pixel_latents)
+    config = replace(PLAIN, scale=100.0, scale_at_noise=100.0)
+    latents = prior.encode(rgba_shown().images)
+    question = Question(prior, latents, 500, None, CAMERAS, "albedo", config, torch.Generator())
+    text, negative = prior.predict_x0(latents, [500])
+    guided, _ = question.guided(latents, 500)
+    free = negative + 100.0 * (text - negative)
+    assert float(free.abs().max()) > 2.0
+    torch.testing.assert_close(guided, free.clamp(-1.0, 1.0) if has_pixel_latents else free)
 
 
 def test_guidance_fades_towards_pure_noise():
@@ -210,7 +225,7 @@ def rgba_shown(seed: int = 1) -> Shown:
 def test_a_difference_to_the_unguided_prediction_is_a_wish_relative_to_the_render():
     # CSD on premultiplied RGBA: the wish is the render plus what the text changes.
     prior, shown = GaussianPrior(), rgba_shown()
-    config = GuidanceConfig(method="csd", scale=3.0, scale_at_noise=3.0, rescale=0.0, clamp=False)
+    config = GuidanceConfig(method="csd", scale=3.0, scale_at_noise=3.0, rescale=0.0)
     found = Guide(prior, None, config, torch.Generator().manual_seed(0)).gradient(shown, 500)
     latents = prior.encode(shown.images)
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0)).double()

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dream3d.errors import InputError
-from dream3d.inputs import Shard, check_file, check_output, check_prompt, default_output, parse_shard
+from dream3d.inputs import (
+    Shard,
+    check_file,
+    check_output,
+    check_prompt,
+    default_output,
+    parse_shard,
+    printable,
+    read_file,
+)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +127,32 @@ def test_unreadable_files_are_refused(tmp_path: Path) -> None:
         with pytest.raises(InputError) as caught:
             check_file(path, ".glb")
         assert says in str(caught.value)
+
+
+def test_what_is_no_file_is_refused_without_waiting_for_its_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.glb")
+    (tmp_path / "endless.glb").symlink_to("/dev/zero")
+    for name in ("pipe.glb", "endless.glb"):
+        with pytest.raises(InputError, match="is not a file"):
+            check_file(tmp_path / name, ".glb")
+        with pytest.raises(InputError, match="is not a file"):
+            read_file(tmp_path / name, 10)
+
+
+def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 10)
+    assert read_file(tmp_path / "a", 10) == b"x" * 10
+    for path, limit, says in [("a", 9, "is larger than"), ("b", 9, "does not exist"), (".", 9, "not a file")]:
+        with pytest.raises(InputError, match=says):
+            read_file(tmp_path / path, limit)
+
+
+@given(st.text())
+def test_what_is_shown_cannot_steer_a_terminal(text: str) -> None:
+    shown = printable(text)
+    assert shown.replace("\n", "").isprintable()
+    assert len(shown) == len(text)
+    assert all(was in (now, "\n") or not was.isprintable() for was, now in zip(text, shown, strict=True))
 
 
 @given(st.integers(1, 9), st.integers(0, 40))

@@ -20,6 +20,7 @@ LAYERS = [
     {"evaluate"},
     {
         "cli",
+        "cli_batch",
         "cli_demo",
         "cli_eval",
         "cli_generate",

@@ -8,6 +8,7 @@ from pipeline_folders import make_pipeline
 from prior_folders import write_tiny_prior
 from safetensors.torch import load_file, save_file
 
+from dream3d.config import PriorOptions
 from dream3d.errors import InputError
 from dream3d.prior import Prior
 
@@ -51,8 +52,8 @@ def answer(prior, network):
     return type(denoiser)(network, denoiser.card, denoiser.schedule, denoiser.dtype).x0(*asked)
 
 
-def opened(folder, **options):
-    return Prior.from_pretrained(str(folder), dtype=torch.float32, **options)
+def opened(folder, **added):
+    return Prior.from_pretrained(str(folder), dtype=torch.float32, options=PriorOptions(**added))
 
 
 @pytest.mark.parametrize("kind", SAVERS)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 from dream3d.cameras import Cameras, orbit
+from dream3d.config import PriorOptions
 from dream3d.errors import InputError
 from dream3d.prior import Prior, schedule
 from dream3d.prior.adapted import AdaptedPrior
@@ -290,7 +291,9 @@ def test_a_lora_for_stable_diffusion_fits(whole, prior, noisy, tmp_path):
         network.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=targets, init_lora_weights=False))
     layers = get_peft_model_state_dict(network)
     StableDiffusionPipeline.save_lora_weights(tmp_path, unet_lora_layers=layers)
-    changed = Prior.from_pretrained(str(whole[0]), dtype=torch.float32, lora=str(tmp_path))
+    changed = Prior.from_pretrained(
+        str(whole[0]), dtype=torch.float32, options=PriorOptions(lora=str(tmp_path))
+    )
     (found,), (before,) = predicted(changed, noisy), predicted(prior, noisy)
     assert (found - before).abs().max() > 1e-3
     assert changed.sha256 != prior.sha256

@@ -134,6 +134,17 @@ def test_words_after_two_dashes_are_not_overlays() -> None:
         ("seed: !!python/object/apply:os.system [ls]", "not valid YAML"),
         ("prompt: a red mushroom", "unknown setting 'prompt'"),
         ("1: 2", "unknown setting '1'"),
+        ("seed: 2001-99-99", "not valid YAML"),
+        ("seed: 2001-01-01 99:99:99", "not valid YAML"),
+        ("seed: 0x_", "not valid YAML"),
+        ("seed: !!float ''", "not valid YAML"),
+        ("seed: " + "9" * 5000, "not valid YAML"),
+        ("[" * 5000, "not valid YAML"),
+        ("{a: " * 2000, "not valid YAML"),
+        ("&a {coarse: *a}", "nested deeper than any setting"),
+        ("coarse: &a {guidance: *a, seed: 1}", "nested deeper than any setting"),
+        ("a" * 1000 + ": 1", "unknown setting 'aaa"),
+        ("#" * (1 << 20) + "\nseed: 1", "larger than 1 MiB"),
     ],
 )
 def test_bad_overlays_are_refused_in_one_line(tmp_path: Path, text: str, says: str) -> None:
@@ -179,7 +190,7 @@ def test_other_kinds_of_field_are_read_by_the_same_rules() -> None:
 
 def test_every_setting_can_be_given_on_the_command_line() -> None:
     defaults = flat(dataclasses.asdict(Config()))
-    assert [name for name, _ in defaults] == field_names()
+    assert tuple(name for name, _ in defaults) == field_names()
     options = [f"--{name.replace('_', '-')}={value}" for name, value in defaults]
     assert generate(*options).settings == Config()
 

@@ -67,6 +67,11 @@ DAMAGES = {
     ),
     "no class": (lambda f: (f / "model_index.json").write_text("{}"), "holds a None"),
     "not JSON": (lambda f: (f / "model_index.json").write_text("{"), "cannot be read as JSON"),
+    "deep JSON": (lambda f: (f / "model_index.json").write_text("[" * 100_000), "cannot be read as JSON"),
+    "long number": (
+        lambda f: (f / "model_index.json").write_text('{"a":' + "9" * 5000 + "}"),
+        "cannot be read as JSON",
+    ),
     "no index": (lambda f: (f / "model_index.json").unlink(), "no dream3d.json and no model_index.json"),
     "no scheduler": (lambda f: shutil.rmtree(f / "scheduler"), "incomplete: .* needs scheduler/"),
     "no unet": (lambda f: shutil.rmtree(f / "unet"), "incomplete: .* needs unet/"),
@@ -126,6 +131,23 @@ def test_damage_is_told_in_one_line(folder, name):
     damage(folder)
     with pytest.raises(InputError, match=says) as caught:
         opened(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda f: edit(f / "tokenizer/tokenizer_config.json", model_max_length=10**30),
+        lambda f: edit(f / "tokenizer/tokenizer_config.json", model_max_length=99),
+        lambda f: edit(
+            f / "tokenizer/tokenizer.json", model={"type": "WordLevel", "vocab": {}, "unk_token": "?"}
+        ),
+    ],
+)
+def test_a_text_encoder_that_cannot_read_the_prompt_is_named(folder, change):
+    change(folder)
+    with pytest.raises(InputError, match=r"texts of .* cannot be encoded|cannot be loaded|tokens") as caught:
+        opened(folder).embed("a blue dragon")
     assert "\n" not in str(caught.value)
 
 

@@ -9,7 +9,7 @@ from diffusers import (
     DDIMScheduler,
     FlowMatchEulerDiscreteScheduler,
 )
-from pipeline_folders import KINDS, make_pipeline
+from pipeline_folders import KINDS, make_pipeline, sampled_by_ddim
 
 from dream3d.cameras import orbit
 from dream3d.errors import InputError
@@ -38,13 +38,6 @@ def priors(made):
 @pytest.fixture
 def generator():
     return torch.Generator().manual_seed(5)
-
-
-def sampled_by_ddim(pipeline, **options):
-    """The pipeline with a scheduler that tells what it takes for the clean latents; noise levels stay."""
-    options = {"clip_sample": False, "thresholding": False, "steps_offset": 1} | options
-    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, **options)
-    return pipeline
 
 
 def ours(prior, noisy, timestep, negative=NEGATIVE, scale=SCALE):
@@ -224,6 +217,7 @@ class TestPrior:
         prior = priors[kind]
         assert (prior.image_size, prior.image_sizes, prior.image_channels) == (16, (16,), 3)
         assert (prior.joint_views, prior.reader, prior.unknown_words("zqx")) == (1, None, {})
+        assert prior.has_pixel_latents == (kind == "if")
         assert len(prior.sha256) == 64
 
     @pytest.mark.parametrize("views", ["camera", "joint"])

@@ -1,18 +1,41 @@
 """The prior as a whole: what it predicts and draws, and which folders it is loaded from."""
 
+import json
 import shutil
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
-from prior_folders import write_tiny_prior
+from prior_folders import VOCABULARY, write_tiny_prior
 
 from dream3d.cameras import orbit
 from dream3d.errors import InputError
 from dream3d.prior import CameraLaw, Prior, codec
 from dream3d.prior.conditioning import RAY_CHANNELS, ray_map
 from dream3d.prior.sampling import sample_images
+
+# Changes of a card that no prior can have; each of them once went through, or ended in another exception.
+CARDS = (
+    {"camera_law": []},
+    {"camera_law": {"fov_y_deg": [0.0, 1e30]}},
+    {"camera_law": {"elevation_deg": [50.0, 10.0]}},
+    {"vocabulary": {}},
+    {"vocabulary": VOCABULARY | {"nouns": [{}]}},
+    {"vocabulary": VOCABULARY | {"function_words": [["a"]]}},
+    {"vocabulary": VOCABULARY | {"nouns": "mushroom"}},
+    {"image_size": 1e400},
+    {"image_size": 1 << 31, "image_sizes": [1 << 31]},
+    {"image_sizes": [32]},
+    {"image_channels": 0},
+    {"joint_views": 10**30},
+    {"facts": 3},
+)
+
+
+def edit_card(folder, **changes):
+    path = folder / "dream3d.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +207,13 @@ class TestLoading:
             (lambda f: (f / "dream3d.json").unlink(), "dream3d.json"),
             (lambda f: (f / "dream3d.json").write_text("{"), "JSON"),
             (lambda f: (f / "dream3d.json").write_text('{"name": "x"}'), "card"),
-            (lambda f: (f / "unet" / "config.json").write_text("[]"), "cannot be loaded"),
+            *(
+                (lambda f, change=change: edit_card(f, **change), "not a valid prior card")
+                for change in CARDS
+            ),
+            (lambda f: (f / "dream3d.json").write_text("[" * 100_000), "cannot be read as JSON"),
+            (lambda f: (f / "dream3d.json").write_text('{"name":' + "9" * 5000 + "}"), "read as JSON"),
+            (lambda f: (f / "unet" / "config.json").write_text("[]"), "must hold a JSON object"),
             (lambda f: (f / "tokenizer" / "tokenizer.json").write_text("{}"), "cannot be loaded"),
         ],
     )
@@ -193,6 +222,17 @@ class TestLoading:
         damage(copy)
         with pytest.raises(InputError, match=says) as caught:
             Prior.from_pretrained(str(copy))
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "change", [{"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "?"}}, {"truncation": 3}]
+    )
+    def test_a_tokenizer_that_cannot_read_the_prompt_is_named(self, folder, tmp_path, change):
+        copy = self.broken(folder, tmp_path)
+        path = copy / "tokenizer" / "tokenizer.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+        with pytest.raises(InputError, match=r"cannot be (loaded|encoded)") as caught:
+            Prior.from_pretrained(str(copy)).embed("a red mushroom")
         assert "\n" not in str(caught.value)
 
     def test_truncated_weights(self, folder, tmp_path):

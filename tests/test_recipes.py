@@ -3,17 +3,21 @@
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 from multi_view_folder import write_multi_view
 from pipeline_folders import KINDS, write_pipeline
 
 from dream3d.cli import Generate
-from dream3d.config import Config
+from dream3d.config import Config, generate_guidance
+from dream3d.extract.isosurface import density_threshold
 from dream3d.optimize.coarse import optimize_coarse
+from dream3d.optimize.refine import optimize_refine
 from dream3d.overlays import overlay_names, parse
 from dream3d.prior import Prior
-from dream3d.stage_config import FieldConfig
+from dream3d.scene.tet_lattice import tet_lattice
+from dream3d.scene.tet_surface import TetSurface
 
 KIND = KINDS[0]
 EFFORTS = ("draft", "standard")
@@ -41,28 +45,31 @@ def priors(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_is_of_its_method_and_leaves_latents_alone(name):
-    guidance = settings(name).coarse.guidance
+def test_a_recipe_is_of_its_method(name):
+    guidance = generate_guidance(settings(name))[0]
     assert guidance.method == METHODS.get(name, "sds")
-    assert not guidance.clamp
     assert guidance.views == ("joint" if name == "mvdream" else "words")
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_runs_on_a_latent_model(name, priors):
     prior = priors["mvdream" if name == "mvdream" else KIND]
-    config = settings(name).coarse
-    small = FieldConfig(num_levels=2, log2_hashmap_size=8, finest_resolution=16)
-    brief = replace(config, num_steps=2, num_views=4, radiance_field=small, half_size_until=0.0)
+    coarse, refine = settings(name).coarse, settings(name).refine
+    small = replace(coarse.radiance_field, num_levels=2, log2_hashmap_size=8, finest_resolution=16)
+    steps = min(coarse.num_steps, 2)
+    brief = replace(coarse, num_steps=steps, num_views=4, radiance_field=small, half_size_until=0.0)
     events: list[int] = []
     negative = "blurry" if settings(name).negative_prompt else ""  # the tiny tokenizer spells words
-    result = optimize_coarse(
-        prior,
-        prior.embed("a house", negative),
-        brief,
-        torch.Generator().manual_seed(0),
-        lambda event: events.append(event.step),
-    )
-    assert events == [1, 2]
+    embedding, generator = prior.embed("a house", negative), torch.Generator().manual_seed(0)
+    result = optimize_coarse(prior, embedding, brief, generator, lambda event: events.append(event.step))
+    assert events == list(range(1, steps + 1))
+    evaluations = result.stats.prior_evaluations
+    if refine.num_steps:
+        brief = replace(refine, num_steps=2, num_views=4, lattice_resolution=16, shape_until=0.5)
+        threshold = density_threshold(result.field.density, 32)
+        surface = TetSurface.from_density(result.field.density, threshold, tet_lattice(16))
+        refined = optimize_refine(prior, embedding, result.field, surface, brief, generator)
+        assert np.isfinite(refined.mesh.vertices).all()
+        evaluations += refined.prior_evaluations
     assert all(bool(value.isfinite().all()) for value in result.field.state_dict().values())
-    assert result.stats.prior_evaluations >= 2 * 2 * 4
+    assert evaluations >= 2 * 2 * 4

@@ -62,6 +62,17 @@ def test_a_blob_becomes_the_shape_and_takes_the_color_that_the_prior_believes_in
     assert result.prior_evaluations == 2 * 4 * 60
 
 
+def test_a_shape_can_form_from_its_normals_alone_before_its_colors():
+    """Fantasia3D's first stage: the color field learns nothing."""
+    field = blob()
+    before = {name: value.clone() for name, value in field.state_dict().items()}
+    options = {"num_steps": 30, "shaded_share": 1.0, "shape_until": 1.0}
+    by_normals = replace(CONFIG, shape_shading="normals", **options)
+    after = misfit(refine(by_normals, field).mesh.vertices)
+    assert after.median() < 0.012
+    assert all(torch.equal(value, before[name]) for name, value in field.state_dict().items())
+
+
 def test_the_same_seed_gives_the_same_surface():
     config = replace(CONFIG, num_steps=4)
     one, other = refine(config), refine(config)

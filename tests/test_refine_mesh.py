@@ -196,7 +196,7 @@ def test_what_was_made_before_is_refined_with_its_own_prompt(work, folder, capfd
 
 def test_a_dry_run_prints_settings_that_reproduce_it_and_writes_nothing(work, folder, capfd):
     write_grey_box(work / "grey box.obj")
-    words = ["grey box.obj", "-p", "it's red", "--paint.num-steps", "2", "--paint.guidance.clamp", "False"]
+    words = ["grey box.obj", "-p", "it's red", "--paint.num-steps", "2", "--paint.guidance.rescale", "0.25"]
     words += ["--from-prompt", "a house", "--height", "2"]
     assert main(["refine", *words, "--dry-run"]) == 0
     text = capfd.readouterr().out
@@ -206,7 +206,7 @@ def test_a_dry_run_prints_settings_that_reproduce_it_and_writes_nothing(work, fo
     assert said[6:] == ["--geometry", "locked", "--strength", "1.0", "--from-prompt", "a house"]
     assert note == "# 12 triangles: kept; UVs: new, because it has no UVs"
     settings = yaml.safe_load(text)
-    assert (settings["paint"]["num_steps"], settings["paint"]["guidance"]["clamp"]) == (2, False)
+    assert (settings["paint"]["num_steps"], settings["paint"]["guidance"]["rescale"]) == (2, 0.25)
     assert [path.name for path in work.iterdir()] == ["grey box.obj"]
     (work / "resolved.yaml").write_text(text)
     assert main([*said, "--config", "resolved.yaml", "--dry-run"]) == 0

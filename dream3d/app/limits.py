@@ -123,7 +123,7 @@ def read_order(form: Form, settings: Config, limits: Limits) -> Order:
         extract=replace(settings.extract, target_faces=_whole(form, "faces", 4, limits.max_faces)),
         bake=bake,
     )
-    check_guidance([guidance])
+    check_guidance([guidance], config.prior_options)
     return Order(prompt, config)
 
 

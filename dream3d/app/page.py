@@ -145,9 +145,9 @@ def _order_parts(handlers: Handlers, draft_steps: int) -> Parts:
 
 def _expert_parts(settings: Config, num_steps: int, limits: Limits) -> Parts:
     """Settings that most leave alone."""
-    guidance = settings.coarse.guidance
+    guidance, options = settings.coarse.guidance, settings.prior_options
     methods = _possible(
-        get_args(GuidanceMethod), lambda method: check_guidance([GuidanceConfig(method=method)])
+        get_args(GuidanceMethod), lambda method: check_guidance([GuidanceConfig(method=method)], options)
     )
     sizes = [size for size in TEXTURE_SIZES if size <= limits.max_texture_size]
     return {

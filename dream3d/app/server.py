@@ -82,7 +82,7 @@ def serve(
     """
     with contextlib.ExitStack() as stack:
         stack.callback(listener.close)
-        pipeline = Pipeline.from_pretrained(settings.prior, settings.device, settings.lora)
+        pipeline = Pipeline.from_pretrained(settings.prior, settings.device, settings.prior_options)
         folder = Path(tempfile.mkdtemp(prefix="dream3d-demo-")).resolve()  # nobody else may look into it
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         worker = Worker(partial(make, pipeline=pipeline), limits.max_waiting)

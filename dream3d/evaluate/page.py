@@ -15,15 +15,26 @@ MAX_ROWS = 5000  # more than a browser scrolls well; results.json has them all
 _TEMPLATE = Path(__file__).with_name("page.html")
 
 
-def encode_page(results: dict[str, Any]) -> str:
-    """The page of a results object, as `report.make_report` builds it."""
+def encode_page(
+    results: dict[str, Any], title: str = "dream3d eval", picture_size: tuple[int, int] = (512, 64)
+) -> str:
+    """The page of a results object, as `report.make_report` builds it.
+
+    Args:
+        results: Rows, their summary, settings, versions and notes.
+        title: Of the page.
+        picture_size: (width, height) of the pictures as they are shown, in pixels.
+    """
     rows = results["rows"]
     used = [column for column in COLUMNS if any(column.name in row["metrics"] for row in rows)]
     kinds = list(results["summary"])
     legend = "".join(f"<dt>{escape(c.title)}</dt><dd>{escape(c.about)}</dd>" for c in used)
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
+        title=escape(title),
+        picture_width=picture_size[0],
+        picture_height=picture_size[1],
         intro=_intro(results),
-        filters="".join(_filter(kind) for kind in kinds),
+        filters=f"<p>Show: {''.join(map(_filter, kinds))}</p>" if len(kinds) > 1 else "",
         head="".join(_head(title, about) for title, about in _heads(used)),
         rows="\n".join(_row(row, used) for row in rows[:MAX_ROWS]),
         means="\n".join(_means(kind, results["summary"][kind], used) for kind in kinds),

@@ -5,7 +5,7 @@ Imports nothing heavy: it runs before torch is needed.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dream3d.errors import InputError
@@ -43,7 +43,7 @@ def read_prompts(paths: Sequence[Path], limit: int | None = None) -> PromptList:
     """
     found: dict[str, Line] = {}
     num_lines = 0
-    for line in (line for path in paths for line in _lines(path)):
+    for line in (line for path in paths for line in prompt_lines(path)):
         if limit is not None and len(found) >= limit:
             break
         num_lines += 1
@@ -61,7 +61,7 @@ def read_prompt_map(path: Path) -> dict[str, str]:
         InputError: The list cannot be opened, or a line says something else.
     """
     prompts: dict[str, str] = {}
-    for line in _lines(path):
+    for line in prompt_lines(path):
         match = FILE_AND_PROMPT.fullmatch(line.text)
         if line.error or match is None:
             raise InputError(
@@ -81,8 +81,24 @@ def _checked(line: Line) -> Line:
         return Line(line.text, line.place, str(error))
 
 
-def _lines(path: Path) -> Iterator[Line]:
-    """Every line that says something, without its comment."""
+def prompt_lines(path: Path) -> Iterator[Line]:
+    """Every line of a list that says something, without its comment.
+
+    Raises:
+        InputError: The list cannot be opened or is no list at all.
+    """
+    for line in text_lines(path):
+        text = COMMENT.sub("", line.text).strip()
+        if text or line.error:
+            yield replace(line, text=text)
+
+
+def text_lines(path: Path) -> Iterator[Line]:
+    """Every line of a file as it is, without its end; those that are not UTF-8 with an error.
+
+    Raises:
+        InputError: The file cannot be read, or it is no list of anything.
+    """
     num_bytes = 0
     try:
         with path.open("rb") as stream:
@@ -90,15 +106,13 @@ def _lines(path: Path) -> Iterator[Line]:
                 num_bytes += len(raw)
                 if num_bytes > MAX_LIST_BYTES or len(raw) == MAX_LINE_BYTES:
                     raise InputError(f"{path} is not a list of prompts (line {number} is too long to be one)")
-                line = _decoded(raw, f"{path.name} line {number}")
-                if line.text or line.error:
-                    yield line
+                yield _decoded(raw.rstrip(b"\r\n"), f"{path.name} line {number}")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _decoded(raw: bytes, place: str) -> Line:
     try:
-        return Line(COMMENT.sub("", raw.decode("utf-8-sig")).strip(), place)
+        return Line(raw.decode("utf-8-sig"), place)
     except UnicodeDecodeError:
         return Line(raw.decode("utf-8", "replace").strip(), place, "not UTF-8 text; save the list as UTF-8")

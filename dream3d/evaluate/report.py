@@ -16,6 +16,7 @@ from dream3d.evaluate.columns import COLUMNS, METRICS_VERSION, Column, show, sho
 from dream3d.evaluate.page import encode_page
 from dream3d.evaluate.rows import Row
 from dream3d.export.files import write_files
+from dream3d.inputs import printable
 
 SCHEMA = "dream3d-eval/1"
 MAX_WHAT = 34  # characters of a prompt in the table
@@ -95,11 +96,6 @@ def with_relative_chamfer(rows: Sequence[Row]) -> list[Row]:
         return replace(row, metrics=row.metrics | {"chamfer_relative": share})
 
     return [relative(row) for row in rows]
-
-
-def printable(text: str) -> str:
-    """The text without anything that could steer a terminal: file names and damaged lists hold all sorts."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)
 
 
 def summarize(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:

@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from dream3d.export.files import explain_os_error
+from dream3d.export.lines import append_line, read_lines
 from dream3d.metrics.calibration import CalibrationKind
 
 Kind = Literal["asset", "prior samples"] | CalibrationKind
@@ -44,12 +43,10 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: dict[str, Row] = {}
-        content = path.read_bytes() if path.is_file() else b""
-        self._needs_line_end = not content.endswith(b"\n") and content != b""
-        for line in content.splitlines():
+        for value in read_lines(path)[0]:
             try:
-                row = Row(**json.loads(line))
-            except (ValueError, TypeError):
+                row = Row(**value)
+            except TypeError:
                 continue
             self.rows[row.key] = row
 
@@ -57,15 +54,8 @@ class Journal:
         """Keep a row.
 
         Raises:
+            InputError: The folder may not be written.
             DiskError: The disk is full or failed.
         """
-        text = json.dumps(asdict(row), default=str) + "\n"
-        try:
-            with self.path.open("ab") as stream:
-                stream.write(b"\n" * self._needs_line_end + text.encode())
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as error:
-            raise explain_os_error(self.path, error) from None
-        self._needs_line_end = False
+        append_line(self.path, asdict(row))
         self.rows[row.key] = row

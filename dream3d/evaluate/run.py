@@ -84,7 +84,7 @@ class Evaluation:
             InputError: The prior is unknown or damaged.
             DiskError: The disk is full or failed.
         """
-        digest = weights_sha256(find_prior(self.config.prior), self.config.lora)
+        digest = weights_sha256(find_prior(self.config.prior), self.config.prior_options)
         total, done = len(lines) * num_seeds, 0
         for line in lines:
             if line.error is not None:
@@ -148,7 +148,8 @@ class Evaluation:
     def _loaded_prior(self) -> Prior:
         if self._prior is None:
             device = choose_device(self.config.device)
-            self._prior = Prior.from_pretrained(self.config.prior, device, lora=self.config.lora)
+            options = self.config.prior_options
+            self._prior = Prior.from_pretrained(self.config.prior, device, options=options)
         return self._prior
 
     def _prior_samples(self, prompt: str, prior_sha256: str) -> Row:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream3d.errors import InputError
+from dream3d.inputs import read_file
 
 MAX_FILE_BYTES = 1 << 30
 MAX_JSON_BYTES = 1 << 26
@@ -116,7 +117,7 @@ def read_container(path: Path) -> Document:
     Raises:
         InputError: Not readable, not a .glb, too large, cut off, or not valid JSON inside.
     """
-    content = _read_bytes(path)
+    content = read_file(path, MAX_FILE_BYTES)
     if content[:4] != b"glTF":
         raise InputError(f"{path} is not a .glb file (it does not start with glTF)")
     if len(content) < 20:
@@ -184,20 +185,6 @@ def get_numbers(parent: dict[str, Any], key: str, default: list[float]) -> NDArr
 
 def _is_index(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _read_bytes(path: Path) -> bytes:
-    """Content of a regular file within the size limit."""
-    try:
-        if not path.is_file():  # a pipe or a device could block or never end
-            raise InputError(f"{path} is not a file" if path.exists() else f"{path} does not exist")
-        with path.open("rb") as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    if len(content) > MAX_FILE_BYTES:
-        raise InputError(f"{path} is larger than {MAX_FILE_BYTES >> 20} MiB; it cannot be read")
-    return content
 
 
 def _parse_json(text: bytes, path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream3d.errors import InputError
+from dream3d.inputs import read_file
 from dream3d.mesh import Mesh
 
 MAX_BYTES = 256 << 20
@@ -31,12 +32,7 @@ def load_obj(path: Path, max_faces: int) -> Mesh:
     Raises:
         InputError: It cannot be read, or a line of it makes no sense.
     """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path} is larger than {MAX_BYTES >> 20} MB; reduce it first")
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    text = read_file(path, MAX_BYTES).decode("utf-8", "replace")
     reader = _Reader(max_faces)
     for number, line in enumerate(text.replace("\\\n", " ").split("\n"), 1):
         try:

@@ -16,7 +16,9 @@ def guidance_scale(noise_level: float, config: GuidanceConfig) -> float:
     return config.scale + (config.scale_at_noise - config.scale) * fraction
 
 
-def guided_x0(x0_text: Tensor, x0_uncond: Tensor, scale: float, config: GuidanceConfig) -> Tensor:
+def guided_x0(
+    x0_text: Tensor, x0_uncond: Tensor, scale: float, rescale: float, is_bounded: bool = False
+) -> Tensor:
     """Classifier-free guidance on x0 that keeps what both predictions agree on.
 
     The usual rescaling multiplies the whole guided image by a factor below 1. In premultiplied RGBA that
@@ -27,15 +29,15 @@ def guided_x0(x0_text: Tensor, x0_uncond: Tensor, scale: float, config: Guidance
         x0_text: [B, c, h, w].
         x0_uncond: [B, c, h, w].
         scale: s in x0_uncond + s (x0_text - x0_uncond).
-        config: `rescale` between 0 (off) and 1 (the
-            direction shrinks as much as the spread over all views together would have grown); `clamp` for
-            latents that are pixels in [-1, 1].
+        rescale: From 0 (off) to 1 (the direction shrinks as much as the spread over all views together would
+            have grown).
+        is_bounded: Whether these are pixels in [-1, 1].
 
     Returns:
         [B, c, h, w].
     """
     direction = (scale - 1.0) * (x0_text - x0_uncond)
     growth = (x0_text + direction).std() / x0_text.std().clamp_min(1e-6)
-    shrink = 1.0 + config.rescale * (1.0 / growth.clamp_min(1.0) - 1.0)
+    shrink = 1.0 + rescale * (1.0 / growth.clamp_min(1.0) - 1.0)
     guided = x0_text + shrink * direction
-    return guided.clamp(-1.0, 1.0) if config.clamp else guided
+    return guided.clamp(-1.0, 1.0) if is_bounded else guided

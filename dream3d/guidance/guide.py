@@ -13,7 +13,7 @@ from dream3d.guidance.inversion import ism, sdi
 from dream3d.guidance.pullback import distance, limited
 from dream3d.guidance.question import Comparison, DenoisingPrior, Question
 from dream3d.guidance.sds import csd, nfsd, sds
-from dream3d.guidance.surface_noise import SurfaceNoise, cfd
+from dream3d.guidance.surface_noise import RESOLUTION, SurfaceNoise, cfd
 from dream3d.guidance.vsd import RenderScore, esd, learn_renders, vsd
 from dream3d.prior import TextEmbedding
 from dream3d.stage_config import GuidanceConfig, GuidanceWeight, Shading
@@ -71,13 +71,16 @@ class Guide:
         self.original_embedding = original_embedding
         self.noise: SurfaceNoise | None = None
 
-    def gradient(self, shown: Shown, timestep: int, is_opening: bool = False) -> Guidance:
+    def gradient(
+        self, shown: Shown, timestep: int, is_opening: bool = False, prior: DenoisingPrior | None = None
+    ) -> Guidance:
         """The gradient of the images at a noise level, the same for all views.
 
         Args:
             shown: Renders; not changed, no graph is kept.
             timestep: Noise level.
             is_opening: Use plain SDS in x0 form; whatever learns the renders starts to.
+            prior: The same prior, where it has been told more of these views; by default as it is.
 
         Returns:
             The gradient and what to log.
@@ -86,7 +89,7 @@ class Guide:
         with torch.enable_grad():
             latents = self.prior.encode(images)
         question = Question(
-            self.prior,
+            prior or self.prior,
             latents.detach(),
             timestep,
             self.embedding,
@@ -125,6 +128,8 @@ class Guide:
             self.renders.load_state_dict(state["renders"])
         self.noise = None
         if state["noise"] is not None:
+            if state["noise"].shape[:3] != (RESOLUTION,) * 3 or state["noise"].ndim != 4:
+                raise ValueError("the noise of the surface is not what it should be")
             self.noise = SurfaceNoise(state["noise"].clone(), self.generator)
 
     def _compare_edit(self, question: Question, original: Tensor) -> Comparison:
@@ -186,5 +191,7 @@ def method_weight(weight: GuidanceWeight, signal_scale: Tensor, noise_scale: Ten
             return torch.ones_like(signal_scale)
         case "sigma2":
             return signal_scale * noise_scale
+        case "sigma2_signal":
+            return signal_scale**2 * noise_scale
         case "uniform":
             return signal_scale / noise_scale

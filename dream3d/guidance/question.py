@@ -92,7 +92,8 @@ class Question:
 
     def guide(self, text: Tensor, null: Tensor, timestep: int) -> Tensor:
         """Classifier-free guidance from `null` to `text`."""
-        return guided_x0(text, null, self.scale(timestep), self.config)
+        is_bounded = self.prior.has_pixel_latents
+        return guided_x0(text, null, self.scale(timestep), self.config.rescale, is_bounded)
 
 
 @dataclass(frozen=True)

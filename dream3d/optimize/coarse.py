@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.checkpoint import State, expect_fit
+from dream3d.checkpoint import State
 from dream3d.errors import RunError
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.mesh import ByteArray
 from dream3d.optimize import regularizers, schedules
-from dream3d.optimize.distillation import RenderablePrior, ask_prior, make_guide
+from dream3d.optimize.distillation import RenderablePrior, ask_prior, make_guide, needs_normals
 from dream3d.optimize.health import Problem, diagnose, scene_coverage
-from dream3d.optimize.loop import DivergedError, take_steps
+from dream3d.optimize.loop import DivergedError, go_on, take_steps
 from dream3d.optimizer_state import load_optimizer_state, optimizer_state
 from dream3d.prior import TextEmbedding
 from dream3d.render.snapshot import SIZE, snapshot, snapshot_camera
@@ -78,8 +78,7 @@ def optimize_coarse(
     spent = CoarseStats(0, 0, 0.0, 0)
     run = CoarseRun(prior, embedding, config, _next_generator(generator, state), device, spent)
     if state is not None:
-        with expect_fit():
-            run.load_state_dict(state)
+        go_on(run, state, config.num_steps)
     while problem := run.optimize(on_event):
         if run.spent.restarts == config.max_restarts:
             raise RunError(
@@ -228,6 +227,7 @@ class CoarseRun:
         step_size = self.config.step_size * (self.prior.image_size / size)
         jitter = torch.rand(len(cameras) * size * size, generator=self.generator).to(self.device)
         normals = self.config.roughness_weight > 0 and shading != "albedo"
+        normals |= needs_normals(self.prior)
         return render_volume(
             self.field, self.occupancy, cameras, size, size, shading, step_size, jitter, normals
         )

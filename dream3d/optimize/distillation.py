@@ -14,6 +14,7 @@ from dream3d.optimize import schedules
 from dream3d.prior import Prior, TextEmbedding
 from dream3d.prior.adapted import AdaptedPrior
 from dream3d.prior.parts import Codec, X0Predictor
+from dream3d.render.control import control_picture
 from dream3d.scene.background import over_background, random_solid_background
 from dream3d.stage_config import GuidanceConfig, Shading
 
@@ -75,6 +76,11 @@ class SeenRender(Protocol):
         """[B, H, W, 3] of the scene that the pixels show, no gradient; anything where nothing is seen."""
         ...
 
+    @property
+    def normals(self) -> Tensor:
+        """[B, H, W, 3] unit, world; anything where `needs_normals` did not ask for them."""
+        ...
+
 
 def prior_images(prior: RenderablePrior, render: SeenRender, background: Tensor | None) -> Tensor:
     """A render as the prior takes it.
@@ -96,6 +102,28 @@ def prior_images(prior: RenderablePrior, render: SeenRender, background: Tensor 
     size = prior.image_size
     larger = functional.interpolate(images.permute(0, 3, 1, 2), (size, size), mode="bilinear")
     return larger.permute(0, 2, 3, 1)
+
+
+def needs_normals(prior: RenderablePrior) -> bool:
+    """Whether renders must have normals whatever their shading, because a ControlNet is shown them."""
+    return isinstance(prior, Prior) and prior.control_kind == "normal"
+
+
+def informed(prior: RenderablePrior, render: SeenRender, cameras: Cameras, size: int) -> RenderablePrior:
+    """The prior, whose ControlNet, if it has one, has been shown the render.
+
+    Args:
+        prior: The frozen prior.
+        render: B views.
+        cameras: B cameras.
+        size: Of the pictures that the prior is asked about.
+    """
+    if not isinstance(prior, Prior) or prior.control_kind is None:
+        return prior
+    picture = control_picture(prior.control_kind, render.normals, render.points, render.opacity, cameras)
+    if picture.shape[-1] != size:
+        picture = functional.interpolate(picture, (size, size), mode="bilinear")
+    return prior.shown(picture)
 
 
 def make_guide(
@@ -159,5 +187,6 @@ def ask_prior(
         timestep = int(torch.randint(low, high + 1, (), generator=generator))
     before = None if original is None else prior_images(prior, original, background)
     shown = Shown(images, cameras, shading, points, opacity, before)
-    guidance = guide.gradient(shown, timestep, is_opening=step < config.opening * num_steps)
+    is_opening = step < config.opening * num_steps
+    guidance = guide.gradient(shown, timestep, is_opening, informed(prior, render, cameras, size))
     return Answer((images * guidance.gradient).sum(), guidance.loss, size * size)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dream3d.checkpoint import State, expect_fit
+from dream3d.checkpoint import State
 from dream3d.errors import RunError
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.mesh import ByteArray, Mesh
 from dream3d.optimize import mesh_regularizers, schedules
 from dream3d.optimize.distillation import RenderablePrior
-from dream3d.optimize.loop import take_steps
+from dream3d.optimize.loop import go_on, take_steps
 from dream3d.optimize.paint import Painter, descend
 from dream3d.optimize.surface_flow import bounded, distance_gradient, smooth_rows
 from dream3d.optimizer_state import load_optimizer_state, optimizer_state
@@ -66,8 +66,7 @@ def optimize_refine(
     """
     run = RefineRun(Painter(prior, embedding, field, config, generator), Sculptor(surface, config))
     if state is not None:
-        with expect_fit():
-            run.load_state_dict(state)
+        go_on(run, state, config.num_steps)
     for _ in take_steps(run, "refine", config.num_steps, on_event):
         on_event(Event("refine", run.step, config.num_steps, moment=run))
     vertices, faces = surface.mesh()

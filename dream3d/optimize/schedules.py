@@ -74,6 +74,8 @@ def refine_shading(draw: float, is_shape_free: bool, config: RefineConfig) -> Sh
     """How a refinement step's renders are drawn, given a uniform random number in [0, 1)."""
     if not is_shape_free or draw >= config.shaded_share:
         return "albedo"
+    if config.shape_shading == "normals":
+        return "normals"
     return ("shaded", "textureless", "normals")[int(3 * draw / config.shaded_share)]
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.errors import InputError
+from dream3d.errors import InputError, reason_of
 from dream3d.ops._library import resolve_backend
 from dream3d.prior import schedule, text
 from dream3d.prior.cell_reader import CellReader, read_block
@@ -40,7 +40,10 @@ class BuiltinTexts:
                 f"'dream3d priors {self.name}' lists what it knows"
             )
         known = [text.keep_known(item, self.vocabulary) for item in (prompt, negative_prompt)]
-        tokens, pooled = text.encode(self.tokenizer, self.encoder, text.embedded_texts(*known))
+        try:
+            tokens, pooled = text.encode(self.tokenizer, self.encoder, text.embedded_texts(*known))
+        except Exception as error:  # A damaged tokenizer, or one of another encoder, raises nearly anything.
+            raise InputError(f"the texts of {self.name!r} cannot be encoded: {reason_of(error)}") from error
         return TextEmbedding(prompt, tokens, pooled)
 
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:

@@ -25,6 +25,22 @@ class CameraLaw:
     margin: tuple[float, float] = (1.0, 1.1)  # Distance over that at which the unit sphere just fits.
     magnification: tuple[float, float] = (1.2, 2.5)  # of close-ups
 
+    def __post_init__(self) -> None:
+        """Refuse cameras that cannot be.
+
+        Raises:
+            ValueError: A range is empty or not finite, or goes beyond what its angle or factor can be.
+        """
+        for name, least, most in (
+            ("elevation_deg", -90.0, 90.0),
+            ("fov_y_deg", 1.0, 170.0),
+            ("margin", 0.1, 100.0),
+            ("magnification", 0.1, 100.0),
+        ):
+            low, high = getattr(self, name)
+            if not least <= low <= high <= most:
+                raise ValueError(f"{name} is {low} to {high}, not a range between {least} and {most}")
+
     def sample(
         self,
         num_groups: int,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dream3d.errors import InputError
 from dream3d.prior.camera_law import CameraLaw
@@ -10,6 +10,9 @@ from dream3d.prior.files import read_json
 from dream3d.prior.folder import CARD
 from dream3d.prior.text import Vocabulary
 from dream3d.stage_config import ViewConditioning
+
+MAX_SIDE = 2048  # pixels
+MAX_VIEWS = 64
 
 
 @dataclass(frozen=True)
@@ -41,16 +44,34 @@ def read_card(folder: Path) -> PriorCard:
     data = read_json(folder / CARD)
     try:
         law = {name: (float(low), float(high)) for name, (low, high) in data["camera_law"].items()}
-        words = {name: tuple(values) for name, values in data["vocabulary"].items()}
-        return PriorCard(
+        words = {name: _words(values) for name, values in data["vocabulary"].items()}
+        sizes = data.get("image_sizes", [data["image_size"]])
+        card = PriorCard(
             name=str(data["name"]),
             image_size=int(data["image_size"]),
-            image_sizes=tuple(map(int, data.get("image_sizes", [data["image_size"]]))),
+            image_sizes=tuple(map(int, sizes)),
             image_channels=int(data["image_channels"]),
             joint_views=int(data.get("joint_views", 1)),
             camera_law=CameraLaw(**law),
             vocabulary=Vocabulary(**words),
             facts=dict(data.get("facts", {})),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{folder / CARD} is not a valid prior card: {error!r}") from error
+        _check_sizes(card)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise InputError(f"{folder / CARD} is not a valid prior card: {error!r:.200}") from error
+    return card
+
+
+def _words(values: object) -> tuple[str, ...]:
+    """A list of a vocabulary."""
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError("a list of words is something else")
+    return tuple(cast(list[str], values))
+
+
+def _check_sizes(card: PriorCard) -> None:
+    """Refuse numbers that no network has, before memory is taken for pictures of that size."""
+    if card.image_size not in card.image_sizes or not all(0 < size <= MAX_SIDE for size in card.image_sizes):
+        raise ValueError(f"image sizes must be from 1 to {MAX_SIDE}, the best one among them")
+    if card.image_channels not in (3, 4) or not 1 <= card.joint_views <= MAX_VIEWS:
+        raise ValueError(f"images have 3 or 4 channels, and 1 to {MAX_VIEWS} views are denoised together")

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dream3d.errors import InputError
+from dream3d.errors import InputError, reason_of
 
 CELL = 4  # Pixels per side; one cell for each feature of the block that is read.
 FOLDER, CONFIG_FILE, WEIGHTS_FILE = "cell_reader", "config.json", "model.safetensors"
@@ -77,6 +77,5 @@ def load_reader(folder: Path) -> CellReader | None:
         reader = CellReader(weights["head.weight"].shape[1], answers, naturals)
         reader.load_state_dict({name: value.float() for name, value in weights.items()})
     except Exception as error:  # As for the other components: all kinds mean a damaged folder.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"the prior's {folder} cannot be loaded: {reason}") from error
+        raise InputError(f"the prior's {folder} cannot be loaded: {reason_of(error)}") from error
     return reader.requires_grad_(False).eval()

@@ -36,6 +36,11 @@ def latents_to_images(latents: Tensor) -> Tensor:
 class SpaceToDepth:
     """The two as a codec."""
 
+    @property
+    def has_pixel_latents(self) -> bool:
+        """They are pixels."""
+        return True
+
     def encode(self, images: Tensor) -> Tensor:
         """Images [B, H, W, C] in [0, 1] to latents [B, 4 C, H / 2, W / 2]."""
         return images_to_latents(images)

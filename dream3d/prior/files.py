@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dream3d.errors import InputError
+from dream3d.inputs import read_file
 
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt"})
 _WEIGHTS = re.compile(r"(?:diffusion_pytorch_)?model(?:\.(?P<variant>\w+))?(?:-\d+-of-\d+)?\.safetensors")
 _CHUNK = 1 << 24
+MAX_JSON_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,34 @@ def refuse_pickles(folder: Path) -> None:
         )
 
 
+def added_file(path: str, option: str, usual_name: str) -> Path:
+    """The .safetensors file that an option adds to a prior, given itself or its folder.
+
+    Args:
+        path: As given by the user.
+        option: For the message.
+        usual_name: What it is called in a folder with several.
+
+    Raises:
+        InputError: There is none, there are several, or it is a pickle.
+    """
+    given = Path(path).expanduser()
+    if given.is_dir():
+        files = (
+            [given / usual_name] if (given / usual_name).is_file() else sorted(given.glob("*.safetensors"))
+        )
+        if len(files) == 1:
+            return files[0]
+        if not files:
+            refuse_pickles(given)
+        raise InputError(f"{option} {path}: the folder has {len(files)} .safetensors files; name one")
+    if not given.is_file():
+        raise InputError(f"{option} {path}: no such file or folder")
+    if given.suffix != ".safetensors":
+        raise InputError(f"{option} {path}: only .safetensors files are opened; convert it")
+    return given
+
+
 def sha256_of(paths: Sequence[Path]) -> str:
     """Checksum of one file's bytes, or of the checksums of several."""
     digests = [_file_sha256(path) for path in paths]
@@ -80,8 +110,8 @@ def read_json(path: Path) -> dict:
         InputError: The file is unreadable or not a JSON object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        value = json.loads(read_file(path, MAX_JSON_BYTES).decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # InputError too
         raise InputError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(value, dict):
         raise InputError(f"{path} must hold a JSON object")

@@ -3,11 +3,15 @@
 import hashlib
 from pathlib import Path
 
+from dream3d.config import PriorOptions
 from dream3d.errors import InputError
 from dream3d.prior.files import find_weights, refuse_pickles, sha256_of
+from dream3d.prior.pipelines.concept import concept_file
+from dream3d.prior.pipelines.controlnet import find_controlnet
 from dream3d.prior.pipelines.hub import find_in_hub, is_hub_id
 from dream3d.prior.pipelines.kinds import INDEX, check_pipeline, denoiser_folder, pipeline_kind
 from dream3d.prior.pipelines.lora import lora_file
+from dream3d.prior.references import check_references
 
 CARD = "dream3d.json"
 COMPONENTS = {
@@ -54,8 +58,8 @@ def check_folder(folder: Path) -> None:
     """Check that every component is there, as safetensors.
 
     Raises:
-        InputError: A file is missing, empty, or exists only as a pickle, which is never opened; or it is the
-            folder of a pipeline of another kind.
+        InputError: A file is missing, empty, or exists only as a pickle, which is never opened; it leads to
+            others; or it is the folder of a pipeline of another kind.
     """
     if (folder / CARD).is_file():
         _check_builtin(folder)
@@ -69,22 +73,31 @@ def check_folder(folder: Path) -> None:
 def _check_builtin(folder: Path) -> None:
     for component, file_name in COMPONENTS.items():
         path = folder / component / file_name
-        if path.is_file() and path.stat().st_size > 0:
-            continue
-        refuse_pickles(folder / component)
-        raise InputError(f"the prior in {folder} is incomplete: {component}/{file_name} is missing or empty")
+        if not path.is_file() or path.stat().st_size == 0:
+            refuse_pickles(folder / component)
+            raise InputError(
+                f"the prior in {folder} is incomplete: {component}/{file_name} is missing or empty"
+            )
+        check_references(folder / component)
 
 
-def weights_sha256(folder: Path, lora: str = "") -> str:
+def weights_sha256(folder: Path, options: PriorOptions | None = None) -> str:
     """Checksum of the denoiser's weights: what tells one training of a prior from the next.
 
     Args:
         folder: From `find_prior`.
-        lora: What is added to them, as in `Prior.from_pretrained`.
+        options: What is added to them; nothing when None.
     """
     if (folder / CARD).is_file():
         return sha256_of([folder / "unet" / COMPONENTS["unet"]])
     digest = sha256_of(find_weights(folder / denoiser_folder(pipeline_kind(folder))).files)
-    if lora:
-        digest = hashlib.sha256((digest + sha256_of([lora_file(lora)])).encode()).hexdigest()
+    added: list[Path] = []
+    if options is not None and options.lora:
+        added += [lora_file(options.lora)]
+    if options is not None and options.embedding:
+        added += [concept_file(options.embedding)]
+    if options is not None and options.controlnet:
+        added += find_weights(find_controlnet(options.controlnet)).files
+    for file in added:
+        digest = hashlib.sha256((digest + sha256_of([file])).encode()).hexdigest()
     return digest

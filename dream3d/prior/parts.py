@@ -25,6 +25,11 @@ class Texts(Protocol):
 class Codec(Protocol):
     """Turns images into what the network denoises."""
 
+    @property
+    def has_pixel_latents(self) -> bool:
+        """Whether latents are pixels, in [-1, 1]; those of a VAE have no bounds."""
+        ...
+
     def encode(self, images: Tensor) -> Tensor:
         """Images [B, H, W, C] in [0, 1] to latents [B, c, h, w], differentiably."""
         ...

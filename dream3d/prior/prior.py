@@ -1,7 +1,7 @@
 """The frozen diffusion prior: text and a noisy view in, the clean view it believes in out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.errors import InputError
+from dream3d.config import ControlKind, PriorOptions
+from dream3d.errors import InputError, RunError, reason_of
 from dream3d.prior import schedule
 from dream3d.prior.builtin import BuiltinTexts, RayDenoiser, load_components
 from dream3d.prior.card import PriorCard, read_card
@@ -18,7 +19,10 @@ from dream3d.prior.codec import SpaceToDepth
 from dream3d.prior.folder import CARD, find_prior, weights_sha256
 from dream3d.prior.parts import Codec, Denoiser, Texts
 from dream3d.prior.pipelines.card import PipelineCard
+from dream3d.prior.pipelines.denoiser import PipelineDenoiser
 from dream3d.prior.pipelines.load import load_pipeline
+from dream3d.prior.pipelines.texts import PipelineTexts
+from dream3d.prior.precision import precision_dtype
 from dream3d.prior.text import Branch, TextEmbedding
 from dream3d.stage_config import Shading, ViewConditioning
 
@@ -43,7 +47,7 @@ class Prior:
         name_or_path: str = "props",
         device: str = "cpu",
         dtype: torch.dtype | None = None,
-        lora: str = "",
+        options: PriorOptions | None = None,
     ) -> "Prior":
         """Load a prior; never from the network, never running code or opening pickles that are in its folder.
 
@@ -51,8 +55,8 @@ class Prior:
             name_or_path: "props", the folder of a prior of that kind, the folder of a text-to-image pipeline
                 as diffusers saves it, or the id of one that is in the local cache of the Hugging Face hub.
             device: A torch device.
-            dtype: Precision of the denoiser; the fastest one of the device when None.
-            lora: A .safetensors file, or a folder with one, to add to a pipeline's weights.
+            dtype: Precision of the denoiser; None leaves it to the options.
+            options: What is added to a pipeline, and how it computes; the defaults when None.
 
         Raises:
             InputError: Unknown name, incomplete or damaged folder, a pipeline of another kind, weights that
@@ -60,12 +64,13 @@ class Prior:
         """
         folder = find_prior(name_or_path)
         target = torch.device(device)
-        dtype = dtype or fastest_dtype(target)
+        options = options or PriorOptions()
+        dtype = dtype or precision_dtype(options.precision, target)
         if (folder / CARD).is_file():
-            if lora:
-                raise InputError(f"--lora {lora}: the prior {name_or_path!r} takes none; leave it out")
+            for option, name in options.given.items():
+                raise InputError(f"{option} {name}: the prior {name_or_path!r} takes none; leave it out")
             return _load_builtin(folder, target, dtype)
-        parts = load_pipeline(folder, name_or_path, target, dtype, lora)
+        parts = load_pipeline(folder, name_or_path, target, dtype, options)
         return cls(
             parts.card,
             parts.denoiser.alphas_cumprod,
@@ -75,7 +80,7 @@ class Prior:
             None,
             target,
             dtype,
-            weights_sha256(folder, lora),
+            weights_sha256(folder, options),
         )
 
     @property
@@ -108,6 +113,28 @@ class Prior:
         """4 for premultiplied RGBA, 3 for opaque RGB."""
         return self.card.image_channels
 
+    @property
+    def has_pixel_latents(self) -> bool:
+        """Whether latents are pixels, in [-1, 1]; those of a VAE have no bounds."""
+        return self.codec.has_pixel_latents
+
+    @property
+    def control_kind(self) -> ControlKind | None:
+        """Which pictures of the scene its ControlNet is shown; None where it has none."""
+        control = self.denoiser.control if isinstance(self.denoiser, PipelineDenoiser) else None
+        return None if control is None else control.kind
+
+    def shown(self, picture: Tensor) -> "Prior":
+        """The same prior, whose ControlNet is shown a picture of the views that it is asked about.
+
+        Args:
+            picture: [B, 3, H, W] in [0, 1], of the kind that `control_kind` names.
+        """
+        denoiser = self.denoiser
+        assert isinstance(denoiser, PipelineDenoiser)
+        assert denoiser.control is not None
+        return replace(self, denoiser=replace(denoiser, control=replace(denoiser.control, picture=picture)))
+
     def embed(self, prompt: str, negative_prompt: str = "") -> TextEmbedding:
         """Encode a prompt; words the built-in prior never saw are left out.
 
@@ -115,6 +142,15 @@ class Prior:
             InputError: No word of the prompt says anything the prior knows, or there are too many of them.
         """
         return self.texts.embed(prompt, negative_prompt)
+
+    def check_said(self, texts: Sequence[str]) -> None:
+        """Refuse a learned word (textual inversion) that none of the texts says.
+
+        Raises:
+            InputError: None does.
+        """
+        if isinstance(self.texts, PipelineTexts):
+            self.texts.check_said(texts)
 
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:
         """Words of the prompt that the prior never saw, each with its nearest known words."""
@@ -189,9 +225,15 @@ class Prior:
 
         Raises:
             InputError: Views in a way that the prior was not taught.
+            RunError: The network fails: its configuration is impossible, or a GPU is full.
         """
         self.check_views(views)
-        return self.denoiser.predict_x0(noisy, timesteps, embedding, cameras, shading, views, branches)
+        try:
+            return self.denoiser.predict_x0(noisy, timesteps, embedding, cameras, shading, views, branches)
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:  # A configuration that loads may still not compute; a GPU may be full.
+            raise RunError(f"the network of the prior {self.name!r} failed: {reason_of(error)}") from error
 
     @torch.no_grad()
     def read_cells(
@@ -226,21 +268,13 @@ class Prior:
         return self.denoiser.read_cells(noisy, timesteps, embedding, cameras, self.reader)
 
 
-def fastest_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device multiplies it in hardware, else float32."""
-    if device.type == "cpu":
-        return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
-    return torch.bfloat16
-
-
 def _load_builtin(folder: Path, device: torch.device, dtype: torch.dtype) -> Prior:
     """A prior with a card of its own, from its folder."""
     card = read_card(folder)
     try:
         unet, encoder, tokenizer, scheduler = load_components(folder, device)
     except Exception as error:  # The loaders raise dozens of types; all mean a damaged folder.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"the prior in {folder} cannot be loaded: {reason}") from error
+        raise InputError(f"the prior in {folder} cannot be loaded: {reason_of(error)}") from error
     unet = unet.to(device=device, dtype=dtype, memory_format=torch.channels_last).requires_grad_(False).eval()
     encoder = encoder.to(device).requires_grad_(False).eval()
     reader = load_reader(folder)

@@ -28,6 +28,7 @@ class RasterRender:
     color_srgb: Tensor  # [B, H, W, 3] lit as asked
     opacity: Tensor  # [B, H, W], 1 inside, in between along silhouettes
     points: Tensor  # [B, H, W, 3] of the surface, of one sample in each pixel; no gradient
+    normals: Tensor  # [B, H, W, 3] unit, world, of the same samples; no gradient
 
 
 def render_rasterized(
@@ -72,7 +73,8 @@ def render_rasterized(
     # Several edges in a pixel can add up to a little more than all of it.
     image = image.clamp(0.0, 1.0)
     middle = slice(samples // 2, None, samples)
-    return RasterRender(image[..., :3], image[..., 3], surface[:, middle, middle, :3].detach())
+    points, turned = (part[:, middle, middle].detach() for part in (surface[..., :3], normals))
+    return RasterRender(image[..., :3], image[..., 3], points, turned)
 
 
 def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:

@@ -17,6 +17,11 @@ class PixelCodec:
     card: PipelineCard
     device: torch.device
 
+    @property
+    def has_pixel_latents(self) -> bool:
+        """They are pixels."""
+        return True
+
     def encode(self, images: Tensor) -> Tensor:
         """Images [B, H, W, 3] in [0, 1] to [B, 3, H, W] in [-1, 1]."""
         check_size(images, self.card)
@@ -40,6 +45,11 @@ class LatentCodec:
     card: PipelineCard
     shift: Tensor  # [1, c, 1, 1]
     scale: Tensor  # [1, c, 1, 1]
+
+    @property
+    def has_pixel_latents(self) -> bool:
+        """They have no bounds."""
+        return False
 
     @classmethod
     def of(cls, vae: Any, card: PipelineCard) -> "LatentCodec":

@@ -11,6 +11,7 @@ from torch import Tensor
 from dream3d.cameras import Cameras
 from dream3d.prior import schedule
 from dream3d.prior.pipelines.card import PipelineCard
+from dream3d.prior.pipelines.controlnet import Control
 from dream3d.prior.pipelines.multi_view import told_views
 from dream3d.prior.text import Branch, TextEmbedding
 from dream3d.stage_config import Shading, ViewConditioning
@@ -38,6 +39,7 @@ class PipelineDenoiser:
     card: PipelineCard
     schedule: Schedule
     dtype: torch.dtype
+    control: Control | None = None
 
     @property
     def alphas_cumprod(self) -> Tensor:
@@ -131,8 +133,11 @@ class PipelineDenoiser:
             height, width = (side * self.card.pixels_per_latent for side in shown.shape[-2:])
             ids = torch.tensor([height, width, 0, 0, height, width], device=shown.device).float()
             told["added_cond_kwargs"] = {"text_embeds": pooled, "time_ids": ids.expand(len(shown), -1)}
+        shown = shown.contiguous(memory_format=torch.channels_last)
+        if self.control is not None:
+            told |= self.control.added(shown, timesteps, tokens, told)
         answer = self.unet(
-            shown.contiguous(memory_format=torch.channels_last),
+            shown,
             timesteps,
             encoder_hidden_states=tokens,
             **told,

@@ -19,8 +19,12 @@ def is_hub_id(name: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name) is not None
 
 
-def find_in_hub(hub_id: str) -> Path:
+def find_in_hub(hub_id: str, what: str = "prior") -> Path:
     """The folder of a hub id's files on this machine.
+
+    Args:
+        hub_id: OWNER/NAME.
+        what: It is, for the message.
 
     Raises:
         InputError: They are not there; the message says how to get them.
@@ -31,11 +35,11 @@ def find_in_hub(hub_id: str) -> Path:
     try:
         return Path(snapshot_download(hub_id, local_files_only=True))
     except (OSError, ValueError):
-        raise InputError(_how_to_get(hub_id)) from None
+        raise InputError(_how_to_get(hub_id, what)) from None
 
 
-def _how_to_get(hub_id: str) -> str:
-    start = f"unknown prior {hub_id!r}: it is no folder, and not in the local cache of the Hugging Face hub"
+def _how_to_get(hub_id: str, what: str) -> str:
+    start = f"unknown {what} {hub_id!r}: it is no folder, and not in the local cache of the Hugging Face hub"
     if hub_id in GONE:
         copy = GONE[hub_id]
         return (

@@ -6,6 +6,7 @@ from typing import Literal, cast, get_args
 
 from dream3d.errors import InputError
 from dream3d.prior.files import find_weights, read_json
+from dream3d.prior.references import check_references
 
 INDEX = "model_index.json"
 SCHEDULER_CONFIG = "scheduler_config.json"
@@ -79,7 +80,8 @@ def check_pipeline(folder: Path) -> None:
     """Check that a pipeline's folder is whole, before anything is loaded from it.
 
     Raises:
-        InputError: It is of another kind, a part is missing or of another class, or weights are pickles.
+        InputError: It is of another kind, a part is missing or of another class, weights are pickles, or
+            files lead elsewhere.
     """
     kind = pipeline_kind(folder)
     parts = layout(kind)
@@ -91,6 +93,7 @@ def check_pipeline(folder: Path) -> None:
         if not (folder / name).is_dir():
             raise _missing(folder, kind, f"{name}/")
         find_weights(folder / name)
+        check_references(folder / name)
         config = read_json(folder / name / "config.json")
         found = config.get("_class_name", class_name)  # text encoders do not say
         if found != class_name:
@@ -98,6 +101,7 @@ def check_pipeline(folder: Path) -> None:
     for name in tokenizers:
         if not any((folder / name).glob("*")):
             raise _missing(folder, kind, f"{name}/")
+        check_references(folder / name)
     if not (folder / "scheduler" / SCHEDULER_CONFIG).is_file():
         raise _missing(folder, kind, f"scheduler/{SCHEDULER_CONFIG}")
 

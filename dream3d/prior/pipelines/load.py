@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 
+from dream3d.config import PriorOptions
 from dream3d.errors import InputError
 from dream3d.prior import schedule
 from dream3d.prior.pipelines.card import PipelineCard, read_pipeline_card
 from dream3d.prior.pipelines.codec import LatentCodec, PixelCodec
+from dream3d.prior.pipelines.controlnet import load_control
 from dream3d.prior.pipelines.denoiser import PipelineDenoiser, Schedule
 from dream3d.prior.pipelines.lora import merge_lora
 from dream3d.prior.pipelines.models import load_model
@@ -28,7 +30,7 @@ class PipelineParts:
 
 
 def load_pipeline(
-    folder: Path, name: str, device: torch.device, dtype: torch.dtype, lora: str = ""
+    folder: Path, name: str, device: torch.device, dtype: torch.dtype, options: PriorOptions
 ) -> PipelineParts:
     """Load all but the text encoders, which are loaded when a text comes.
 
@@ -37,7 +39,7 @@ def load_pipeline(
         name: What the user calls it.
         device: Where it computes.
         dtype: Precision it computes in, whichever ones the files are stored in.
-        lora: A file or folder; empty for none.
+        options: What is added to it.
 
     Raises:
         InputError: A part is damaged or does not go with the others.
@@ -45,9 +47,9 @@ def load_pipeline(
     card = read_pipeline_card(folder, name)
     return PipelineParts(
         card,
-        PipelineTexts.of(name, folder, card.pipeline, device, dtype),
+        PipelineTexts.of(name, folder, card.pipeline, device, dtype, options.embedding),
         _load_codec(folder, card, device, dtype),
-        _load_denoiser(folder, card, device, dtype, lora),
+        _load_denoiser(folder, card, device, dtype, options),
     )
 
 
@@ -65,15 +67,35 @@ def _load_codec(
 
 
 def _load_denoiser(
-    folder: Path, card: PipelineCard, device: torch.device, dtype: torch.dtype, lora: str
+    folder: Path, card: PipelineCard, device: torch.device, dtype: torch.dtype, options: PriorOptions
 ) -> PipelineDenoiser:
     # A LoRA is smaller than what the steps between half precision numbers can hold: add it before rounding.
-    network = _load_network(folder, card, torch.float32 if lora else dtype)
-    if lora:
-        merge_lora(network, card.pipeline, lora)
+    network = _load_network(folder, card, torch.float32 if options.lora else dtype)
+    if options.lora:
+        merge_lora(network, card.pipeline, options.lora)
         network = network.requires_grad_(False).eval().to(dtype)
-    network = network.to(device=device, memory_format=torch.channels_last)
-    return PipelineDenoiser(network, card, load_schedule(folder, card, device), dtype)
+    control = load_control(options, card, network, dtype)
+    for model in (network, *([] if control is None else [control.network])):
+        _place(model, card, device, options)
+    return PipelineDenoiser(network, card, load_schedule(folder, card, device), dtype, control)
+
+
+def _place(network: Any, card: PipelineCard, device: torch.device, options: PriorOptions) -> None:
+    """Put a network where it computes, or where it waits for its turn block by block; in place.
+
+    Raises:
+        InputError: Parts of it are used on their own, and would be left behind.
+    """
+    network.to(memory_format=torch.channels_last)
+    if options.offload and card.pipeline == "MVDreamPipeline":
+        raise InputError("--prior-offload True: a MVDreamPipeline does not go block by block; leave it out")
+    if options.offload:
+        where = {"onload_device": device, "offload_device": torch.device("cpu")}
+        network.enable_group_offload(**where, offload_type="block_level", num_blocks_per_group=1)
+    else:
+        network.to(device)
+    if options.compile:
+        network.compile()
 
 
 def _load_network(folder: Path, card: PipelineCard, dtype: torch.dtype) -> Any:

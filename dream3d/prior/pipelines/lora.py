@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from dream3d.errors import InputError
+from dream3d.errors import InputError, reason_of
 from dream3d.extras import import_extra
-from dream3d.prior.files import refuse_pickles
+from dream3d.prior.files import added_file
 from dream3d.prior.pipelines.kinds import PipelineKind, denoiser_folder
 from dream3d.prior.pipelines.models import check_finite
 
@@ -18,19 +18,7 @@ def lora_file(path: str) -> Path:
     Raises:
         InputError: There is none, there are several, or it is a pickle.
     """
-    given = Path(path).expanduser()
-    if given.is_dir():
-        files = [given / _NAME] if (given / _NAME).is_file() else sorted(given.glob("*.safetensors"))
-        if len(files) == 1:
-            return files[0]
-        if not files:
-            refuse_pickles(given)
-        raise InputError(f"--lora {path}: the folder has {len(files)} .safetensors files; name one")
-    if not given.is_file():
-        raise InputError(f"--lora {path}: no such file or folder")
-    if given.suffix != ".safetensors":
-        raise InputError(f"--lora {path}: only .safetensors files are opened; convert it")
-    return given
+    return added_file(path, "--lora", _NAME)
 
 
 def merge_lora(network: Any, kind: PipelineKind, path: str) -> None:
@@ -53,7 +41,7 @@ def merge_lora(network: Any, kind: PipelineKind, path: str) -> None:
     try:
         state, alphas, settings = _read(file, kind, network)
     except Exception as error:
-        raise InputError(f"--lora {path}: cannot be read: {_reason(error)}") from error
+        raise InputError(f"--lora {path}: cannot be read: {reason_of(error)}") from error
     others = sorted({key.split(".")[0] for key in state} - {prefix})
     if others:
         raise InputError(
@@ -68,7 +56,7 @@ def merge_lora(network: Any, kind: PipelineKind, path: str) -> None:
             state, prefix=prefix, network_alphas=alphas, metadata=settings, adapter_name="user"
         )
     except Exception as error:
-        raise InputError(f"--lora {path}: does not fit this prior: {_reason(error)}") from error
+        raise InputError(f"--lora {path}: does not fit this prior: {reason_of(error)}") from error
     changed = {name.split(".lora_A")[0] for name, _ in network.named_parameters() if ".lora_A." in name}
     if len(changed) != len(wanted):
         raise InputError(
@@ -103,8 +91,3 @@ def _read(
             reader = StableDiffusionLoraLoaderMixin.lora_state_dict
     found = reader(str(file.parent), unet_config=network.config, **options)
     return found
-
-
-def _reason(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return " ".join(lines[0].split()) if lines else type(error).__name__

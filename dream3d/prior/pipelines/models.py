@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from dream3d.errors import InputError
+from dream3d.errors import InputError, reason_of
 from dream3d.prior.files import find_weights
 
 
@@ -41,8 +41,7 @@ def load_model(kind: Any, folder: Path, part: str, dtype: torch.dtype | None = N
     except InputError:
         raise
     except Exception as error:  # The loaders raise dozens of types; all mean a damaged folder.
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{where} cannot be loaded: {reason}") from error
+        raise InputError(f"{where} cannot be loaded: {reason_of(error)}") from error
     missing = sorted(report["missing_keys"])
     if missing:
         raise InputError(f"{where} lacks weights that its configuration asks for, such as {missing[0]}")

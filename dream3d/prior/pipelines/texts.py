@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dream3d.errors import InputError
+from dream3d.errors import InputError, reason_of
 from dream3d.prior.files import find_weights, read_json, sha256_of
+from dream3d.prior.pipelines.concept import Concept, concept_file, read_concept
 from dream3d.prior.pipelines.kinds import INDEX, PipelineKind, has_third_encoder, layout
 from dream3d.prior.pipelines.models import load_model
 from dream3d.prior.pipelines.text_cache import TextCache
@@ -31,13 +32,25 @@ class PipelineTexts:
     device: torch.device
     dtype: torch.dtype
     cache: TextCache
-    sha256: str  # of the encoders' weights and the tokenizers
+    sha256: str  # of the encoders' weights, the tokenizers and the learned word
+    concept: Concept | None = None
 
     @classmethod
     def of(
-        cls, name: str, folder: Path, kind: PipelineKind, device: torch.device, dtype: torch.dtype
+        cls,
+        name: str,
+        folder: Path,
+        kind: PipelineKind,
+        device: torch.device,
+        dtype: torch.dtype,
+        embedding: str = "",
     ) -> "PipelineTexts":
-        """Those of a checked folder, with the user's cache."""
+        """Those of a checked folder, with the user's cache.
+
+        Raises:
+            InputError: The learned word cannot be read, or does not fit the pipeline.
+        """
+        concept = read_concept(embedding, kind)
         texts = [part for part in layout(kind).models if part.startswith("text_encoder")]
         tokenizers = layout(kind).tokenizers
         if kind == "StableDiffusion3Pipeline" and has_third_encoder(folder):
@@ -46,7 +59,8 @@ class PipelineTexts:
         files += [folder / part / "config.json" for part in texts]
         files += [file for part in tokenizers for file in sorted((folder / part).iterdir()) if file.is_file()]
         files += [folder / INDEX]
-        return cls(name, folder, kind, device, dtype, TextCache.of_user(), sha256_of(files))
+        files += [] if concept is None else [concept_file(embedding)]
+        return cls(name, folder, kind, device, dtype, TextCache.of_user(), sha256_of(files), concept)
 
     def embed(self, prompt: str, negative_prompt: str) -> TextEmbedding:
         """Encode a prompt and all that it is compared with.
@@ -55,7 +69,8 @@ class PipelineTexts:
             InputError: There are more words than an encoder reads, or an encoder is damaged.
         """
         texts = embedded_texts(prompt, negative_prompt)
-        keys = {text: f"{_RECIPE} {self.sha256} {self.dtype} {text}" for text in texts}
+        word = "" if self.concept is None else f"{self.concept.word!r} "  # which may be the name of its file
+        keys = {text: f"{_RECIPE} {self.sha256} {self.dtype} {word}{text}" for text in texts}
         known = {text: self.cache.load(key) for text, key in keys.items()}
         missing = [text for text, encoded in known.items() if encoded is None]
         if missing:
@@ -65,6 +80,18 @@ class PipelineTexts:
         rows = [encoded for text in texts if (encoded := known[text]) is not None]
         tokens, pooled = (torch.stack([row[part] for row in rows]).to(self.device) for part in (0, 1))
         return TextEmbedding(prompt, tokens, pooled)
+
+    def check_said(self, texts: Sequence[str]) -> None:
+        """Refuse a learned word that nobody uses.
+
+        Raises:
+            InputError: None of the texts says it.
+        """
+        if self.concept is not None and not self.concept.is_in(texts):
+            word = self.concept.word
+            raise InputError(
+                f"--embedding {self.concept.path}: the prompt does not say {word}, which it stands for"
+            )
 
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:  # noqa: ARG002
         """None: tokens are parts of words, of which all words can be made."""
@@ -80,7 +107,12 @@ class PipelineTexts:
         Returns:
             Tokens [N, L, D] and pooled text [N, P] in float32; P is 0 where the network takes none.
         """
-        tokens, pooled = self._encode(texts)
+        try:
+            tokens, pooled = self._encode(texts)
+        except InputError:
+            raise
+        except Exception as error:  # A damaged tokenizer, or one of another encoder, raises nearly anything.
+            raise InputError(f"the texts of {self.name!r} cannot be encoded: {reason_of(error)}") from error
         if not (bool(tokens.isfinite().all()) and bool(pooled.isfinite().all())):
             raise InputError(f"the text encoder of {self.name!r} answers numbers that are not finite")
         return tokens.float().cpu(), pooled.float().cpu()
@@ -120,9 +152,12 @@ class PipelineTexts:
         from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
         tokenizer = load_model(CLIPTokenizer, self.folder, f"tokenizer{suffix}")
-        ids, mask = self._tokenize(tokenizer, texts, tokenizer.model_max_length)
         kind = CLIPTextModelWithProjection if is_projected else CLIPTextModel
         encoder = load_model(kind, self.folder, f"text_encoder{suffix}", self.dtype).to(self.device)
+        if self.concept is not None:
+            self.concept.teach(tokenizer, encoder, suffix)
+            texts = [self.concept.spelled(text) for text in texts]
+        ids, mask = self._tokenize(tokenizer, texts, tokenizer.model_max_length)
         is_masked = getattr(encoder.config, "use_attention_mask", False)
         return encoder(ids, attention_mask=mask if is_masked else None, output_hidden_states=True)
 
