@@ -2,6 +2,7 @@
 
 import re
 import signal
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 from khronos import validate
 
-from scripts.demo_server import TINY, DemoServer, browser, find_chromium
+sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
+
+from demo_server import TINY, DemoServer, browser, find_chromium
 
 pytestmark = [
     pytest.mark.slow,

@@ -9,7 +9,7 @@ from gradio.themes import Base
 
 from dream3d.app import pieces
 from dream3d.app.handlers import IDLE_SECONDS, Handlers, Shown, View
-from dream3d.app.limits import EXPORT_FORM, ORDER_FORM, FileFormat
+from dream3d.app.limits import EXPORT_FORM, ORDER_FORM, FileFormat, Limits
 from dream3d.config import Collision, Compression, Config, ExportConfig, check_guidance
 from dream3d.errors import InputError
 from dream3d.export.checks import check_export
@@ -101,7 +101,11 @@ def _order_parts(handlers: Handlers, draft_steps: int) -> Parts:
     """What a visitor fills in, and the buttons."""
     settings, limits = handlers.settings, handlers.limits
     prompt = gr.Textbox(
-        label="Prompt", placeholder="a red mushroom", lines=2, max_lines=4, max_length=MAX_PROMPT_LENGTH
+        label="Prompt",
+        placeholder="a red mushroom",
+        max_lines=4,
+        max_length=MAX_PROMPT_LENGTH,
+        autofocus=True,
     )
     hint = gr.HTML()
     with gr.Row(elem_classes="d3-examples"):
@@ -111,7 +115,7 @@ def _order_parts(handlers: Handlers, draft_steps: int) -> Parts:
     standard_steps = settings.coarse.num_steps
     quality = gr.Radio(
         [(f"Draft, {draft_steps} steps", "draft"), (f"Standard, {standard_steps} steps", "standard")],
-        value="standard",
+        value="draft",
         label="Quality",
     )
     with gr.Row(elem_classes="d3-buttons"):
@@ -125,7 +129,7 @@ def _order_parts(handlers: Handlers, draft_steps: int) -> Parts:
                 settings.seed, label="Seed", precision=0, minimum=0, maximum=2**32 - 1, min_width=140
             )
             random_seed = gr.Checkbox(True, label="A new seed each time", min_width=140)
-        more = _expert_parts(settings, limits.max_steps, limits.max_faces, limits.max_texture_size)
+        more = _expert_parts(settings, draft_steps, limits)
     with gr.Accordion("What the prior knows", open=False):
         gr.HTML(pieces.vocabulary(handlers.vocabulary))
     quality.change(
@@ -139,23 +143,23 @@ def _order_parts(handlers: Handlers, draft_steps: int) -> Parts:
     return mine | more | {"negative_prompt": negative, "seed": seed, "random_seed": random_seed}
 
 
-def _expert_parts(settings: Config, max_steps: int, max_faces: int, max_texture_size: int) -> Parts:
+def _expert_parts(settings: Config, num_steps: int, limits: Limits) -> Parts:
     """Settings that most leave alone."""
-    guidance, num_steps = settings.coarse.guidance, settings.coarse.num_steps
-    options = settings.prior_options
+    guidance, options = settings.coarse.guidance, settings.prior_options
     methods = _possible(
         get_args(GuidanceMethod), lambda method: check_guidance([GuidanceConfig(method=method)], options)
     )
-    sizes = [size for size in TEXTURE_SIZES if size <= max_texture_size]
-    faces = min(settings.extract.target_faces, max_faces)
+    sizes = [size for size in TEXTURE_SIZES if size <= limits.max_texture_size]
     return {
-        "steps": gr.Slider(1, max_steps, num_steps, step=1, label="Steps"),
+        "steps": gr.Slider(1, limits.max_steps, num_steps, step=1, label="Steps"),
         "refine_steps": gr.Slider(
-            0, min(400, max_steps), settings.refine.num_steps, step=1, label="Steps of refinement, 0 for none"
+            0, limits.max_steps, settings.refine.num_steps, step=1, label="Steps of refinement, 0 for none"
         ),
         "method": gr.Dropdown(list(methods), value=guidance.method, label="Guidance method"),
         "scale": gr.Slider(0, 100, guidance.scale, step=0.5, label="Guidance scale"),
-        "faces": gr.Slider(100, max_faces, faces, step=100, label="Faces, at most"),
+        "faces": gr.Slider(
+            4, limits.max_faces, settings.extract.target_faces, step=1, label="Faces, at most"
+        ),
         "texture_size": gr.Dropdown(sizes, value=settings.bake.texture_size, label="Texture size"),
         "normal_map": gr.Checkbox(settings.bake.normal_map, label="Normal map"),
         "occlusion": gr.Checkbox(settings.bake.occlusion, label="Ambient occlusion"),
