@@ -3,6 +3,7 @@
 import sys
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def read_prior(folder: Path, known: tuple[str, ...], content: bytes, box: Path) 
         (box / path).unlink(missing_ok=True)
         (box / path).write_bytes(content)
         part = path.split("/")[1]
-        _ask(copied, PriorOptions(**({part: str(copied / part)} if part in ADDITIONS else {})))
+        _ask(copied, replace(PriorOptions(), **({part: str(copied / part)} if part in ADDITIONS else {})))
     finally:
         for leftover in (*sorted(copied.rglob("*"), reverse=True), copied):
             leftover.rmdir() if leftover.is_dir() else leftover.unlink()

@@ -262,7 +262,7 @@ def _to_json(document: object) -> bytes:
         return json.dumps(str(type(document))).encode()
 
 
-def _keys(parent: object) -> range | list[str]:
+def _keys(parent: object) -> Any:
     return range(len(parent)) if isinstance(parent, list) else list(cast(dict[str, Any], parent))
 
 

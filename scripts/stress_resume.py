@@ -62,7 +62,8 @@ class Stress:
             quiet, seconds = (work / "quiet.glb").read_bytes(), time.monotonic() - started
             while self.counts["kill"] < self.kills:
                 self._until_it_is_through(work, work / "run", "kill", draw, seconds, quiet)
-            for fault, number in (("full", self.full), ("locked", self.locked)):
+            on_disks: tuple[tuple[Fault, int], ...] = (("full", self.full), ("locked", self.locked))
+            for fault, number in on_disks:
                 while self.counts[fault] < number:
                     with small_disk(work / "disk") if fault == "full" else nullcontext():
                         folder = work / ("disk/run" if fault == "full" else "run")
