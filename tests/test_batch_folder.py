@@ -150,6 +150,7 @@ class TestRecords:
         (tmp_path / "a_crate.png").write_bytes(b"png")
         (tmp_path / "a_crate.glb").write_bytes(b"glTF")
         (tmp_path / "run").mkdir()
+        (tmp_path / ".dream3d-0123456789abcdef.tmp").write_bytes(b"gl")
         return tmp_path
 
     def test_whole_files_are_found(self, folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dream3d.errors import InputError, RunError
-from dream3d.export.files import write_files
+from dream3d.export.files import remove_unfinished, write_files
 
 IS_ROOT = os.geteuid() == 0
 
@@ -26,6 +26,22 @@ def test_all_files_are_written_replaced_and_nothing_else(tmp_path):
     (tmp_path / "a").write_bytes(b"old")
     write_files({tmp_path / "a": b"1", tmp_path / "b": b"", tmp_path / ("n" * 250): b"3"})
     assert contents_of(tmp_path) == {"a": b"1", "b": b"", "n" * 250: b"3"}
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    code = (
+        "import os, signal, sys; from pathlib import Path; from dream3d.export.files import write_files\n"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_files({Path(sys.argv[1]) / 'a': b'1'})"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -signal.SIGKILL
+    )
+    (tmp_path / "b.tmp").touch()
+    assert len(contents_of(tmp_path)) == 2
+    remove_unfinished(tmp_path)
+    assert list(contents_of(tmp_path)) == ["b.tmp"]
+    remove_unfinished(tmp_path / "none")
 
 
 def test_mode_is_that_of_any_new_file(tmp_path):

@@ -17,7 +17,7 @@ from dream3d.batch.messages import Engine, Failed, Heard, Lost, Made, Message, R
 from dream3d.batch.records import are_there, facts_of, find_files
 from dream3d.errors import InputError, RunError
 from dream3d.events import Event, OnEvent
-from dream3d.export.files import write_files
+from dream3d.export.files import remove_unfinished, write_files
 from dream3d.inputs import make_folder
 from dream3d.progress import format_seconds
 
@@ -156,6 +156,7 @@ class Drive:
             reason = self._manifest.failed[name]["reason"]
             self._settle(job, Outcome("failed", reason), f"failed in another process: {reason}")
         elif (files := find_files(self._folder / name, job)) is not None:
+            remove_unfinished(self._folder / name)
             self._manifest.append("done", name, **facts_of(job, files))
             self._settle(job, Outcome("kept"), "was made by a process that died")
         else:
@@ -164,7 +165,9 @@ class Drive:
 
     def _begin(self, seat: _Seat, job: Job) -> None:
         self._attempts[job.name] += 1
-        run_folder = make_folder(self._folder / job.name).absolute() / RUN_FOLDER
+        folder = make_folder(self._folder / job.name)
+        remove_unfinished(folder)
+        run_folder = folder.absolute() / RUN_FOLDER
         self._manifest.append(
             "begun",
             job.name,
@@ -212,6 +215,8 @@ class Drive:
             if is_busy and time.monotonic() - seat.heard_at > self._timeout_s:
                 self._dismiss(slot)
                 self._fail(seat, f"nothing was heard from the worker for {self._timeout_s:g} s")
+                if not seat.name:
+                    self._show(f"a worker did not start for {self._timeout_s:g} s; is there room for it?")
 
     def _dismiss(self, slot: int) -> None:
         """End the worker of a slot; there will be another one if there is work."""

@@ -49,7 +49,11 @@ def find_files(folder: Path, job: Job) -> dict[str, bytes] | None:
         All files, or None if they are not whole: the main one is renamed last and its checksum is beside it.
     """
     try:
-        files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+        files = {
+            path.name: path.read_bytes()
+            for path in sorted(folder.iterdir())
+            if path.is_file() and not path.name.startswith(".")  # what is half written
+        }
     except OSError:
         return None
     main = files.get(job.file)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from dream3d.errors import DiskError, InputError
 
+_UNFINISHED = ".dream3d-{}.tmp"
+
 
 def write_files(contents: Mapping[Path, bytes]) -> None:
     """Write several files as one step: all are complete beside their targets before the first is renamed.
@@ -34,6 +36,13 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
         for temporary in unfinished.values():
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what processes that were killed in `write_files` have left in a folder. Nobody may be at it."""
+    for path in folder.glob(_UNFINISHED.format("*")):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _rename_all(unfinished: Mapping[Path, Path]) -> None:
@@ -75,7 +84,7 @@ def _refuse_folder(path: Path) -> None:
 
 def _beside(path: Path) -> Path:
     """A fresh hidden name in the same folder; short, so that long targets stay within the name limit."""
-    return path.parent / f".dream3d-{secrets.token_hex(8)}.tmp"
+    return path.parent / _UNFINISHED.format(secrets.token_hex(8))
 
 
 def _write_whole(temporary: Path, path: Path, content: bytes) -> None:
