@@ -81,28 +81,28 @@ def check_form(state: Any, like: Any, name: str = "state") -> None:
     Raises:
         ValueError: It has not; the message names the place.
     """
+    fits, parts = True, list[tuple[Any, Any, str]]()  # parts: of the state, of the other one, and their names
     match like:
         case None:
-            return
+            pass
         case Tensor():
             fits = isinstance(state, Tensor) and (state.shape, state.dtype) == (like.shape, like.dtype)
         case Mapping():
-            fits = isinstance(state, Mapping) and (not like or state.keys() == like.keys())
+            wanted = cast(Mapping[str, Any], like)
+            fits = isinstance(state, Mapping) and (not wanted or state.keys() == wanted.keys())
+            parts = [(state[key], part, key) for key, part in wanted.items()] if fits else parts
         case list() | tuple():
-            fits = isinstance(state, (list, tuple)) and len(state) == len(like)
+            listed = cast(list[Any], like)
+            fits = isinstance(state, (list, tuple)) and len(state) == len(listed)
+            parts = [(state[index], part, str(index)) for index, part in enumerate(listed)] if fits else parts
         case float():
             fits = isinstance(state, (int, float)) and math.isfinite(state)
         case _:
             fits = type(state) is type(like)
     if not fits:
         raise ValueError(f"{name} is not what it should be")
-    inner = (
-        like.keys()
-        if isinstance(like, Mapping)
-        else range(len(like) if isinstance(like, (list, tuple)) else 0)
-    )
-    for key in inner:
-        check_form(state[key], like[key], f"{name}.{key}")
+    for part, other, key in parts:
+        check_form(part, other, f"{name}.{key}")
 
 
 @contextmanager

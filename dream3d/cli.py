@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import tyro
 
 from dream3d import __version__
 from dream3d.cli_asset import print_json
 from dream3d.cli_batch import Batch
+from dream3d.cli_demo import Demo
 from dream3d.cli_eval import Eval
 from dream3d.cli_generate import Generate
 from dream3d.cli_preview import Preview
@@ -108,8 +109,8 @@ QUIET_LIBRARIES = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
 
-Command = Generate | Refine | Inspect | Preview | Priors | Eval | Batch | Doctor
-COMMAND_NAMES = ["generate", "refine", "inspect", "preview", "priors", "eval", "batch", "doctor"]
+Command = Generate | Refine | Inspect | Preview | Priors | Eval | Batch | Demo | Doctor
+COMMANDS = {command.__name__.lower(): command for command in get_args(Command)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -162,39 +163,25 @@ def _read(args: list[str]) -> Command:
     """The command that the words ask for."""
     name, rest = (args[0], args[1:]) if args else ("--help", [])
     match name:
-        case "generate":
-            return parse(Generate, rest, "dream3d generate")
-        case "refine":
-            return parse(Refine, rest, "dream3d refine")
-        case "inspect":
-            return parse(Inspect, rest, "dream3d inspect")
-        case "preview":
-            return parse(Preview, rest, "dream3d preview")
-        case "priors":
-            return parse(Priors, rest, "dream3d priors")
-        case "eval":
-            return parse(Eval, rest, "dream3d eval")
-        case "batch":
-            return parse(Batch, rest, "dream3d batch")
-        case "doctor":
-            return parse(Doctor, rest, "dream3d doctor")
         case "-h" | "--help":
             _print_help()
             raise SystemExit(0)
         case "--version":
             print(f"dream3d {__version__}")
             raise SystemExit(0)
+        case _ if name in COMMANDS:
+            return parse(COMMANDS[name], rest, f"dream3d {name}")
         case _:
             raise InputError(
-                f"unknown command {name!r}{did_you_mean(name, COMMAND_NAMES)}; see dream3d --help"
+                f"unknown command {name!r}{did_you_mean(name, list(COMMANDS))}; see dream3d --help"
             )
 
 
 def _print_help() -> None:
     print("usage: dream3d COMMAND [OPTIONS]\n\nText to game-ready 3D assets.\n")
-    for command in (Generate, Refine, Inspect, Preview, Priors, Eval, Batch, Doctor):
+    for name, command in COMMANDS.items():
         summary = (command.__doc__ or "").splitlines()[0]
-        print(f"  {command.__name__.lower():<10}{summary}")
+        print(f"  {name:<10}{summary}")
     print('\nTry: dream3d generate "a red mushroom"\nOptions of a command: dream3d COMMAND --help')
 
 

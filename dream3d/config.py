@@ -242,13 +242,17 @@ def check_guidance(stages: list[GuidanceConfig], options: PriorOptions) -> None:
         InputError: A library is missing, and the message says how to get it; or the prior cannot be copied.
     """
     for guidance in stages:
-        if guidance.method in ("vsd", "esd"):
-            if options.offload:
-                raise InputError(
-                    f"guidance {guidance.method} teaches a copy of the prior's network, which "
-                    "--prior-offload does not keep together: leave one of them out"
-                )
-            check_extra("peft", "vsd", f"guidance {guidance.method}", "take another method")
+        method = guidance.method
+        if method not in ("vsd", "esd"):
+            if guidance.num_particles > 1:
+                raise InputError(f"guidance {method} learns nothing from several particles: take vsd or esd")
+            continue
+        if options.offload:
+            raise InputError(
+                f"guidance {method} teaches a copy of the prior's network, which --prior-offload does not "
+                "keep together: leave one of them out"
+            )
+        check_extra("peft", "vsd", f"guidance {method}", "take another method")
 
 
 def given_mesh_settings() -> Config:

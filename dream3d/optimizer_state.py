@@ -1,5 +1,6 @@
 """The memory of optimizers as plain nested values, for checkpoints."""
 
+import copy
 from typing import Any
 
 import torch
@@ -16,7 +17,8 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]
     Raises:
         ValueError: It is that of other parameters, or of another kind of optimizer.
     """
-    memory = {int(number): values for number, values in state.items()}
+    # torch itself would go on in the tensors that it is given, and change the state with them.
+    memory = {int(number): copy.deepcopy(values) for number, values in state.items()}
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for number, values in memory.items():
         shape = parameters[number].shape if 0 <= number < len(parameters) else None

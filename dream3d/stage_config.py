@@ -100,6 +100,8 @@ class GuidanceConfig:
     """Rank of the adapters that learn the renders in VSD and ESD."""
     adapter_learning_rate: float = 1e-3
     """AdamW's learning rate of the adapters. ProlificDreamer has 1e-4, for runs of 25,000 steps."""
+    num_particles: int = 1
+    """Fields optimized together, from whose renders VSD and ESD learn; the first one is kept."""
     annealing: Annealing = "linear"
     """How the noise levels fall over a run."""
     hold: float = 0.25
@@ -126,6 +128,8 @@ class GuidanceConfig:
             raise InputError("guidance.normalize needs guidance.gradient_rms above 0")
         if not 1 <= self.adapter_rank <= 256:
             raise InputError(f"guidance.adapter_rank must be from 1 to 256, not {self.adapter_rank}")
+        if not 1 <= self.num_particles <= 16:
+            raise InputError(f"guidance.num_particles must be from 1 to 16, not {self.num_particles}")
 
 
 @dataclass(frozen=True)
@@ -212,6 +216,8 @@ class PaintConfig:
             raise InputError(f"--{self._flag}.num-steps must be 0 or more, not {self.num_steps}")
         if self.num_views % 4:
             raise InputError(f"--{self._flag}.num-views must be a multiple of 4, not {self.num_views}")
+        if self.guidance.num_particles != 1:
+            raise InputError(f"--{self._flag}.guidance.num-particles must be 1: there is one surface")
 
     @property
     def _flag(self) -> str:

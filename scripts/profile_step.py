@@ -16,7 +16,7 @@ import tyro
 from torch import Tensor
 
 from dream3d.cameras import Cameras
-from dream3d.optimize.coarse import CoarseRun
+from dream3d.optimize.coarse import CoarseRun, CoarseStats
 from dream3d.optimize.distillation import Answer, ask_prior
 from dream3d.prior import Prior
 from dream3d.render.volume import Render
@@ -48,13 +48,14 @@ def best_of(repeats: int, part: Callable[[], Result]) -> tuple[Result, Timing]:
 def profile(run: CoarseRun, repeats: int) -> dict[str, Timing]:
     """Time the parts of the step that `run` would do next. The field moves on a little."""
     parts: dict[str, Timing] = {}
-    _, parts["occupancy / interval"] = best_of(repeats, run.update_occupancy)
+    particle = run.particles[0]
+    _, parts["occupancy / interval"] = best_of(repeats, lambda: particle.update_occupancy(run.generator))
     interval = run.config.occupancy_interval
     update = parts["occupancy / interval"]
     parts["occupancy / interval"] = Timing(update.wall / interval, update.cpu / interval)
     cameras = run.prior.sample_cameras(run.config.num_views // 4, run.generator)
-    render, parts["render"] = best_of(repeats, lambda: run.render(cameras, "albedo"))
-    _, parts["render, lit"] = best_of(repeats, lambda: run.render(cameras, "shaded"))
+    render, parts["render"] = best_of(repeats, lambda: run.render(particle, cameras, "albedo"))
+    _, parts["render, lit"] = best_of(repeats, lambda: run.render(particle, cameras, "shaded"))
     _, parts["prior"] = best_of(repeats, lambda: answer(run, render, cameras))
     seen = torch.cat([render.color_srgb, render.opacity[..., None]], dim=-1).detach()
     leaf = seen.requires_grad_(True)
@@ -62,17 +63,16 @@ def profile(run: CoarseRun, repeats: int) -> dict[str, Timing]:
     (gradient,) = torch.autograd.grad(asked.surrogate, leaf)
 
     def surrogate() -> Tensor:
-        render = run.render(cameras, "albedo")
+        render = run.render(particle, cameras, "albedo")
         image = torch.cat([render.color_srgb, render.opacity[..., None]], dim=-1)
         return (image * gradient).sum() + run.regularize(render)
 
-    _, both = best_of(repeats, lambda: run.descend(surrogate()))
+    _, both = best_of(repeats, lambda: particle.descend(surrogate(), run.step))
     parts["backward, Adam"] = Timing(both.wall - parts["render"].wall, both.cpu - parts["render"].cpu)
     ours = [parts[name] for name in ("occupancy / interval", "render", "backward, Adam")]
     parts["all but the prior"] = Timing(sum(part.wall for part in ours), sum(part.cpu for part in ours))
-    print(
-        f"step {run.step}: {render.num_samples} samples, {run.occupancy.fraction():.0%} of the cells occupied"
-    )
+    occupied = particle.occupancy.fraction()
+    print(f"step {run.step}: {render.num_samples} samples, {occupied:.0%} of the cells occupied")
     return parts
 
 
@@ -91,7 +91,8 @@ def main(
     """Profile the coarse step at the given moments of a run of the default length."""
     torch.set_num_threads(threads)
     model = Prior.from_pretrained(prior)
-    run = CoarseRun(model, model.embed(prompt), CoarseConfig(), torch.Generator().manual_seed(0), "cpu")
+    draws, spent = torch.Generator().manual_seed(0), CoarseStats(0, 0, 0.0, 0)
+    run = CoarseRun(model, model.embed(prompt), CoarseConfig(), draws, "cpu", spent)
     for target in steps:
         while run.step < target:
             run.do_step()

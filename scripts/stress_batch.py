@@ -5,12 +5,12 @@ python scripts/stress_batch.py out/stress --kill-driver-every 300    # the drive
 python scripts/stress_batch.py out/stress --engine local --kill-every 10 -- --coarse.num-steps 20
 python scripts/stress_batch.py out/stress --throughput --limit 8     # two workers and one, warm and cold
 
-What follows `--` goes to `dream3d batch`. Process ids are those of this machine: with RAY_ADDRESS, of a
-cluster on it. The exit code is 1 unless all items are there, each made once, and the manifest
-agrees with the files.
+What follows `--` goes to `dream3d batch`. It kills processes of this machine: RAY_ADDRESS must name a cluster
+on it. The exit code is 1 unless all items are there, each made once, and the manifest agrees with the files.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -21,7 +21,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from batch_course import find_flaws, read_course, workers_at_work
@@ -29,31 +28,35 @@ from batch_course import find_flaws, read_course, workers_at_work
 PROMPTS = Path(__file__).parent.parent / "assets" / "prompts" / "draft40.txt"
 
 
-@dataclass
 class Storm:
-    """What is killed, and when."""
+    """Kills workers and drivers now and then."""
 
-    kill_every: float
-    kill_driver_every: float
-    rng: random.Random
-    workers_killed: int = 0
-    drivers_killed: int = 0
-    started: float = field(default_factory=time.monotonic)
+    def __init__(self, kill_every: float, kill_driver_every: float, rng: random.Random) -> None:
+        """Start the clocks.
+
+        Args:
+            kill_every: Seconds between two workers; 0 leaves them alone.
+            kill_driver_every: Seconds between two drivers; 0 leaves them alone.
+            rng: Chooses the victims.
+        """
+        self.workers_killed = self.drivers_killed = 0
+        self._rng = rng
+        self._intervals = (kill_every, kill_driver_every)
+        self._next = [time.monotonic() + seconds for seconds in self._intervals]
 
     def strike(self, driver: subprocess.Popen[bytes], folder: Path) -> None:
         """Kill what is due."""
-        seconds = time.monotonic() - self.started
-        if self.kill_driver_every and seconds > (self.drivers_killed + 1) * self.kill_driver_every:
+        now, (worker_seconds, driver_seconds) = time.monotonic(), self._intervals
+        if driver_seconds and now > self._next[1]:
             driver.kill()
             self.drivers_killed += 1
-        elif self.kill_every and seconds > (self.workers_killed + 1) * self.kill_every:
-            busy = workers_at_work(read_course(folder))
-            if busy:
-                try:
-                    os.kill(self.rng.choice(busy), signal.SIGKILL)
-                except ProcessLookupError:
-                    return  # it has ended by itself a moment ago
+            self._next[1] = now + driver_seconds
+        busy = workers_at_work(read_course(folder)) if worker_seconds and now > self._next[0] else []
+        if busy:
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself a moment ago
+                os.kill(self._rng.choice(busy), signal.SIGKILL)
                 self.workers_killed += 1
+                self._next[0] = now + worker_seconds
 
 
 def run_batch(folder: Path, prompts: Path, words: Sequence[str], storm: Storm | None) -> float:
@@ -126,8 +129,8 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the choice of victims")
     parser.add_argument("--throughput", action="store_true", help="kill nothing and measure the speed")
-    parser.add_argument("words", nargs="*", help="options of dream3d batch, after --")
-    options = parser.parse_args()
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    options = parser.parse_args(sys.argv[1:end])
     shutil.rmtree(options.folder, ignore_errors=True)
     options.folder.mkdir(parents=True)
     lines = [line for line in options.prompts.read_text().splitlines() if line and not line.startswith("#")]
@@ -141,7 +144,7 @@ def main() -> int:
         options.engine,
         "--retries",
         str(options.retries),
-        *options.words,
+        *sys.argv[end + 1 :],
     ]
     if options.throughput:
         return 0 if measure_throughput(options.folder, prompts, words, num_items) else 1

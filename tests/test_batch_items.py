@@ -1,6 +1,7 @@
 """Lists of what to make, and the folders that it goes to."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -180,6 +181,15 @@ def test_reading_a_list_needs_no_torch() -> None:
     code = "import sys, dream3d.batch.items, dream3d.cli_batch; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(("language", "ending"), [("csv", ".csv"), ("json", ".jsonl")])
+def test_the_lists_of_the_docs_are_lists(tmp_path: Path, language: str, ending: str) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "batch.md").read_text()
+    (block,) = re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    entries = read(tmp_path, "props" + ending, block)
+    assert len(entries) >= 2
+    assert reasons(entries) == {}
 
 
 def planned(*items: tuple[str, Config]) -> list[Job | BadLine]:

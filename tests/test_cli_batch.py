@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 from one_thread import ONE_THREAD
-from prior_folders import write_tiny_prior  # puts scripts/ on the path
-
-from batch_course import find_flaws, read_course  # isort: skip
+from prior_folders import write_tiny_prior
 
 from dream3d.cli import main
+from scripts.batch_course import find_flaws, read_course
 
 pytestmark = pytest.mark.usefixtures("work")
 

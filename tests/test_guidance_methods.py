@@ -263,6 +263,42 @@ def particles_after(method: str, steps: int = 600) -> Tensor:
     return prior.encode(images).flatten()
 
 
+class ScoreOfAll(ParticleScore):
+    """Remembers every group of particles as it was when it had its turn."""
+
+    def __init__(self, alphas_cumprod: Tensor, groups: Tensor) -> None:
+        super().__init__(alphas_cumprod)
+        self.groups = groups.clone()
+        self.turn = 0
+
+    def learn(self, clean, *_others):
+        self.groups[self.turn] = clean
+        self.particles = self.groups.flatten(0, 1)
+
+
+def particles_in_turn(steps: int = 600) -> Tensor:
+    """As `particles_after` VSD, but four groups of 64 take turns under one score of them all."""
+    prior = MixturePrior(
+        means={"text": (0.5, -0.6), "negative": (0.0, 0.0)},
+        spread={"text": 0.15, "negative": 1.0},
+        shares=(0.7, 0.3),
+    )
+    draws = torch.Generator().manual_seed(3)
+    images = (torch.randn(4, 64, 1, 1, 1, generator=draws, dtype=torch.float64) + 1.0) / 3.0
+    cameras = orbit([0.0] * 64, 0.0, 3.0, 40.0)
+    renders = ScoreOfAll(prior.alphas_cumprod, torch.stack([prior.encode(group) for group in images]))
+    config = settings(method="vsd", scale=1.0, scale_at_noise=1.0)
+    guide = Guide(prior, None, config, draws, renders)
+    renders.learn(prior.encode(images[0]))
+    for step in range(steps):
+        level = 700.0 - 600.0 * step / steps
+        for renders.turn in range(4):
+            timestep = round(level + 100.0 * float(torch.rand((), generator=draws)) - 50.0)
+            found = guide.gradient(shown(images[renders.turn], cameras), timestep).gradient
+            images[renders.turn] -= 0.3 * (1.0 - 0.9 * step / steps) * found * 64 / 9.0
+    return torch.cat([prior.encode(group) for group in images]).flatten()
+
+
 def mixture_cdf(values):
     return 0.7 * stats.norm.cdf(values, 0.5, 0.15) + 0.3 * stats.norm.cdf(values, -0.6, 0.15)
 
@@ -296,6 +332,9 @@ class TestFixedPoints:
         share = float((found > -0.05).double().mean())
         assert share == pytest.approx(0.7, abs=0.06)
         assert float(found[found > -0.05].std()) == pytest.approx(0.15, rel=0.2)
+
+    def test_particles_that_take_turns_are_samples_too(self):
+        assert stats.kstest(particles_in_turn().numpy(), mixture_cdf).pvalue > 0.05
 
 
 class TestVariance:

@@ -21,6 +21,7 @@ LAYERS = [
     {
         "cli",
         "cli_batch",
+        "cli_demo",
         "cli_eval",
         "cli_generate",
         "cli_preview",

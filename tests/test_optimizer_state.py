@@ -1,5 +1,7 @@
 """The memory of optimizers goes from one to another, and nothing else is taken for one."""
 
+import copy
+
 import pytest
 import torch
 
@@ -29,6 +31,23 @@ def test_the_memory_goes_over(kind: str) -> None:
             assert torch.equal(optimizer_state(fresh)[number][name], value)
     load_optimizer_state(fresh, {})
     assert optimizer_state(fresh) == {}
+
+
+@pytest.mark.parametrize("kind", ["adam", "sgd"])
+def test_it_is_copied_so_that_going_on_leaves_it_alone(kind: str) -> None:
+    """Else a run could go back to a good state only once."""
+    state = copy.deepcopy(optimizer_state(optimizer(1, kind)))
+    before = copy.deepcopy(state)
+    going_on = optimizer(0, kind)
+    load_optimizer_state(going_on, state)
+    for group in going_on.param_groups:
+        for weight in group["params"]:
+            weight.grad = torch.ones_like(weight)
+    going_on.step()
+    for number, memory in before.items():
+        for name, value in memory.items():
+            assert torch.equal(state[number][name], value)
+            assert not torch.equal(optimizer_state(going_on)[number][name], value)
 
 
 @pytest.mark.parametrize(

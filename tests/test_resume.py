@@ -122,7 +122,7 @@ def test_a_state_of_other_sizes_is_refused(prior, tmp_path):
     config = settings("sds", 0)
     run(prior, config, tmp_path / "run")
     wider = replace(config, coarse=replace(config.coarse, radiance_field=replace(FIELD, hidden_size=32)))
-    with pytest.raises(InputError, match=r"does not fit this run: ValueError: state\.field"):
+    with pytest.raises(InputError, match=r"does not fit this run: ValueError: state\.particles\.0\.field"):
         run(prior, wider, tmp_path / "run")
 
 

@@ -15,6 +15,7 @@ from dream3d.batch.messages import Failed, Heard, Lost, Made, Ready, Say, Task
 from dream3d.errors import InputError
 from dream3d.extras import import_extra
 
+LOCAL = "local"  # Ray's word for a new cluster on this machine
 SECONDS_TO_ANSWER = 5.0
 
 
@@ -35,9 +36,13 @@ class RayEngine:
         Raises:
             InputError: Ray is not installed, the cluster does not answer, or has no GPU where one is needed.
         """
+        address = os.environ.get("RAY_ADDRESS") or LOCAL
+        # Ray reads these when it is imported.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anyone
+        if address == LOCAL:
+            os.environ.setdefault("RAY_AUTH_MODE", "token")  # its ports are open to the network
         self._ray = import_extra("ray", "farm", "--engine ray", "take --engine local")
-        self._connect(num_workers or 1)
+        self._connect(address, num_workers or 1)
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         num_gpus = int(sum(node.get("GPU", 0) for node in nodes))
         if device == "cuda" and not num_gpus:
@@ -51,11 +56,10 @@ class RayEngine:
         self.num_workers = min(num_workers or most, num_jobs)
         self._num_cpus = 1 if self._num_gpus else cpus_for_each(cpus, self.num_workers)
 
-    def _connect(self, num_workers: int) -> None:
-        address = os.environ.get("RAY_ADDRESS") or "local"
+    def _connect(self, address: str, num_workers: int) -> None:
         _check_address(address)
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-        if address == "local":
+        if address == LOCAL:
             options |= {"num_cpus": max(num_cores(), num_workers), "include_dashboard": False}
         # Ray prints a page on stdout for each actor that dies; the manifest has the line that matters.
         self._silence = contextlib.ExitStack()
@@ -141,7 +145,7 @@ def _check_address(address: str) -> None:
     Raises:
         InputError: It is no address of a cluster, or nothing answers there.
     """
-    if address in ("local", "auto"):
+    if address in (LOCAL, "auto"):
         return
     host, _, port = address.rpartition(":")
     if not (host and port.isdecimal() and "/" not in host):

@@ -26,7 +26,7 @@ class Worker:
     """Makes assets. It writes none of them: whoever holds the claim on an item does."""
 
     def __init__(self) -> None:
-        self._opened: tuple[str, PriorOptions, str] | None = None
+        self._opened: tuple[str, str, PriorOptions] | None = None
         self._prior: Prior | None = None
 
     def work(self, task: Task, tell: Tell) -> Made | Failed:
@@ -63,13 +63,14 @@ class Worker:
         Raises:
             InputError: It is not the one that the driver has under this name.
         """
-        wanted = (task.config.prior, task.config.prior_options, choose_device(task.config.device))
+        config = task.config
+        wanted = (config.prior, choose_device(config.device), config.prior_options)
         if self._prior is None or self._opened != wanted:
             self._prior = None
-            self._prior = Prior.from_pretrained(wanted[0], wanted[2], options=wanted[1])
+            self._prior = Prior.from_pretrained(config.prior, wanted[1], options=config.prior_options)
             self._opened = wanted
         if self._prior.sha256 != task.prior_sha256:
-            raise InputError(f"the prior {wanted[0]!r} has other weights here than where the batch is driven")
+            raise InputError(f"the prior {config.prior!r} has other weights here than at the driver")
         return self._prior
 
 

@@ -1,5 +1,7 @@
 """Levels of detail: coarser meshes over the atlas and the texture of the finest one."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
@@ -28,26 +30,57 @@ def make_lods(mesh: Mesh, num_levels: int) -> list[Mesh]:
     Returns:
         At least the mesh. Fewer than wanted where the surface cannot be closed with fewer faces.
     """
-    assert mesh.uvs is not None
     levels = [mesh]
     if num_levels == 1:
         return levels
-    positions, position_of = _unique_rows(mesh.vertices)
-    split, wedge_of = _unique_rows(np.hstack([mesh.vertices, mesh.uvs]))
-    wedges = wedge_of[mesh.faces]
-    surface = UvSurface.start(
-        positions.astype(np.float64),
-        split[:, 3:].astype(np.float64),
-        position_of[mesh.faces],
-        wedges,
-        min(DRIFT_SHARE * chart_gap(split[:, 3:], wedges), MAX_DRIFT),
-    )
+    collapse = _Collapse.start(mesh)
     for level in range(1, num_levels):
-        decimate_with_uvs(surface, max(len(mesh.faces) >> level, 4))
-        if len(surface.faces) > MAX_FACE_SHARE * len(levels[-1].faces):
+        coarser = collapse.to(max(len(mesh.faces) >> level, 4))
+        if len(coarser.faces) > MAX_FACE_SHARE * len(levels[-1].faces):
             break
-        levels.append(_with_attributes(mesh, surface, position_of, wedge_of))
+        levels.append(coarser)
     return levels
+
+
+def reduce_faces(mesh: Mesh, max_faces: int) -> Mesh:
+    """A coarser version of a mesh with UVs and normals over the same texture; see `make_lods`.
+
+    Args:
+        mesh: As there.
+        max_faces: Triangles at most, or some more where the surface cannot be closed with as few.
+    """
+    return _Collapse.start(mesh).to(max_faces) if max_faces < len(mesh.faces) else mesh
+
+
+@dataclass(frozen=True)
+class _Collapse:
+    """A mesh whose faces become fewer and fewer."""
+
+    mesh: Mesh
+    surface: UvSurface
+    position_of: IntVector  # [V], of the vertices of the mesh
+    wedge_of: IntVector  # [V]
+
+    @classmethod
+    def start(cls, mesh: Mesh) -> "_Collapse":
+        """Nothing has gone yet."""
+        assert mesh.uvs is not None
+        positions, position_of = _unique_rows(mesh.vertices)
+        split, wedge_of = _unique_rows(np.hstack([mesh.vertices, mesh.uvs]))
+        wedges = wedge_of[mesh.faces]
+        surface = UvSurface.start(
+            positions.astype(np.float64),
+            split[:, 3:].astype(np.float64),
+            position_of[mesh.faces],
+            wedges,
+            min(DRIFT_SHARE * chart_gap(split[:, 3:], wedges), MAX_DRIFT),
+        )
+        return cls(mesh, surface, position_of, wedge_of)
+
+    def to(self, max_faces: int) -> Mesh:
+        """The mesh with that many faces."""
+        decimate_with_uvs(self.surface, max_faces)
+        return _with_attributes(self.mesh, self.surface, self.position_of, self.wedge_of)
 
 
 def _unique_rows(rows: FloatArray) -> tuple[FloatArray, IntVector]:

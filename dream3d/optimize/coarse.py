@@ -1,7 +1,8 @@
 """The coarse stage: distil a prior's idea of a prompt into a radiance field.
 
 Each step renders four views, 90 degrees apart, asks the prior what it would rather see, and moves the field
-there. An empty, full or non-finite field is noticed early and started again with the next seed.
+there. An empty, full or non-finite field is noticed early and started again with the next seed. Where the
+guidance learns what renders look like, it may learn from several fields (particles) that take turns.
 """
 
 import time
@@ -19,15 +20,13 @@ from dream3d.optimize import regularizers, schedules
 from dream3d.optimize.distillation import RenderablePrior, ask_prior, make_guide, needs_normals
 from dream3d.optimize.health import Problem, diagnose, scene_coverage
 from dream3d.optimize.loop import DivergedError, go_on, take_steps
-from dream3d.optimizer_state import load_optimizer_state, optimizer_state
+from dream3d.optimize.particle import Particle
 from dream3d.prior import TextEmbedding
 from dream3d.render.snapshot import SIZE, snapshot, snapshot_camera
 from dream3d.render.volume import Render, render_volume
 from dream3d.scene.occupancy import OccupancyGrid
 from dream3d.scene.radiance_field import RadianceField
 from dream3d.stage_config import CoarseConfig, Shading
-
-_OCCUPANCY_DECAY = 0.6  # Of the remembered density, per update: a cell is given up after a few empty looks.
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class CoarseStats:
 
 @dataclass(frozen=True)
 class CoarseResult:
-    """A finished field."""
+    """A finished field: of several particles the first one, which is no better or worse than the others."""
 
     field: RadianceField
     occupancy: OccupancyGrid
@@ -89,7 +88,8 @@ def optimize_coarse(
         on_event(Event("coarse", 0, config.num_steps, message))
         spent = replace(run.stats(), restarts=run.spent.restarts + 1)
         run = CoarseRun(prior, embedding, config, _next_generator(generator), device, spent)
-    return CoarseResult(run.field, run.occupancy, run.stats())
+    kept = run.particles[0]
+    return CoarseResult(kept.field, kept.occupancy, run.stats())
 
 
 def _next_generator(generator: torch.Generator, state: State | None = None) -> torch.Generator:
@@ -100,7 +100,7 @@ def _next_generator(generator: torch.Generator, state: State | None = None) -> t
 
 
 class CoarseRun:
-    """One attempt: the field, its optimizer and the loop. The methods are the parts of a step."""
+    """One attempt: the fields, the guidance and the loop. The methods are the parts of a step."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class CoarseRun:
         device: torch.device | str,
         spent: CoarseStats,
     ) -> None:
-        """Start a field.
+        """Start all fields.
 
         Args:
             prior: The frozen prior.
@@ -127,24 +127,23 @@ class CoarseRun:
         self.config = config
         self.generator = generator
         self.device = torch.device(device)
-        self.field = RadianceField(config.radiance_field, generator).to(self.device)
+        self.particles = [
+            Particle(config, generator, self.device) for _ in range(config.guidance.num_particles)
+        ]
         self.guide = make_guide(prior, embedding, config.guidance, generator)
-        self.occupancy = OccupancyGrid(config.occupancy_resolution, self.device)
-        self.base_rates = (config.table_learning_rate, config.network_learning_rate)
-        groups = [{"params": [self.field.table]}, {"params": self.field.network_parameters()}]
-        self.optimizer = torch.optim.Adam(groups, lr=0.0, betas=(0.9, 0.99), eps=1e-15, fused=True)
         self.step = 0
         self.caution = 1.0
-        self.coverage = 1.0  # solid share of what the last step saw
+        self.coverages = [1.0] * config.guidance.num_particles  # solid share of what the last step saw
 
     def optimize(self, on_event: OnEvent) -> Problem | None:
         """Run all steps; stop early and say why where the field is beyond hope."""
         num_steps = self.config.num_steps
         try:
             for _ in take_steps(self, "coarse", num_steps, on_event):
-                problem = diagnose(self.step, num_steps, self.coverage)
-                if problem is not None:
-                    return problem
+                for coverage in self.coverages:
+                    problem = diagnose(self.step, num_steps, coverage)
+                    if problem is not None:
+                        return problem
                 on_event(Event("coarse", self.step, num_steps, moment=self))
         except DivergedError:
             return "not finite"
@@ -167,9 +166,7 @@ class CoarseRun:
             "spent": asdict(self.spent),
             "seconds": time.perf_counter() - self.started,
             "generator": self.generator.get_state(),
-            "field": self.field.state_dict(),
-            "optimizer": optimizer_state(self.optimizer),
-            "occupancy": self.occupancy.state_dict(),
+            "particles": [particle.state_dict() for particle in self.particles],
             "guide": self.guide.state_dict(),
         }
 
@@ -179,58 +176,46 @@ class CoarseRun:
         self.spent = CoarseStats(**state["spent"])
         self.started = time.perf_counter() - state["seconds"]
         self.generator.set_state(state["generator"])
-        self.field.load_state_dict(state["field"])
-        load_optimizer_state(self.optimizer, state["optimizer"])
-        self.occupancy.load_state_dict(state["occupancy"])
+        for particle, own in zip(self.particles, state["particles"], strict=True):
+            particle.load_state_dict(own)
         self.guide.load_state_dict(state["guide"])
 
     @torch.no_grad()
     def preview(self, azimuth_deg: float = 0.0) -> ByteArray:
-        """The field as it is, [S, S, 3]."""
-        camera = snapshot_camera(azimuth_deg, self.device)
+        """The field that is kept as it is, [S, S, 3]."""
+        camera, kept = snapshot_camera(azimuth_deg, self.device), self.particles[0]
         step_size = self.config.step_size
-        render = render_volume(self.field, self.occupancy, camera, SIZE, SIZE, "shaded", step_size)
+        render = render_volume(kept.field, kept.occupancy, camera, SIZE, SIZE, "shaded", step_size)
         return snapshot(render.color_srgb, render.opacity)
 
     def do_step(self) -> float:
-        """Render, ask the prior, update the field once; the loss."""
-        self.field.density_scale = schedules.density_scale(self.step, self.config)
-        if self.step % self.config.occupancy_interval == 0:
-            self.update_occupancy()
+        """Render, ask the prior, update the field once, one particle after the other; their mean loss."""
+        return sum(self._move(index) for index in range(len(self.particles))) / len(self.particles)
+
+    def _move(self, index: int) -> float:
+        """The step of one particle; its loss."""
+        particle = self.particles[index]
+        particle.prepare(self.step, self.generator)
         cameras = self.prior.sample_cameras(self.config.num_views // 4, self.generator)
         draw = float(torch.rand((), generator=self.generator))
         shading = schedules.shading(self.step, draw, self.config)
-        render = self.render(cameras, shading)
+        render = self.render(particle, cameras, shading)
         answer = ask_prior(self.prior, self.guide, render, cameras, shading, self.step, self.config.num_steps)
         penalty = self.regularize(render) * answer.num_pixels
-        self.descend(answer.surrogate + penalty)
-        self.coverage = scene_coverage(render.opacity, cameras)
+        particle.descend(answer.surrogate + penalty, self.step, self.caution)
+        self.coverages[index] = scene_coverage(render.opacity, cameras)
         return answer.loss + float(penalty.detach())
 
-    def update_occupancy(self) -> None:
-        """Measure where the field is."""
-        self.occupancy.update(self.field, self.config.occupancy_threshold, _OCCUPANCY_DECAY, self.generator)
-
-    def descend(self, surrogate: Tensor) -> None:
-        """One step of Adam along the gradient of `surrogate`, a scalar."""
-        self.optimizer.zero_grad(set_to_none=True)
-        surrogate.backward()
-        factor = self.caution * schedules.learning_rate_factor(self.step, self.config.num_steps)
-        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
-            group["lr"] = rate * factor
-        self.optimizer.step()
-
-    def render(self, cameras: Cameras, shading: Shading) -> Render:
-        """What the cameras see now, at the size this step calls for."""
+    def render(self, particle: Particle, cameras: Cameras, shading: Shading) -> Render:
+        """What the cameras see of a particle now, at the size this step calls for."""
         size = schedules.render_size(self.step, self.prior.image_size, self.config)
         # Small images have large pixels, which need as few samples as they have detail.
         step_size = self.config.step_size * (self.prior.image_size / size)
         jitter = torch.rand(len(cameras) * size * size, generator=self.generator).to(self.device)
         normals = self.config.roughness_weight > 0 and shading != "albedo"
         normals |= needs_normals(self.prior)
-        return render_volume(
-            self.field, self.occupancy, cameras, size, size, shading, step_size, jitter, normals
-        )
+        field, occupancy = particle.field, particle.occupancy
+        return render_volume(field, occupancy, cameras, size, size, shading, step_size, jitter, normals)
 
     def regularize(self, render: Render) -> Tensor:
         """All regularizers, weighted, per pixel; the guidance loss is a sum over an image's pixels."""

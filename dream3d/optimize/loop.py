@@ -60,21 +60,21 @@ def take_steps(run: SteppedRun, stage: str, num_steps: int, on_event: OnEvent) -
     Raises:
         DivergedError: That did not help.
     """
-    good: State | None = None
+    good = candidate = copy.deepcopy(run.state_dict())
     retreats = 0
     while run.step < num_steps:
-        if good is None or run.step % GOOD_INTERVAL == 0:
+        if run.step % GOOD_INTERVAL == 0:
             candidate = copy.deepcopy(run.state_dict())
         loss = run.do_step()
         run.step += 1
         if math.isfinite(loss):
-            good = candidate  # pyright: ignore[reportPossiblyUnbound] (made in the first round)
+            good = candidate  # the step from it has shown that it is
             yield
             continue
         if retreats == MAX_RETREATS:
             raise DivergedError(f"the {stage} stage is not finite after {run.step} steps, again and again")
         retreats, failed, caution = retreats + 1, run.step, run.caution * 0.5
-        run.load_state_dict(good or candidate)  # pyright: ignore[reportPossiblyUnbound]
+        run.load_state_dict(good)
         run.caution = caution
         message = f"not finite after {failed} steps: back to step {run.step}, with half the learning rate"
         on_event(Event(stage, run.step, num_steps, message))

@@ -76,11 +76,11 @@ def _load_denoiser(
         network = network.requires_grad_(False).eval().to(dtype)
     control = load_control(options, card, network, dtype)
     for model in (network, *([] if control is None else [control.network])):
-        _place(model, card, device, options)
+        place(model, card, device, options)
     return PipelineDenoiser(network, card, load_schedule(folder, card, device), dtype, control)
 
 
-def _place(network: Any, card: PipelineCard, device: torch.device, options: PriorOptions) -> None:
+def place(network: Any, card: PipelineCard, device: torch.device, options: PriorOptions) -> None:
     """Put a network where it computes, or where it waits for its turn block by block; in place.
 
     Raises:
