@@ -14,7 +14,7 @@ import tyro
 
 from dream3d.errors import InputError
 from dream3d.extras import check_extra
-from dream3d.inputs import check_prompt
+from dream3d.inputs import check_numbers, check_prompt
 from dream3d.stage_config import CoarseConfig, GuidanceConfig, GuidanceMethod, RefineConfig
 
 Collision = Literal["none", "unreal", "godot"]
@@ -55,6 +55,7 @@ class ExtractConfig:
     """Edges sharper than this look sharp; 180 makes everything smooth."""
 
     def __post_init__(self) -> None:
+        check_numbers(self, "extract")
         if not 4 <= self.target_faces <= 1_000_000:
             raise InputError(f"--target-faces must be between 4 and 1000000, not {self.target_faces}")
         if not 16 <= self.resolution <= 512:
@@ -98,6 +99,7 @@ class BakeConfig:
     """Bake how much of the sky each point sees, into one picture with roughness and metallic."""
 
     def __post_init__(self) -> None:
+        check_numbers(self, "bake")
         size = self.texture_size
         if not 64 <= size <= 4096 or size & (size - 1):
             raise InputError(f"--texture-size must be a power of two from 64 to 4096, not {size}")

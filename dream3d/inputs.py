@@ -1,5 +1,6 @@
 """Checks of what a caller asks for, made before any work and without importing torch."""
 
+import math
 import os
 import re
 import stat
@@ -8,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dream3d.errors import InputError
 
@@ -75,6 +76,24 @@ def check_strength(strength: float) -> float:
     if not 0 < strength <= 1:
         raise InputError(f"--strength must be above 0 and at most 1, not {strength}")
     return strength
+
+
+def check_numbers(settings: Any, section: str, **bounds: tuple[float, float]) -> None:
+    """Check the numbers of a section of settings, a dataclass.
+
+    Args:
+        settings: The section.
+        section: As options name it.
+        bounds: Least and most value of some of its fields.
+
+    Raises:
+        InputError: One is not finite, or beyond its bounds.
+    """
+    for name, value in vars(settings).items():
+        low, high = bounds.get(name, (-math.inf, math.inf))
+        if isinstance(value, int | float) and not (math.isfinite(value) and low <= value <= high):
+            wanted = f"between {low} and {high}" if name in bounds else "a finite number"
+            raise InputError(f"--{section}.{name.replace('_', '-')} must be {wanted}, not {value}")
 
 
 def default_output(prompt: str, suffix: str = ".glb") -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dream3d.errors import InputError
+from dream3d.inputs import check_numbers
 
 Shading = Literal["albedo", "shaded", "textureless", "normals"]
 """How a view is drawn, and what the prior was taught to tell apart: unlit, lit, lit clay, or a normal map."""
@@ -37,6 +38,9 @@ Annealing = Literal["linear", "sqrt", "dreamtime"]
 level a step, longest where content is decided (DreamTime)."""
 
 
+MAX_VIEWS = 256  # in a step
+
+
 @dataclass(frozen=True)
 class FieldConfig:
     """The radiance field: hash grid, network, initial density."""
@@ -61,6 +65,9 @@ class FieldConfig:
     """Radius at which the initial density logit is zero."""
     normal_epsilon: float = 0.02
     """Half width of the stencil that normals are taken with, in scene units."""
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "coarse.radiance-field", hidden_size=(1, 1024))
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,7 @@ class GuidanceConfig:
     """Lower end at the last step."""
 
     def __post_init__(self) -> None:
+        check_numbers(self, "guidance")
         for name in ("t_max_start", "t_max_end", "t_min_start", "t_min_end", "hold", "opening"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"guidance.{name} is a share from 0 to 1, not {getattr(self, name)}")
@@ -168,9 +176,15 @@ class CoarseConfig:
     """Fresh starts after an empty, full or non-finite field."""
 
     def __post_init__(self) -> None:
+        bounds = {
+            "num_views": (4, MAX_VIEWS),
+            "occupancy_resolution": (4, 512),
+            "occupancy_interval": (1, 10**6),
+        }
+        check_numbers(self, "coarse", **bounds)
         if self.num_steps < 0:
             raise InputError(f"--coarse.num-steps must be 0 or more, not {self.num_steps}")
-        if self.num_views < 4 or self.num_views % 4:
+        if self.num_views % 4:
             raise InputError(f"--coarse.num-views must be a multiple of 4, not {self.num_views}")
 
 
@@ -197,9 +211,10 @@ class PaintConfig:
     """Adam's learning rate of the network."""
 
     def __post_init__(self) -> None:
+        check_numbers(self, self._flag, num_views=(4, MAX_VIEWS), samples_per_axis=(1, 8))
         if self.num_steps < 0:
             raise InputError(f"--{self._flag}.num-steps must be 0 or more, not {self.num_steps}")
-        if self.num_views < 4 or self.num_views % 4:
+        if self.num_views % 4:
             raise InputError(f"--{self._flag}.num-views must be a multiple of 4, not {self.num_views}")
         if self.guidance.num_particles != 1:
             raise InputError(f"--{self._flag}.guidance.num-particles must be 1: there is one surface")
@@ -244,3 +259,7 @@ class RefineConfig(PaintConfig):
     """How they show it."""
     normal_weight: float = 0.3
     """How much of each move evens out the angles between neighbouring faces."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_numbers(self, "refine", smoothing=(0.0, 1e4))

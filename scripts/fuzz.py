@@ -28,10 +28,11 @@ from typing import Any
 
 SHARES = {  # of 20,000 inputs
     "prompt": 3400,
-    "overlay": 3000,
-    "list": 3400,
-    "glb": 3400,
-    "obj": 2600,
+    "overlay": 2600,
+    "list": 2000,
+    "batch": 2400,
+    "glb": 3000,
+    "obj": 2400,
     "prior": 1000,
     "pipeline": 1000,
     "addition": 800,

@@ -97,8 +97,10 @@ class Guard:
             self._check(event, args[:1], (*self._own, *DEVICES) if is_written else self._readable)
         elif event in CHANGES:
             self._check(event, args[:2], self._own)
-        elif event == "exec" and _is_in(getattr(args[0], "co_filename", ""), self._own):
-            self._note(event, args)
+        elif event == "exec":
+            source = getattr(args[0], "co_filename", "")  # "<string>" of what libraries make up themselves
+            if not source.startswith("<") and _is_in(source, self._own):
+                self._note(event, args)
 
     def _check(self, event: str, paths: Iterable[object], folders: tuple[str, ...]) -> None:
         for path in paths:

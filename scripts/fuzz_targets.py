@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import fuzz_batch
 import fuzz_priors
 import fuzz_runs
 import fuzz_strategies as damage
@@ -77,6 +78,10 @@ def make_target(name: str, home: Path) -> Target:
             return Target(name, (OVERLAY, *recipes), inputs, _read_overlay)
         case "list":
             return Target(name, LISTS, _any_of(damage.damaged_lines, LISTS), _read_list)
+        case "batch":
+            files = fuzz_batch.examples()
+            examples = tuple(f"{path}\n".encode() + content for path, content in files.items())
+            return Target(name, examples, fuzz_batch.inputs(files), partial(fuzz_batch.read, files))
         case "glb":
             examples = _glb_files()
             return Target(name, examples, _any_of(damage.damaged_glb, examples), _read_glb)

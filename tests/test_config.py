@@ -1,13 +1,14 @@
 """Settings refuse what makes no sense, from Python as from the command line."""
 
 import dataclasses
+import math
 import typing
 
 import pytest
 
 from dream3d.config import BakeConfig, Config, ExportConfig, ExtractConfig
 from dream3d.errors import InputError
-from dream3d.stage_config import CoarseConfig
+from dream3d.stage_config import CoarseConfig, FieldConfig, GuidanceConfig, PaintConfig, RefineConfig
 
 
 @pytest.mark.parametrize("size", [64, 128, 256, 512, 1024, 2048, 4096])
@@ -27,7 +28,16 @@ def test_texture_sizes_that_work(size: int) -> None:
         *[(Config, {"seed": seed}, "--seed must be between") for seed in (-1, 2**32)],
         (CoarseConfig, {"num_steps": -1}, "0 or more"),
         (Config, {"coarse": CoarseConfig(num_steps=0)}, "needs --refine.num-steps"),
-        (CoarseConfig, {"num_views": 0}, ""),
+        *[(CoarseConfig, {"num_views": views}, "--coarse.num-views must be") for views in (-4, 0, 6, 10**7)],
+        *[(CoarseConfig, {"occupancy_resolution": cells}, "between 4 and 512") for cells in (-1, 0, 10**7)],
+        (CoarseConfig, {"occupancy_interval": 0}, "--coarse.occupancy-interval must be between 1"),
+        (CoarseConfig, {"step_size": math.nan}, "--coarse.step-size must be a finite number, not nan"),
+        *[(FieldConfig, {"hidden_size": size}, "field.hidden-size must be between 1") for size in (-1, 0)],
+        *[(GuidanceConfig, {"scale": scale}, "a finite number") for scale in (math.inf, math.nan)],
+        (PaintConfig, {"samples_per_axis": 0}, "--paint.samples-per-axis must be between 1 and 8, not 0"),
+        (RefineConfig, {"num_views": 8, "smoothing": -1.0}, "--refine.smoothing must be between 0.0"),
+        (BakeConfig, {"roughness": math.nan}, "--bake.roughness must be"),
+        (ExtractConfig, {"crease_angle_deg": math.inf}, "--extract.crease-angle-deg must be"),
     ],
 )
 def test_impossible_values_are_refused_in_one_line(section: type, values: dict, says: str) -> None:

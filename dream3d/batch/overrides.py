@@ -52,15 +52,22 @@ def _value_of(key: str, value: object) -> object:
     if kind is int and re.fullmatch("[0-9]{1,18}", text):
         return int(text)
     if kind is not str:
-        return _read_value(key, text)
+        read, fault = _read_value(key, text)
+        if fault:
+            raise InputError(fault)
+        return read
     if not isinstance(value, str):
         raise InputError(f"expected a text, not {value!r}")
     return value
 
 
 @lru_cache(maxsize=4096)  # lists say the same again and again
-def _read_value(key: str, text: str) -> object:
-    return parsed(tyro.conf.FlagConversionOff[_holder_of(key)], args=[f"--value={text}"]).value
+def _read_value(key: str, text: str) -> tuple[object, str]:
+    """The value, and what is wrong with the text: a refusal takes as long as an answer."""
+    try:
+        return parsed(tyro.conf.FlagConversionOff[_holder_of(key)], args=[f"--value={text}"]).value, ""
+    except InputError as error:
+        return None, str(error)
 
 
 @cache
