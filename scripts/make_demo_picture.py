@@ -16,6 +16,7 @@ WIDTH, HEIGHT = 1180, 900
 GAP = 24
 PATIENCE_MS = 1_800_000
 COLORS = 224  # of the file: a page has few
+MIN_COLORS = 200  # of the viewer, when there is more in it than its backdrop
 
 
 def photograph(url: str, prompt: str, seed: int) -> list[Image.Image]:
@@ -39,7 +40,8 @@ def photograph(url: str, prompt: str, seed: int) -> list[Image.Image]:
         page.locator('.d3-card[data-state="done"]').wait_for()
         page.wait_for_function("document.querySelector('canvas')?.width > 100")
         page.locator("#assets img").wait_for()
-        page.wait_for_timeout(3000)  # until the viewer has drawn the model
+        while len(_image(page.locator("canvas").screenshot()).getcolors(1 << 20) or ()) < MIN_COLORS:
+            page.wait_for_timeout(500)  # until the viewer has drawn the model
         pictures.append(_shot(page, "#assets"))
         return pictures
 
@@ -51,7 +53,11 @@ def _shot(page: Any, last: str) -> Image.Image:
         for part in (last, ".gr-accordion:visible")
     )
     clip = {"x": 0, "y": 0, "width": WIDTH, "height": bottom + GAP}
-    return Image.open(io.BytesIO(page.screenshot(full_page=True, clip=clip)))
+    return _image(page.screenshot(full_page=True, clip=clip))
+
+
+def _image(png: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(png)).convert("RGB")
 
 
 def main() -> None:

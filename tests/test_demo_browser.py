@@ -117,7 +117,7 @@ def assert_valid(glb: Path) -> None:
     assert [report[key] for key in ("numErrors", "numWarnings", "numInfos", "numHints")] == [0, 0, 0, 0]
 
 
-def test_generate_watch_look_download_and_export(visit: Visit, other: Visit, tmp_path: Path) -> None:
+def test_generate_watch_look_download_and_export(visit: Visit, chromium: Any, tmp_path: Path) -> None:
     page = visit.page
     page.get_by_role("button", name="a yellow duck").click()
     assert page.get_by_label("Prompt", exact=True).input_value() == "a yellow duck"
@@ -147,9 +147,12 @@ def test_generate_watch_look_download_and_export(visit: Visit, other: Visit, tmp
     page.set_viewport_size({"width": 390, "height": 844})  # of a phone: it need not be scrolled sideways
     page.wait_for_function("document.documentElement.scrollWidth <= 390")
     # The file is this visitor's: neither another one nor nobody gets it.
+    stranger = chromium.new_context()
+    assert stranger.request.get(visit.url).ok
     (url,) = {url for url in visit.requests if url.endswith("/a_red_mushrom.glb")}
     assert visit.context.request.get(url).body() == glb.read_bytes()
-    assert other.context.request.get(url).status == 404
+    assert stranger.request.get(url).status == 404
+    stranger.close()
     visit.context.clear_cookies()
     assert visit.context.request.get(url).status == 403
 

@@ -22,7 +22,7 @@ from dream3d.mesh import ByteArray, TexturedMesh
 from dream3d.pipeline import Pipeline
 from dream3d.preview import SECONDS_PER_TURN, render_looks
 
-TURNTABLE_VIEWS, TURNTABLE_SIZE = 24, 256
+TURNTABLE_VIEWS, TURNTABLE_SIZE = 20, 256
 PARTS = 4  # of the turntable, so that a run can be stopped between them
 MAX_EXPORTS = 4  # kept for each asset: the newest ones, so that a download that has begun can end
 

@@ -39,7 +39,6 @@ class View:
     card: Any
     stop: Any
     timer: Any
-    result: Any
     viewer: Any
     turntable: Any
     facts: Any
@@ -180,10 +179,9 @@ def _nothing_new(**changes: Any) -> View:
 def _result(made: Made | None) -> dict[str, Any]:
     """The parts of a view that show an asset; None hides them."""
     if made is None:
-        return {"result": gr.Column(visible="hidden"), "viewer": None, "turntable": None, "download": None}
+        return {"viewer": None, "turntable": None, "facts": "", "download": None}
     faces = int(made.report["faces"])
     return {
-        "result": gr.Column(visible=True),
         "viewer": str(made.glb),
         "turntable": str(made.turntable),
         "facts": pieces.facts(made.report),

@@ -105,9 +105,7 @@ def _order_parts(handlers: Handlers, draft_steps: int) -> Parts:
         placeholder="a red mushroom",
         max_lines=4,
         max_length=MAX_PROMPT_LENGTH,
-        autofocus=True,
     )
-    hint = gr.HTML()
     with gr.Row(elem_classes="d3-examples"):
         for example in EXAMPLES:
             chip = gr.Button(example, size="sm", min_width=0)
@@ -121,7 +119,8 @@ def _order_parts(handlers: Handlers, draft_steps: int) -> Parts:
     with gr.Row(elem_classes="d3-buttons"):
         generate = gr.Button("Generate", variant="primary", scale=3, min_width=120)
         stop = gr.Button("Stop", variant="stop", interactive=False, scale=1, min_width=80)
-    notice = gr.HTML()
+    notice = gr.HTML(elem_classes="d3-maybe")
+    hint = gr.HTML(elem_classes="d3-maybe")  # below the buttons, which stay where they are
     with gr.Accordion("More settings", open=False):
         negative = gr.Textbox(label="Negative prompt", max_length=MAX_PROMPT_LENGTH)
         with gr.Row():
@@ -169,7 +168,7 @@ def _expert_parts(settings: Config, num_steps: int, limits: Limits) -> Parts:
 def _result_parts(handlers: Handlers) -> tuple[Parts, Parts, Any]:
     """The run that goes on, the asset, its export, the gallery: parts of the view, the form, its notice."""
     card = gr.HTML(pieces.WELCOME, elem_id="run")
-    with gr.Column(visible="hidden") as result:
+    with gr.Column(elem_id="result"):
         with gr.Row():
             viewer = gr.Model3D(
                 label="3D", height=320, min_width=240, clear_color=(0.88, 0.88, 0.88, 1.0), interactive=False
@@ -187,7 +186,7 @@ def _result_parts(handlers: Handlers) -> tuple[Parts, Parts, Any]:
         with gr.Accordion("Export: other formats, fewer faces, levels of detail, collision", open=False):
             form = _export_parts(handlers.settings, handlers.limits.max_texture_size)
             export = gr.Button("Make the file")
-            notice = gr.HTML()
+            notice = gr.HTML(elem_classes="d3-maybe")
             file = gr.DownloadButton("Download", visible=False, variant="primary")
     gallery = gr.Gallery(
         label="Your assets, until you leave",
@@ -204,7 +203,6 @@ def _result_parts(handlers: Handlers) -> tuple[Parts, Parts, Any]:
     parts = {
         "card": card,
         "timer": gr.Timer(IDLE_SECONDS),
-        "result": result,
         "viewer": viewer,
         "turntable": turntable,
         "facts": facts,
