@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dream3d.export.load_model import load_model
     from dream3d.generate import generate
     from dream3d.mesh import Mesh
+    from dream3d.overlays import load_config
     from dream3d.pipeline import Pipeline, Run
     from dream3d.prior import Prior
     from dream3d.refine import refine
@@ -43,6 +44,7 @@ __all__ = [
     "StoppedError",
     "__version__",
     "generate",
+    "load_config",
     "load_model",
     "refine",
 ]
@@ -59,6 +61,7 @@ _HOME = {
     "RunError": "dream3d.errors",
     "StoppedError": "dream3d.errors",
     "generate": "dream3d.generate",
+    "load_config": "dream3d.overlays",
     "load_model": "dream3d.export.load_model",
     "refine": "dream3d.refine",
 }

@@ -16,7 +16,7 @@ from dream3d.app.limits import Limits
 from dream3d.config import Config
 from dream3d.errors import InputError
 from dream3d.extras import check_extra
-from dream3d.overlays import Overlays, Settings, Switch, parse
+from dream3d.overlays import Overlays, Settings, Switch, load_config
 
 AUTH_VARIABLE = "DREAM3D_DEMO_AUTH"
 LOCAL, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - bound to only with --listen
@@ -47,7 +47,7 @@ class Demo:
         """Serve until Ctrl-C or SIGTERM."""
         check_extra("gradio", "demo", "dream3d demo", "use dream3d generate")
         host, login = self._host(), _read_login(self.auth)
-        draft = parse(_Overlay, ["--config", "draft"], "dream3d demo").settings.coarse.num_steps
+        draft = load_config("draft").coarse.num_steps
         self._check_limits()
         # Heavy: torch and Gradio.
         from dream3d.app.server import Address, serve
@@ -87,14 +87,6 @@ class Demo:
         ):
             if value > most:
                 raise InputError(f"{name} {value} is above --limits.{flag} {most}: change one of them")
-
-
-@dataclass(frozen=True)
-class _Overlay:
-    """Settings alone, to read a named overlay."""
-
-    config: Overlays = ()
-    settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Config)
 
 
 def _read_login(auth: str | None) -> str | None:

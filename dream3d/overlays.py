@@ -67,6 +67,30 @@ def overlay_tokens(name_or_file: str, command_type: type = Config) -> list[str]:
     return _tokens(_read_yaml(path, name_or_file), path, command_type)
 
 
+def load_config(*overlays: str | Path) -> Config:
+    """Settings by name, or from YAML files with only the differences; later ones win.
+
+        config = dream3d.load_config("draft", "studio.yaml")
+
+    Args:
+        overlays: Names of those that come with dream3d, such as "draft", and files, as `--config` takes them.
+
+    Returns:
+        The settings; `dataclasses.replace` changes them further.
+
+    Raises:
+        InputError: A file is missing, unreadable or not YAML, a key is unknown, or a value impossible.
+    """
+    words = [f"--config={overlay}" for overlay in overlays]
+    return parse(_Overlaid, words, "load_config").settings
+
+
+@dataclasses.dataclass(frozen=True)
+class _Overlaid:
+    config: Overlays = ()
+    settings: Annotated[Settings, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Config)
+
+
 def run_tokens(folder: Path) -> list[str]:
     """The settings of a run folder as command line tokens.
 

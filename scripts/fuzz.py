@@ -27,10 +27,11 @@ from pathlib import Path
 from typing import Any
 
 SHARES = {  # of 20,000 inputs
-    "prompt": 3400,
+    "prompt": 2400,
     "overlay": 2600,
     "list": 2000,
     "batch": 2400,
+    "form": 1000,
     "glb": 3000,
     "obj": 2400,
     "prior": 1000,

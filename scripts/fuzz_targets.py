@@ -5,6 +5,7 @@ A reader may refuse an input with `InputError` or `RunError`, or take it. Anythi
 
 import contextlib
 import io
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import fuzz_runs
 import fuzz_strategies as damage
 from hypothesis import strategies as st
 
+from dream3d.config import Config
 from dream3d.errors import InputError, RunError
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
@@ -35,6 +37,13 @@ export: &export
   height_m: 1e-1
   lods: 2
 """
+FORMS = (
+    b'{"prompt": "a red mushroom", "negative_prompt": "", "random_seed": false, "seed": 7, "method": "sds", '
+    b'"scale": 6.0, "steps": 160, "refine_steps": 0, "faces": 5000, "texture_size": 512, "normal_map": true, '
+    b'"occlusion": true}',
+    b'{"format": "glb", "faces": 5000, "texture_size": 512, "lods": 1, "collision": "none", "height": 1.0, '
+    b'"origin": "bottom", "compression": "none"}',
+)
 OBJ = b"""# a roof
 mtllib ../outside/secret.txt
 v 0 0 0
@@ -85,6 +94,8 @@ def make_target(name: str, home: Path) -> Target:
         case "glb":
             examples = _glb_files()
             return Target(name, examples, _any_of(damage.damaged_glb, examples), _read_glb)
+        case "form":
+            return Target(name, FORMS, _any_of(damage.damaged_json, FORMS), _read_form)
         case "obj":
             return Target(name, (OBJ,), damage.damaged_lines(OBJ) | damage.damaged_bytes(OBJ), _read_obj)
         case "prior" | "pipeline" | "addition":
@@ -197,6 +208,25 @@ def _read_list(content: bytes, folder: Path) -> None:
             read_prompt_map(path)
         for line in read_prompts([path]).lines:
             assert line.error or check_prompt(line.text) == line.text, line
+
+
+def _read_form(content: bytes, _folder: Path) -> None:
+    """What a browser may send to the demo."""
+    from dream3d.app.limits import Limits, read_export, read_order
+
+    try:
+        form = json.loads(content)
+    except (ValueError, RecursionError):  # the server's own, before anything of ours
+        raise InputError("not JSON") from None
+    if isinstance(form, dict):
+        refusals: list[InputError] = []
+        for read in (partial(read_order, settings=Config()), read_export):
+            try:
+                read(form, limits=Limits())
+            except InputError as error:
+                refusals.append(error)
+        if len(refusals) == 2:
+            raise refusals[0]
 
 
 def _glb_files() -> tuple[bytes, ...]:

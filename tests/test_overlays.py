@@ -12,7 +12,15 @@ from dream3d.cli import Generate
 from dream3d.cli_refine import Refine
 from dream3d.config import Config
 from dream3d.errors import InputError
-from dream3d.overlays import did_you_mean, field_names, overlay_names, overlay_tokens, parse, to_yaml
+from dream3d.overlays import (
+    did_you_mean,
+    field_names,
+    load_config,
+    overlay_names,
+    overlay_tokens,
+    parse,
+    to_yaml,
+)
 
 
 def generate(*args: str) -> Generate:
@@ -152,6 +160,17 @@ def test_bad_overlays_are_refused_in_one_line(tmp_path: Path, text: str, says: s
         generate("--config", overlay(tmp_path, text))
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_python_reads_overlays_as_the_command_line_does(tmp_path: Path) -> None:
+    mine = overlay(tmp_path, "seed: 7\ncoarse: {num_steps: 9}\n")
+    assert load_config() == Config()
+    assert load_config("draft", mine) == generate("--config", "draft", "--config", mine).settings
+    assert load_config(mine, Path(mine)).coarse.num_steps == 9
+    with pytest.raises(InputError, match="names that work are: "):
+        load_config("nothing")
+    with pytest.raises(InputError, match="no such file"):
+        load_config("--seed=3")
 
 
 def test_an_empty_overlay_changes_nothing(tmp_path: Path) -> None:

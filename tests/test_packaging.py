@@ -65,8 +65,10 @@ def test_the_command_is_installed() -> None:
 
 
 def test_the_public_names_are_what_the_package_says() -> None:
-    functions = {"generate", "load_model", "refine"}
-    assert set(dream3d.__all__) == {"Asset", "Config", "Mesh", "Prior", "__version__"} | functions
+    functions = {"generate", "load_config", "load_model", "refine"}
+    classes = {"Asset", "Config", "Event", "Mesh", "Pipeline", "Prior", "Run"}
+    errors = {"InputError", "RunError", "StoppedError"}
+    assert set(dream3d.__all__) == functions | classes | errors | {"__version__"}
     for name in dream3d.__all__:
         assert getattr(dream3d, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
