@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ SMALL = [
     "--refine.lattice-resolution=16",
 ]
 OUT = Path("out")
+Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +33,26 @@ def prior(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(write_tiny_prior(tmp_path_factory.mktemp("priors") / "tiny"))
 
 
-def start(*words: str) -> subprocess.Popen[str]:
-    """A batch as a shell would start it, in a process group of its own."""
-    return subprocess.Popen(
-        [*PROGRAM, *words, *SMALL, "-o", str(OUT)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ONE_THREAD,
-        start_new_session=True,
-    )
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts batches as a shell would, each in a process group of its own; none outlives the test."""
+    runs: list[subprocess.Popen[str]] = []
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        command = [*PROGRAM, *words, *SMALL, "-o", str(OUT)]
+        pipe = subprocess.PIPE
+        runs.append(
+            subprocess.Popen(
+                command, stdout=pipe, stderr=pipe, text=True, env=ONE_THREAD, start_new_session=True
+            )
+        )
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.communicate()
 
 
 def records() -> list[dict[str, Any]]:
@@ -65,7 +76,7 @@ def is_alive(pid: int) -> bool:
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 600
     while not condition():
         assert time.monotonic() < deadline, records()
         time.sleep(0.02)
@@ -89,7 +100,7 @@ def done_items() -> list[str]:
     return sorted(record["prompt"] for record in events("done"))
 
 
-def test_killed_workers_cost_their_items_time_and_a_killed_driver_nothing(prior: str) -> None:
+def test_killed_workers_cost_their_items_time_and_a_killed_driver_nothing(prior: str, start: Start) -> None:
     items = [
         {"prompt": "a red cap"},
         {"prompt": "a red mushroom", "seed": 3},
@@ -130,7 +141,7 @@ def test_killed_workers_cost_their_items_time_and_a_killed_driver_nothing(prior:
     assert "failed: the worker was killed" in page
 
 
-def test_a_worker_that_hangs_is_replaced_and_ctrl_c_ends_all(prior: str) -> None:
+def test_a_worker_that_hangs_is_replaced_and_ctrl_c_ends_all(prior: str, start: Start) -> None:
     Path("list.txt").write_text("a red mushroom\n\xff")
     words = ["list.txt", "--prior", prior, "--coarse.num-steps", "1000000", "--workers", "1"]
     run = start(*words, "--timeout", "6", "--retries", "9")
@@ -153,7 +164,7 @@ def test_a_worker_that_hangs_is_replaced_and_ctrl_c_ends_all(prior: str) -> None
 
 
 def test_two_drivers_share_a_folder_and_make_everything_once(
-    prior: str, capfd: pytest.CaptureFixture[str]
+    prior: str, start: Start, capfd: pytest.CaptureFixture[str]
 ) -> None:
     Path("list.txt").write_text("a red mushroom\na blue house\na red cap\na red  mushroom\nzeppelin\n")
     words = ["list.txt", "--prior", prior, "--workers", "1"]
@@ -187,7 +198,7 @@ def test_two_drivers_share_a_folder_and_make_everything_once(
     assert {record["item"]: record["files"] for record in again} == before
 
 
-def test_a_killed_actor_costs_its_items_time(prior: str) -> None:
+def test_a_killed_actor_costs_its_items_time(prior: str, start: Start) -> None:
     pytest.importorskip("ray")
     Path("list.txt").write_text("a red mushroom\na blue house\n")
     run = start("list.txt", "--prior", prior, "--workers", "2", "--engine", "ray")
