@@ -148,6 +148,9 @@ class CoarseConfig:
     """Adam's learning rate of the network."""
     sharpening: float = 4.0
     """Factor by which the density scale grows over the middle half of the run: fog becomes surface."""
+    latent_share: float = 0.0
+    """Share of the steps, the first ones, in which the field shows latents in place of colors, and no encoder
+    is asked (Latent-NeRF); for priors with a VAE."""
     half_size_until: float = 0.25
     """Share of the steps rendered at half the prior's resolution."""
     double_size_from: float = 1.0
@@ -186,6 +189,8 @@ class CoarseConfig:
             raise InputError(f"--coarse.num-steps must be 0 or more, not {self.num_steps}")
         if self.num_views % 4:
             raise InputError(f"--coarse.num-views must be a multiple of 4, not {self.num_views}")
+        if not 0 <= self.latent_share <= 1:
+            raise InputError(f"--coarse.latent-share is a share from 0 to 1, not {self.latent_share}")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dream3d.events import Event, OnEvent
 from dream3d.extract.isosurface import density_threshold
 from dream3d.mesh import Mesh
 from dream3d.optimize.coarse import CoarseStats, optimize_coarse
+from dream3d.optimize.latent_pictures import LatentPictures
 from dream3d.optimize.refine import optimize_refine
 from dream3d.prior import Prior, TextEmbedding
 from dream3d.run_folder import Checkpoints, RunFolder
@@ -61,7 +62,8 @@ def distill(
 
     if begun is not None and begun["stage"] == "refine":
         # Only the form: its weights are in the state.
-        field = RadianceField(config.coarse.radiance_field, torch.Generator()).to(device)
+        layer = LatentPictures.of(prior).layer if config.coarse.latent_share > 0 else None
+        field = RadianceField(config.coarse.radiance_field, torch.Generator(), layer).to(device)
         with expect_fit():
             check_form(begun["coarse"], asdict(CoarseStats(0, 0, 0.0, 0)), "coarse")
             stats = CoarseStats(**begun["coarse"])

@@ -14,8 +14,9 @@ from dream3d.prior.pipelines.load import place
 from dream3d.prior.precision import precision_dtype
 from dream3d.prior.text import BRANCHES, TextEmbedding
 
-Shape = Literal["sd21", "tiny"]
-"""Stable Diffusion 2.1 at 512 pixels (866 M parameters and a VAE of 84 M), or a toy of 16 pixels."""
+Shape = Literal["sd21", "quarter", "tiny"]
+"""Stable Diffusion 2.1 at 512 pixels (866 M parameters and a VAE of 84 M), the same with a quarter of the channels
+at 256 pixels, or a toy of 16 pixels."""
 
 
 class RandomTexts:
@@ -77,6 +78,16 @@ def _options(shape: Shape) -> tuple[dict[str, Any], dict[str, Any]]:
                 "use_linear_projection": True,
             }
             widths, groups = (128, 256, 512, 512), 32
+        case "quarter":
+            unet = {
+                "sample_size": 32,
+                "block_out_channels": (80, 160, 320, 320),
+                "attention_head_dim": (2, 4, 5, 5),
+                "cross_attention_dim": 256,
+                "use_linear_projection": True,
+                "norm_num_groups": 16,
+            }
+            widths, groups = (32, 64, 128, 128), 16
         case "tiny":
             unet = {
                 "sample_size": 8,

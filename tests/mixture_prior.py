@@ -20,6 +20,7 @@ class MixturePrior:
     shares: tuple[float, ...] = (1.0,)
     turn: float = 0.0  # added to the means, times the cosine of the azimuth
     has_pixel_latents: bool = False
+    has_opacity: bool = False
     alphas_cumprod: Tensor = field(default_factory=lambda: cosine_schedule(1000).double())
 
     def encode(self, images: Tensor) -> Tensor:

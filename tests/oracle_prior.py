@@ -105,6 +105,10 @@ class OraclePrior:
     has_pixel_latents: bool = True
     _noise: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))
 
+    @property
+    def has_opacity(self) -> bool:
+        return self.image_channels == 4
+
     def encode(self, images: Tensor) -> Tensor:
         return images.permute(0, 3, 1, 2) * 2.0 - 1.0
 

@@ -27,6 +27,7 @@ class GaussianPrior:
     mean: float = 0.3
     spread: float = 0.5
     has_pixel_latents: bool = False
+    has_opacity: bool = False
     alphas_cumprod: Tensor = field(default_factory=lambda: cosine_schedule(1000).double())
 
     def encode(self, images: Tensor) -> Tensor:
@@ -202,7 +203,7 @@ def test_what_must_vanish_keeps_its_color_and_what_must_darken_its_opacity():
 
 
 def test_gradient_of_an_rgba_prior_is_that_of_the_rgba_distance_to_its_prediction():
-    prior = GaussianPrior()
+    prior = GaussianPrior(has_opacity=True)
     images = torch.rand(2, 4, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     latents = prior.encode(images)
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0)).double()
@@ -224,7 +225,7 @@ def rgba_shown(seed: int = 1) -> Shown:
 
 def test_a_difference_to_the_unguided_prediction_is_a_wish_relative_to_the_render():
     # CSD on premultiplied RGBA: the wish is the render plus what the text changes.
-    prior, shown = GaussianPrior(), rgba_shown()
+    prior, shown = GaussianPrior(has_opacity=True), rgba_shown()
     config = GuidanceConfig(method="csd", scale=3.0, scale_at_noise=3.0, rescale=0.0)
     found = Guide(prior, None, config, torch.Generator().manual_seed(0)).gradient(shown, 500)
     latents = prior.encode(shown.images)
@@ -238,7 +239,7 @@ def test_a_difference_to_the_unguided_prediction_is_a_wish_relative_to_the_rende
 
 
 def test_an_opening_is_plain_sds_whatever_the_method():
-    shown, prior = rgba_shown(), GaussianPrior()
+    shown, prior = rgba_shown(), GaussianPrior(has_opacity=True)
     plain = Guide(prior, None, PLAIN, torch.Generator().manual_seed(0)).gradient(shown, 700)
     config = replace(PLAIN, method="csd", weight="uniform")
     guide = Guide(prior, None, config, torch.Generator().manual_seed(0))

@@ -80,16 +80,17 @@ class Guide:
             shown: Renders; not changed, no graph is kept.
             timestep: Noise level.
             is_opening: Use plain SDS in x0 form; whatever learns the renders starts to.
-            prior: The same prior, where it has been told more of these views; by default as it is.
+            prior: The same prior, told more of these views or shown them in another way; by default as it is.
 
         Returns:
             The gradient and what to log.
         """
+        prior = prior or self.prior
         images = shown.images.detach().requires_grad_(True)
         with torch.enable_grad():
-            latents = self.prior.encode(images)
+            latents = prior.encode(images)
         question = Question(
-            prior or self.prior,
+            prior,
             latents.detach(),
             timestep,
             self.embedding,
@@ -109,7 +110,7 @@ class Guide:
         self.evaluations += question.evaluations
         weight = method_weight(form, *question.coefficients(timestep))
         with torch.enable_grad():
-            loss = weight * distance(images, latents, comparison, self.prior.decode, self.config)
+            loss = weight * distance(images, latents, comparison, prior, self.config)
             (gradient,) = torch.autograd.grad(loss, images)
         return Guidance(limited(gradient, self.config), float(loss.detach()), timestep)
 
@@ -135,7 +136,7 @@ class Guide:
     def _compare_edit(self, question: Question, original: Tensor) -> Comparison:
         """What an edit should change, given the images [B, H, W, C] before it."""
         assert self.original_embedding is not None
-        latents = self.prior.encode(original.detach())
+        latents = question.prior.encode(original.detach())
         before = replace(question, clean=latents, embedding=self.original_embedding, evaluations=0)
         return dds(question, before)
 
@@ -155,7 +156,7 @@ class Guide:
             case "consistent3d":
                 return consistent3d(question)
             case "cfd":
-                return cfd(question, self._surface_noise(question.clean, shown))
+                return cfd(question, self._surface_noise(question, shown))
             case "vsd":
                 assert self.renders is not None
                 return vsd(question, self.renders)
@@ -163,8 +164,9 @@ class Guide:
                 assert self.renders is not None
                 return esd(question, self.renders)
 
-    def _surface_noise(self, latents: Tensor, shown: Shown) -> Tensor:
+    def _surface_noise(self, question: Question, shown: Shown) -> Tensor:
         """Noise [B, c, h, w] for latents: of their own channels, or, of a pixel prior, of the image's."""
+        latents, encode = question.clean, question.prior.encode
         is_pixels = latents.numel() == shown.images.numel()
         channels = shown.images.shape[-1] if is_pixels else latents.shape[1]
         if self.noise is None:
@@ -173,8 +175,8 @@ class Guide:
             self.noise.refresh()
         if is_pixels:
             noise = self.noise.at(shown.points, shown.opacity).to(latents)
-            zero = self.prior.encode(torch.zeros_like(noise))  # the codec may shift and scale: undo both
-            return (self.prior.encode(noise) - zero) / (self.prior.encode(torch.ones_like(noise)) - zero)
+            zero = encode(torch.zeros_like(noise))  # the codec may shift and scale: undo both
+            return (encode(noise) - zero) / (encode(torch.ones_like(noise)) - zero)
         stride = shown.images.shape[1] // latents.shape[2]
         middle = slice(stride // 2, None, stride)
         noise = self.noise.at(shown.points[:, middle, middle], shown.opacity[:, middle, middle])

@@ -3,21 +3,21 @@
 The gradient passes through the encoder, never through the denoiser (Poole et al. 2022, equation 3).
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-from dream3d.guidance.question import Comparison
+from dream3d.guidance.question import Comparison, DenoisingPrior
 from dream3d.stage_config import GuidanceConfig
 
 _MIN_OPACITY = 0.02  # Colors of fainter pixels are not amplified further.
 
-Decode = Callable[[Tensor], Tensor]  # latents [B, c, h, w] to images [B, H, W, C]
-
 
 def distance(
-    images: Tensor, latents: Tensor, comparison: Comparison, decode: Decode, config: GuidanceConfig
+    images: Tensor,
+    latents: Tensor,
+    comparison: Comparison,
+    prior: DenoisingPrior,
+    config: GuidanceConfig,
 ) -> Tensor:
     """Half the squared distance to what the prior would rather see.
 
@@ -25,24 +25,24 @@ def distance(
     rather see is the render plus that difference; the gradient is then the difference itself.
 
     Args:
-        images: [B, H, W, C] that require gradients; four channels are premultiplied RGBA.
+        images: [B, H, W, C] that require gradients.
         latents: [B, c, h, w], those of the images, with the graph between them.
         comparison: What the method found.
-        decode: The prior's decoder.
+        prior: Whose latents they are, and what its pictures are like.
         config: `image_weight` adds the distance in image space (HiFA, Zhu et al. 2023, arXiv 2305.18766),
             which latents alone do not see.
 
     Returns:
         Scalar: summed over an image, mean over the images.
     """
-    if images.shape[-1] == 4:
-        return rgba_distance(images, _desired(images, comparison, decode))
+    if prior.has_opacity:
+        return rgba_distance(images, _desired(images, comparison, prior))
     wanted = comparison.target
     if comparison.reference is not None:
         wanted = latents.detach() + (comparison.target - comparison.reference)
     loss = 0.5 * (latents - wanted).square().sum() / len(images)
     if config.image_weight > 0.0:
-        desired = _desired(images, comparison, decode)
+        desired = _desired(images, comparison, prior)
         loss = loss + config.image_weight * 0.5 * (images - desired).square().sum() / len(images)
     return loss
 
@@ -60,10 +60,10 @@ def limited(gradient: Tensor, config: GuidanceConfig) -> Tensor:
 
 
 @torch.no_grad()
-def _desired(images: Tensor, comparison: Comparison, decode: Decode) -> Tensor:
+def _desired(images: Tensor, comparison: Comparison, prior: DenoisingPrior) -> Tensor:
     """Images [B, H, W, C] as the method would have them."""
-    target = decode(comparison.target)
-    return target if comparison.reference is None else images + (target - decode(comparison.reference))
+    target = prior.decode(comparison.target)
+    return target if comparison.reference is None else images + (target - prior.decode(comparison.reference))
 
 
 def rgba_distance(images: Tensor, target: Tensor) -> Tensor:

@@ -24,6 +24,11 @@ class DenoisingPrior(X0Predictor, Codec, Protocol):
         """[T], decreasing."""
         ...
 
+    @property
+    def has_opacity(self) -> bool:
+        """Whether its pictures are premultiplied RGBA; else they are opaque."""
+        ...
+
 
 @dataclass
 class Question:

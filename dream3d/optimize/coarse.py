@@ -19,6 +19,7 @@ from dream3d.mesh import ByteArray
 from dream3d.optimize import regularizers, schedules
 from dream3d.optimize.distillation import RenderablePrior, ask_prior, make_guide, needs_normals
 from dream3d.optimize.health import Problem, diagnose, scene_coverage
+from dream3d.optimize.latent_pictures import LatentPictures
 from dream3d.optimize.loop import DivergedError, go_on, take_steps
 from dream3d.optimize.particle import Particle
 from dream3d.prior import TextEmbedding
@@ -127,13 +128,14 @@ class CoarseRun:
         self.config = config
         self.generator = generator
         self.device = torch.device(device)
-        self.particles = [
-            Particle(config, generator, self.device) for _ in range(config.guidance.num_particles)
-        ]
+        self.latents = LatentPictures.of(prior) if config.latent_share > 0 else None
+        layer = None if self.latents is None else self.latents.layer
+        count = config.guidance.num_particles
+        self.particles = [Particle(config, generator, self.device, layer) for _ in range(count)]
         self.guide = make_guide(prior, embedding, config.guidance, generator)
         self.step = 0
         self.caution = 1.0
-        self.coverages = [1.0] * config.guidance.num_particles  # solid share of what the last step saw
+        self.coverages = [1.0] * count  # solid share of what the last step saw
 
     def optimize(self, on_event: OnEvent) -> Problem | None:
         """Run all steps; stop early and say why where the field is beyond hope."""
@@ -198,24 +200,35 @@ class CoarseRun:
         particle.prepare(self.step, self.generator)
         cameras = self.prior.sample_cameras(self.config.num_views // 4, self.generator)
         draw = float(torch.rand((), generator=self.generator))
-        shading = schedules.shading(self.step, draw, self.config)
+        prior, num_steps = self._asked(), self.config.num_steps
+        in_latents = isinstance(prior, LatentPictures)
+        shading = "albedo" if in_latents else schedules.shading(self.step, draw, self.config)
         render = self.render(particle, cameras, shading)
-        answer = ask_prior(self.prior, self.guide, render, cameras, shading, self.step, self.config.num_steps)
+        answer = ask_prior(prior, self.guide, render, cameras, shading, self.step, num_steps)
         penalty = self.regularize(render) * answer.num_pixels
         particle.descend(answer.surrogate + penalty, self.step, self.caution)
         self.coverages[index] = scene_coverage(render.opacity, cameras)
         return answer.loss + float(penalty.detach())
 
+    def _asked(self) -> RenderablePrior:
+        """The prior, as this step's renders are shown to it: as latents first, where that is wanted."""
+        if self.latents is not None and self.step < round(self.config.latent_share * self.config.num_steps):
+            return self.latents
+        return self.prior
+
     def render(self, particle: Particle, cameras: Cameras, shading: Shading) -> Render:
         """What the cameras see of a particle now, at the size this step calls for."""
-        size = schedules.render_size(self.step, self.prior.image_size, self.config)
+        prior = self._asked()
+        size = schedules.render_size(self.step, prior.image_size, self.config)
         # Small images have large pixels, which need as few samples as they have detail.
-        step_size = self.config.step_size * (self.prior.image_size / size)
+        step_size = self.config.step_size * (prior.image_size / size)
         jitter = torch.rand(len(cameras) * size * size, generator=self.generator).to(self.device)
         normals = self.config.roughness_weight > 0 and shading != "albedo"
-        normals |= needs_normals(self.prior)
-        field, occupancy = particle.field, particle.occupancy
-        return render_volume(field, occupancy, cameras, size, size, shading, step_size, jitter, normals)
+        normals |= needs_normals(prior)
+        field, occupancy, in_latents = particle.field, particle.occupancy, isinstance(prior, LatentPictures)
+        return render_volume(
+            field, occupancy, cameras, size, size, shading, step_size, jitter, normals, in_latents
+        )
 
     def regularize(self, render: Render) -> Tensor:
         """All regularizers, weighted, per pixel; the guidance loss is a sum over an image's pixels."""

@@ -11,6 +11,7 @@ from dream3d.cameras import Cameras
 from dream3d.errors import InputError
 from dream3d.guidance.guide import Guide, Shown
 from dream3d.optimize import schedules
+from dream3d.optimize.latent_pictures import LatentPictures
 from dream3d.prior import Prior, TextEmbedding
 from dream3d.prior.adapted import AdaptedPrior
 from dream3d.prior.parts import Codec, X0Predictor
@@ -38,8 +39,8 @@ class RenderablePrior(X0Predictor, Codec, Protocol):
         ...
 
     @property
-    def image_channels(self) -> int:
-        """4 for premultiplied RGBA, 3 for opaque RGB."""
+    def has_opacity(self) -> bool:
+        """Whether its pictures are premultiplied RGBA; else they are opaque."""
         ...
 
     def sample_cameras(
@@ -63,7 +64,7 @@ class SeenRender(Protocol):
 
     @property
     def color_srgb(self) -> Tensor:
-        """[B, H, W, 3], premultiplied."""
+        """[B, H, W, 3], premultiplied; or [B, H, W, c] latents."""
         ...
 
     @property
@@ -88,7 +89,7 @@ def prior_images(prior: RenderablePrior, render: SeenRender, background: Tensor 
     Args:
         prior: The frozen prior.
         render: B views.
-        background: [B, 1, 1, 3] behind the render, for a prior of opaque pictures; None keeps the opacity.
+        background: [B, 1, 1, C] behind the render, for a prior of opaque pictures; None keeps the opacity.
 
     Returns:
         [B, h, w, C] at a size that the prior knows.
@@ -173,8 +174,9 @@ def ask_prior(
     """
     config, generator = guide.config, guide.generator
     background = None  # of premultiplied RGBA
-    if prior.image_channels == 3:
+    if not prior.has_opacity:
         background = random_solid_background(len(cameras), generator, render.opacity.device)
+        background = prior.latents_of(background) if isinstance(prior, LatentPictures) else background
     images = prior_images(prior, render, background)
     size = images.shape[1]
     opacity = functional.interpolate(render.opacity[:, None].detach(), (size, size))[:, 0]

@@ -16,16 +16,23 @@ _OCCUPANCY_DECAY = 0.6  # Of the remembered density, per update: a cell is given
 class Particle:
     """A field, its occupancy grid and its optimizer."""
 
-    def __init__(self, config: CoarseConfig, generator: torch.Generator, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: CoarseConfig,
+        generator: torch.Generator,
+        device: torch.device,
+        latent_layer: Tensor | None = None,
+    ) -> None:
         """Start a field.
 
         Args:
             config: Of the stage.
             generator: CPU generator of its first values.
             device: Where to compute.
+            latent_layer: Of a field of latents; see `RadianceField`.
         """
         self.config = config
-        self.field = RadianceField(config.radiance_field, generator).to(device)
+        self.field = RadianceField(config.radiance_field, generator, latent_layer).to(device)
         self.occupancy = OccupancyGrid(config.occupancy_resolution, device)
         self.base_rates = (config.table_learning_rate, config.network_learning_rate)
         groups = [{"params": [self.field.table]}, {"params": self.field.network_parameters()}]

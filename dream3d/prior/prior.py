@@ -135,6 +135,11 @@ class Prior:
         assert denoiser.control is not None
         return replace(self, denoiser=replace(denoiser, control=replace(denoiser.control, picture=picture)))
 
+    @property
+    def has_opacity(self) -> bool:
+        """Whether its pictures are premultiplied RGBA; else they are opaque."""
+        return self.image_channels == 4
+
     def embed(self, prompt: str, negative_prompt: str = "") -> TextEmbedding:
         """Encode a prompt; words the built-in prior never saw are left out.
 

@@ -26,7 +26,7 @@ _HIDDEN_OPTICAL_DEPTH = 5.5  # samples behind this much count for less than one 
 class Render:
     """What B cameras see. Colors and depth are premultiplied by the opacity."""
 
-    color_srgb: Tensor  # [B, H, W, 3] lit as asked
+    color_srgb: Tensor  # [B, H, W, 3] lit as asked; or [B, H, W, c] latents
     opacity: Tensor  # [B, H, W] in [0, 1]
     depth: Tensor  # [B, H, W] expected distance from the camera along the ray
     depth_variance: Tensor  # [B, H, W] sum of w (t - mean depth)^2
@@ -45,6 +45,7 @@ def render_volume(
     step_size: float,
     jitter: Tensor | None = None,
     with_normals: bool = False,
+    shows_latents: bool = False,
 ) -> Render:
     """Render the field from every camera, differentiably with respect to its parameters.
 
@@ -58,6 +59,7 @@ def render_volume(
         step_size: Distance between samples in scene units.
         jitter: [B * H * W] in [0, 1), shift of each ray's samples in steps; None for half a step everywhere.
         with_normals: Compute normals even where the shading does not need them.
+        shows_latents: Composite the latents of a field that holds some in place of its albedo, unlit.
 
     Returns:
         The images.
@@ -70,15 +72,16 @@ def render_volume(
     samples = ray_march(origins, directions, occupancy.occupied, occupancy.aabb, step_size, jitter)
     samples, points = _drop_hidden(samples, occupancy, origins, directions)
     middle = float(cameras.distance.mean())
-    albedo, opacity, depth, depth_variance = _integrate(field, samples, points, middle)
+    density, colors = (field.density_and_latents if shows_latents else field.density_and_albedo)(points)
+    albedo, opacity, depth, depth_variance = _integrate(density, colors, samples, middle)
     normals = torch.zeros_like(origins)
     if with_normals or shading != "albedo":
         normals = _surface_normals(field, origins, directions, opacity.detach(), depth.detach())
     flat = (len(cameras), height * width)
-    color = shade_srgb(albedo.view(*flat, 3), opacity.view(flat), normals.view(*flat, 3), cameras, shading)
+    color = shade_srgb(albedo.view(*flat, -1), opacity.view(flat), normals.view(*flat, 3), cameras, shading)
     image = (len(cameras), height, width)
     return Render(
-        color.reshape(*image, 3),
+        color.reshape(*image, -1),
         opacity.view(image),
         depth.view(image),
         depth_variance.view(image),
@@ -127,22 +130,21 @@ def _drop_hidden(
 
 
 def _integrate(
-    field: RadianceField, samples: RaySamples, points: Tensor, middle: float
+    density: Tensor, colors: Tensor, samples: RaySamples, middle: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Albedo [R, 3], opacity [R], depth [R] (all premultiplied) and depth variance [R] along rays.
+    """Colors [R, C], opacity [R], depth [R] (all premultiplied) and depth variance [R] along rays.
 
     The variance is a difference of second moments; taken about `middle`, a distance inside the scene, it
     keeps its digits in single precision.
     """
-    density, albedo = field.density_and_albedo(points)
     offset = samples.midpoints() - middle  # [S]
     moments = torch.stack([offset, offset * offset], dim=1)
-    values = torch.cat([albedo, moments], dim=1)  # [S, 5]
+    values = torch.cat([colors, moments], dim=1)  # [S, C + 2]
     result = composite(density, values, samples.t_starts, samples.t_ends, samples.packed_info)
-    first, second = result.values[:, 3], result.values[:, 4]
+    first, second = result.values[:, -2], result.values[:, -1]
     mean = (first / result.opacity.clamp_min(1e-6)).detach()
     variance = second - 2.0 * mean * first + mean * mean * result.opacity
-    return result.values[:, :3], result.opacity, result.depth, variance.clamp_min(0.0)
+    return result.values[:, :-2], result.opacity, result.depth, variance.clamp_min(0.0)
 
 
 def _surface_normals(
