@@ -15,8 +15,8 @@ from dream3d.prior.precision import precision_dtype
 from dream3d.prior.text import BRANCHES, TextEmbedding
 
 Shape = Literal["sd21", "quarter", "tiny"]
-"""Stable Diffusion 2.1 at 512 pixels (866 M parameters and a VAE of 84 M), the same with a quarter of the channels
-at 256 pixels, or a toy of 16 pixels."""
+"""Stable Diffusion 2.1 at 512 pixels (866 M parameters and a VAE of 84 M), the same with a quarter of the
+channels at 256 pixels, or a toy of 16 pixels."""
 
 
 class RandomTexts:
