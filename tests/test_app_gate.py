@@ -107,6 +107,9 @@ def test_the_page_may_load_nothing_from_anywhere_else(site: Site) -> None:
         ("GET", "/gradio_api/file=http://example.com/x"),
         ("GET", "/gradio_api/file=/etc/passwd"),
         ("POST", "/gradio_api/component_server"),
+        ("POST", "/gradio_api/queue/join"),
+        ("GET", "/gradio_api/queue/data"),
+        ("POST", "/gradio_api/call/order"),
         ("POST", "/gradio_api/vibe-edit"),
         ("GET", "/monitoring"),
         ("GET", "/config"),
@@ -203,7 +206,7 @@ def test_a_login_guards_everything(visitors: Visitors, monkeypatch: pytest.Monke
         with_login(""),
     ]
     wrong.append({"authorization": "Bearer " + base64.b64encode("ann:päss:word".encode()).decode()})
-    for path in ("/", "/assets/index.js", "/theme.css", "/gradio_api/heartbeat/x", "/gradio_api/queue/data"):
+    for path in ("/", "/assets/index.js", "/theme.css", "/gradio_api/heartbeat/x", "/gradio_api/file=/x"):
         for headers in wrong:
             status, answer, _ = site.ask("GET", path, secret, headers=headers)
             assert (status, answer["www-authenticate"]) == (401, 'Basic realm="dream3d"')

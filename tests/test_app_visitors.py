@@ -1,5 +1,6 @@
 """Visitors of the demo: kept apart, limited, and forgotten with all that is theirs."""
 
+import threading
 import time
 from pathlib import Path
 
@@ -124,6 +125,29 @@ def test_too_many_visitors_make_room_by_having_left_longest(visitors: Visitors) 
         assert visitors.find(first.secret) is first
         with visitors.tab(first), visitors.tab(fourth), pytest.raises(InputError, match="too many visitors"):
             visitors.greet(None)
+
+
+def test_files_are_made_one_after_the_other_and_one_for_a_visitor(visitors: Visitors) -> None:
+    one, two = visitors.greet(None), visitors.greet(None)
+    order: list[str] = []
+
+    def export_second() -> None:
+        with visitors.exporting(two):
+            order.append("second")
+
+    thread = threading.Thread(target=export_second)
+    with visitors.exporting(one):
+        thread.start()
+        with (
+            pytest.raises(InputError, match="a file of yours is being made already"),
+            visitors.exporting(one),
+        ):
+            pass
+        order.append("first")
+    thread.join(30.0)
+    assert order == ["first", "second"]
+    with visitors.exporting(one):  # and again
+        pass
 
 
 def test_a_vain_run_is_remembered_until_the_next_one(visitors: Visitors) -> None:

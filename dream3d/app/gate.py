@@ -32,7 +32,7 @@ WRONG_PASSWORD_SECONDS = 0.5
 
 OPEN_PAGES = ("/theme.css", "/favicon.ico", "/manifest.json")
 OPEN_FOLDERS = ("/static/", "/assets/", "/svelte/")  # of Gradio's package
-CALLS = (f"{API}/run/predict", f"{API}/queue/join", f"{API}/cancel", f"{API}/reset")
+CALL = f"{API}/run/predict"  # nothing on the page waits in Gradio's queue
 
 # Gradio's page runs its templates with `eval` and has scripts inside: those of this origin, and no other.
 POLICY = (
@@ -117,9 +117,7 @@ class Gate:
                 await _refuse(send, 404, "no such file")
             else:
                 await self.app(scope, receive, _sealed(send))
-        elif method == "GET" and path == f"{API}/queue/data":
-            await self.app(scope, receive, _sealed(send))
-        elif method == "POST" and path in CALLS:
+        elif method == "POST" and path == CALL:
             body = await _read_call(receive)
             if body is None:
                 await _refuse(send, 422, "not a call of this page")

@@ -119,11 +119,12 @@ class Handlers:
         """Make a file of the asset that is shown: a notice, and the file."""
         visitor = self._visitor(request)
         made = visitor.find_asset(shown.asset) if visitor else None
-        if made is None:
+        if visitor is None or made is None:
             return pieces.notice("this asset is not kept any more: generate it again"), gr.skip()
         try:
             order = read_export(dict(zip(EXPORT_FORM, values, strict=True)), self.limits)
-            path = export(made, order, next(self._numbers))
+            with self.visitors.exporting(visitor):
+                path = export(made, order, next(self._numbers))
         except (InputError, RunError) as error:
             return pieces.notice(str(error)), gr.skip()
         except OSError:  # removed meanwhile

@@ -66,17 +66,16 @@ def build_page(handlers: Handlers, draft_steps: int) -> Any:
             [view.shown, *(export_form[name] for name in EXPORT_FORM)],
             [notice, view.file],
             preprocess=False,
-            concurrency_limit=1,
+            queue=False,
             api_visibility="private",
-            show_progress_on=view.file,
+            show_progress_on=notice,
         )
-    page.queue(max_size=handlers.limits.max_waiting)
     page.state_session_capacity = handlers.limits.max_visitors
     return page
 
 
 def _connect(page: Any, handlers: Handlers, form: Parts, view: View) -> None:
-    """Buttons, typing and the clock. None of these waits in Gradio's queue: each answers at once."""
+    """Buttons, typing and the clock. None waits in Gradio's queue, which knows no visitors."""
     quick: Parts = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     look: Parts = {"fn": handlers.refresh, "inputs": view.shown, "outputs": view.parts(), **quick}
     ordered = gr.on(

@@ -21,6 +21,7 @@ class Visitor:
     secret: str  # what its cookie holds
     jobs: list[Job] = field(default_factory=list)  # oldest first
     num_tabs: int = 0
+    is_exporting: bool = False
     seen: float = field(default_factory=time.monotonic)
 
     @property
@@ -51,6 +52,7 @@ class Visitors:
         self._worker = worker
         self._visitors: dict[str, Visitor] = {}
         self._lock = threading.RLock()
+        self._export_turn = threading.Lock()
 
     def find(self, secret: str | None) -> Visitor | None:
         """The visitor with this secret, who is here now."""
@@ -103,6 +105,25 @@ class Visitors:
             self._worker.submit(job)
             visitor.jobs.append(job)
             return job
+
+    @contextlib.contextmanager
+    def exporting(self, visitor: Visitor) -> Iterator[None]:
+        """Within, the visitor makes a file of an asset; one visitor after the other.
+
+        Raises:
+            InputError: It makes one already, or too many visitors do.
+        """
+        with self._lock:
+            if visitor.is_exporting:
+                raise InputError("a file of yours is being made already; wait for it")
+            if sum(other.is_exporting for other in self._visitors.values()) >= self.limits.max_waiting:
+                raise InputError("too many files are being made; try again later")
+            visitor.is_exporting = True
+        try:
+            with self._export_turn:
+                yield
+        finally:
+            visitor.is_exporting = False
 
     def place(self, job: Job) -> int:
         """How many runs, of anybody, go before a waiting one."""
