@@ -51,12 +51,12 @@ class Storm:
             driver.kill()
             self.drivers_killed += 1
             self._next[1] = now + driver_seconds
-        busy = workers_at_work(read_course(folder)) if worker_seconds and now > self._next[0] else []
-        if busy:
-            with contextlib.suppress(ProcessLookupError):  # it has ended by itself a moment ago
+        elif worker_seconds and now > self._next[0]:
+            self._next[0] = now + worker_seconds
+            busy = workers_at_work(read_course(folder))
+            with contextlib.suppress(ProcessLookupError, IndexError):  # none is at work, or it ended just now
                 os.kill(self._rng.choice(busy), signal.SIGKILL)
                 self.workers_killed += 1
-                self._next[0] = now + worker_seconds
 
 
 def run_batch(folder: Path, prompts: Path, words: Sequence[str], storm: Storm | None) -> float:
