@@ -118,7 +118,7 @@ def drive_hypothesis(target: Any, one: Read, runs: int, seed: int) -> None:
         phases=[Phase.generate],
         database=None,
         deadline=None,
-        suppress_health_check=list(HealthCheck.__members__.values()),
+        suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
     )
     @given(target.inputs)
     def draw(content: bytes) -> None:

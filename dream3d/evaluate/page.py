@@ -86,7 +86,7 @@ def _row(row: dict[str, Any], used: list[Column]) -> str:
         label = f'{label}<br><span class="small">{escape(row["file"])}</span>'
     if row["error"]:
         label += f'<br><span class="error">failed: {escape(row["error"])}</span>'
-    label += "".join(f'<br><span class="small">{escape(warning)}</span>' for warning in row["warnings"])
+    label += "".join(f'<br><span class="small">{escape(str(warning))}</span>' for warning in row["warnings"])
     cells = [
         f"<td>{image}</td>",
         f'<td data-value="{escape(what)}">{label}</td>',
