@@ -125,12 +125,16 @@ def test_what_the_page_does_not_use_is_not_there(
     assert site.reached == []
 
 
-def test_calls_need_a_visitor(site: Site, visitors: Visitors) -> None:
-    for secret in (None, "", "guessed"):
-        assert site.ask("POST", "/gradio_api/run/predict", secret, CALL)[0] == 403
-    assert site.reached == []
+def test_calls_arrive_as_they_were_sent(site: Site, visitors: Visitors) -> None:
     assert site.ask("POST", "/gradio_api/run/predict", visitors.greet(None).secret, CALL)[0] == 200
     assert site.reached == [("/gradio_api/run/predict", CALL)]
+
+
+def test_an_open_page_and_files_need_a_visitor(site: Site) -> None:
+    for path in ("/gradio_api/heartbeat/x", "/gradio_api/file=/etc/passwd", "/anything"):
+        for secret in (None, "", "guessed"):
+            assert site.ask("GET", path, secret)[0] == 403
+    assert site.reached == []
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,9 @@ def test_what_cannot_be_made_is_said_in_one_line(visit: Visit) -> None:
         visit.page.locator('.d3-notice[role="alert"]', has_text=says).wait_for()
     visit.page.get_by_label("Prompt", exact=True).fill("x" * 1000)
     assert len(visit.page.get_by_label("Prompt", exact=True).input_value()) == 300
+    visit.context.clear_cookies()  # or the server was started again, and knows nobody
+    visit.generate("a red mushroom")
+    visit.page.locator('.d3-notice[role="alert"]', has_text="reload the page").first.wait_for()
 
 
 def test_ctrl_c_during_a_run_leaves_nothing(visit: Visit, server: DemoServer) -> None:

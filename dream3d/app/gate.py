@@ -90,6 +90,8 @@ class Gate:
             await self._welcome(headers, scope, receive, send)
         elif method in ("GET", "HEAD") and (path in OPEN_PAGES or path.startswith(OPEN_FOLDERS)):
             await self.app(scope, receive, _sealed(send))
+        elif method == "POST" and path == CALL:  # who is not known is told so on the page
+            await self._call(scope, receive, send)
         elif (visitor := self.visitors.find(self._secret(headers))) is None:
             await _refuse(send, 403, "reload the page")
         else:
@@ -117,14 +119,16 @@ class Gate:
                 await _refuse(send, 404, "no such file")
             else:
                 await self.app(scope, receive, _sealed(send))
-        elif method == "POST" and path == CALL:
-            body = await _read_call(receive)
-            if body is None:
-                await _refuse(send, 422, "not a call of this page")
-            else:
-                await self.app(scope, _again(body, receive), _sealed(send))
         else:
             await _refuse(send, 404, "there is nothing here")
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A button was pressed, or so it says."""
+        body = await _read_call(receive)
+        if body is None:
+            await _refuse(send, 422, "not a call of this page")
+        else:
+            await self.app(scope, _again(body, receive), _sealed(send))
 
     def _secret(self, headers: dict[str, str]) -> str | None:
         with contextlib.suppress(CookieError):

@@ -20,6 +20,7 @@ from dream3d.prior import Prior
 from dream3d.prior.text import Vocabulary, split_words
 
 RELOAD = "the page was closed for too long, or the server was started again: reload the page"
+GONE = "this asset is not kept any more: generate it again"
 BUSY_SECONDS, IDLE_SECONDS = 1.0, 4.0  # between two looks of the page
 
 
@@ -120,15 +121,17 @@ class Handlers:
         visitor = self._visitor(request)
         made = visitor.find_asset(shown.asset) if visitor else None
         if visitor is None or made is None:
-            return pieces.notice("this asset is not kept any more: generate it again"), gr.skip()
+            return pieces.notice(GONE), gr.skip()
         try:
             order = read_export(dict(zip(EXPORT_FORM, values, strict=True)), self.limits)
             with self.visitors.exporting(visitor):
                 path = export(made, order, next(self._numbers))
         except (InputError, RunError) as error:
             return pieces.notice(str(error)), gr.skip()
-        except OSError:  # removed meanwhile
-            return pieces.notice("this asset is not kept any more: generate it again"), gr.skip()
+        except FileNotFoundError:  # removed meanwhile
+            return pieces.notice(GONE), gr.skip()
+        except OSError as error:
+            return pieces.notice(f"the file cannot be written: {error.strerror}"), gr.skip()
         size = path.stat().st_size / 1e6
         label = f"Download {path.name} ({size:.1f} MB)"
         return "", gr.DownloadButton(label, value=path, visible=True)
