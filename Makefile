@@ -22,7 +22,7 @@ INSTALLED := $(VENV)/.installed
 KERNELS   := dream3d/_kernels/libdream3d_cpu.so
 CUDA_TREE := $(shell find cuda -type f -not -path 'cuda/tests/*' 2>/dev/null)
 
-.PHONY: help setup demo test test-python test-cpp lint format types kernels gpu-check bench gallery wheel clean
+.PHONY: help setup demo test test-python test-cpp lint format types kernels gpu-check bench gallery docs wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -94,6 +94,10 @@ gallery: setup  ## dream3d eval on 24 prompts x 2 seeds into out/gallery, sheet 
 
 gpu-check: setup  ## the tests that need a GPU
 	@$(BIN)/python -m pytest -m gpu -rs $(PYTEST_ARGS)
+
+docs: $(INSTALLED)  ## the site in build/site, from docs/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	echo "open build/site/index.html"
 
 wheel: $(INSTALLED)  ## dist/dream3d-*.whl with the kernels inside
 	@export PATH="$$PATH:$(CURDIR)/$(BIN)"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dream3d.pipeline import Pipeline, Run
     from dream3d.prior import Prior
     from dream3d.refine import refine
+    from dream3d.stage_config import PaintConfig
 
 # Read by OpenMP when torch is first imported. Idle threads that spin, its default, take the cores from the
 # kernels' own threads and from whatever else runs: on a busy machine a step then takes ten times as long.
@@ -37,6 +38,7 @@ __all__ = [
     "Event",
     "InputError",
     "Mesh",
+    "PaintConfig",
     "Pipeline",
     "Prior",
     "Run",
@@ -55,6 +57,7 @@ _HOME = {
     "Event": "dream3d.events",
     "InputError": "dream3d.errors",
     "Mesh": "dream3d.mesh",
+    "PaintConfig": "dream3d.stage_config",
     "Pipeline": "dream3d.pipeline",
     "Prior": "dream3d.prior",
     "Run": "dream3d.pipeline",

@@ -91,7 +91,8 @@ def check_numbers(settings: Any, section: str, **bounds: tuple[float, float]) ->
     """
     for name, value in vars(settings).items():
         low, high = bounds.get(name, (-math.inf, math.inf))
-        if isinstance(value, int | float) and not (math.isfinite(value) and low <= value <= high):
+        is_odd = isinstance(value, float) and not math.isfinite(value)
+        if isinstance(value, int | float) and (is_odd or not low <= value <= high):
             wanted = f"between {low} and {high}" if name in bounds else "a finite number"
             raise InputError(f"--{section}.{name.replace('_', '-')} must be {wanted}, not {value}")
 

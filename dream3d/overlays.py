@@ -254,9 +254,12 @@ def _one_line(report: str) -> str:
     """Reduce tyro's boxed report to the sentence in it."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", report)
     lines = [line.strip("│ ") for line in text.splitlines() if not line.startswith(("╭", "╰"))]
+    lines = [line for line in lines if line]
+    if len(lines) > 1 and not lines[1].strip("-"):  # no UTF-8 in this terminal: a title, and a rule below
+        lines = lines[2:]
     sentence: list[str] = []
     for line in lines:
-        if line.startswith("─"):
+        if not line.strip("─-"):
             break
         sentence.append(line)
     message = " ".join(sentence) or "the command line could not be read; see --help"

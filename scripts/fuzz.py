@@ -41,7 +41,7 @@ SHARES = {  # of 20,000 inputs
 }
 QUICK = 250  # one of so many, in the tests
 ENGINES = ("hypothesis", "atheris")
-PATIENCE = 60.0  # seconds without an outcome, after which a process is taken for hanging
+PATIENCE = 900.0  # seconds without an outcome, after which a process is taken for hanging; machines are busy
 MAX_ADDRESSES = 24 << 30  # a net below the limit of `fuzz_guard.py`: libraries map much that they never touch
 
 Read = Callable[[bytes], None]

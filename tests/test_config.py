@@ -30,6 +30,7 @@ def test_texture_sizes_that_work(size: int) -> None:
         (Config, {"coarse": CoarseConfig(num_steps=0)}, "needs --refine.num-steps"),
         *[(CoarseConfig, {"num_views": views}, "--coarse.num-views must be") for views in (-4, 0, 6, 10**7)],
         *[(CoarseConfig, {"occupancy_resolution": cells}, "between 4 and 512") for cells in (-1, 0, 10**7)],
+        (CoarseConfig, {"num_views": 10**400}, "--coarse.num-views must be between 4 and 256, not 1000"),
         (CoarseConfig, {"occupancy_interval": 0}, "--coarse.occupancy-interval must be between 1"),
         (CoarseConfig, {"step_size": math.nan}, "--coarse.step-size must be a finite number, not nan"),
         *[(FieldConfig, {"hidden_size": size}, "field.hidden-size must be between 1") for size in (-1, 0)],

@@ -1,6 +1,8 @@
 """Overlays and the command line through one parser."""
 
+import contextlib
 import dataclasses
+import io
 from pathlib import Path
 from typing import Annotated
 
@@ -160,6 +162,22 @@ def test_bad_overlays_are_refused_in_one_line(tmp_path: Path, text: str, says: s
         generate("--config", overlay(tmp_path, text))
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "words", [("--texture-size", "500"), ("--seed", "x"), ("--seed",), ("--device", "gpu"), ("--lods", "9")]
+)
+def test_refusals_are_the_same_sentence_without_utf_8(words: tuple[str, ...]) -> None:
+    """As in a cron job or a container: the parser then draws no frame around it."""
+    messages: list[str] = []
+    for encoding in ("utf-8", "ascii"):
+        stdout = io.TextIOWrapper(io.BytesIO(), encoding)
+        with contextlib.redirect_stdout(stdout), pytest.raises(InputError) as caught:
+            generate(*words)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+    assert words[0] in messages[0]
+    assert "---" not in messages[0]
 
 
 def test_python_reads_overlays_as_the_command_line_does(tmp_path: Path) -> None:

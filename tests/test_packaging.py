@@ -66,7 +66,7 @@ def test_the_command_is_installed() -> None:
 
 def test_the_public_names_are_what_the_package_says() -> None:
     functions = {"generate", "load_config", "load_model", "refine"}
-    classes = {"Asset", "Config", "Event", "Mesh", "Pipeline", "Prior", "Run"}
+    classes = {"Asset", "Config", "Event", "Mesh", "PaintConfig", "Pipeline", "Prior", "Run"}
     errors = {"InputError", "RunError", "StoppedError"}
     assert set(dream3d.__all__) == functions | classes | errors | {"__version__"}
     for name in dream3d.__all__:

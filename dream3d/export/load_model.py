@@ -16,7 +16,7 @@ from dream3d.render.surface import sample_bilinear
 MAX_FACES = 1_000_000  # a game asset has a hundredth of that
 
 
-def load_model(path: Path) -> TexturedMesh:
+def load_model(path: str | Path) -> TexturedMesh:
     """Read a model as one mesh.
 
     Args:
@@ -30,6 +30,7 @@ def load_model(path: Path) -> TexturedMesh:
         InputError: It cannot be read, holds no triangles or more than a million, a position is not finite, or
             it has no extent.
     """
+    path = Path(path)
     if path.suffix.lower() == ".obj":
         plain = Material(np.full((1, 1, 3), 255, np.uint8))
         model = TexturedMesh(load_obj(path, MAX_FACES), plain, path.stem)
