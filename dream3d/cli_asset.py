@@ -2,12 +2,16 @@
 
 import json
 import shlex
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from dream3d.events import OnEvent, ignore
+from dream3d.errors import StoppedError
+from dream3d.events import Event, OnEvent, ignore
 from dream3d.overlays import to_yaml
 from dream3d.progress import ProgressLine, format_seconds
 
@@ -74,3 +78,39 @@ def _report(metrics: dict[str, Any], warnings: Sequence[str], files: list[str], 
 def print_json(value: object) -> None:
     """One JSON value on stdout."""
     print(json.dumps(value, indent=2, default=str))
+
+
+@contextmanager
+def stopped_between_steps(again: str | None) -> Iterator[Callable[[OnEvent, Event], None]]:
+    """While a run has a folder, Ctrl-C and SIGTERM end it when its state is whole; the second one at once.
+
+    Args:
+        again: What continues the run. None leaves the signals as they are: there is nothing to keep.
+
+    Yields:
+        Passes an event on, and raises `StoppedError` if the run is to end.
+    """
+    asked: list[int] = []
+    caught = (signal.SIGINT, signal.SIGTERM) if again else ()
+    previous = {number: signal.getsignal(number) for number in caught}
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+        for each, handler in previous.items():
+            signal.signal(each, handler)
+
+    def stop(on_event: OnEvent, event: Event) -> None:
+        on_event(event)
+        if asked:
+            raise StoppedError
+
+    for number in caught:
+        signal.signal(number, ask)
+    try:
+        yield stop
+    except StoppedError as error:
+        error.add_note(f"continue with: {again}")
+        raise
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

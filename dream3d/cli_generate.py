@@ -1,20 +1,16 @@
 """The command `dream3d generate`: a prompt goes in, an asset comes out; an interrupted run goes on."""
 
 import shlex
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from dream3d.cli_asset import deliver, print_plan
+from dream3d.cli_asset import deliver, print_plan, stopped_between_steps
 from dream3d.config import Config, check_guidance, generate_guidance, with_guidance
-from dream3d.errors import InputError, StoppedError
-from dream3d.events import Event, OnEvent
+from dream3d.errors import InputError
+from dream3d.events import OnEvent
 from dream3d.inputs import check_output, check_prompt, default_output
 from dream3d.overlays import Overlays, Settings, Switch
 from dream3d.run_record import read_output, read_run, write_output
@@ -73,7 +69,8 @@ class Generate:
         # Heavy: torch and diffusers. Only now is there work to do.
         from dream3d.generate import generate
 
-        with stopped_between_steps(run_dir) as stop:
+        again = f"dream3d generate --resume {shlex.quote(str(run_dir))}"
+        with stopped_between_steps(again if run_dir else None) as stop:
 
             def make(on_event: OnEvent) -> "Asset":
                 return generate(prompt, settings, lambda event: stop(on_event, event), run_dir=run_dir)
@@ -85,39 +82,3 @@ class Generate:
         if self.resume and self.run_dir and self.resume.resolve() != self.run_dir.resolve():
             raise InputError("--resume and --run-dir name two folders; --resume alone is enough")
         return self.resume or self.run_dir
-
-
-@contextmanager
-def stopped_between_steps(run_dir: Path | None) -> Iterator[Callable[[OnEvent, Event], None]]:
-    """While a run has a folder, Ctrl-C and SIGTERM end it when its state is whole; the second one at once.
-
-    Args:
-        run_dir: None leaves the signals as they are: there is nothing to keep.
-
-    Yields:
-        Passes an event on, and raises `StoppedError` if the run is to end.
-    """
-    asked: list[int] = []
-    caught = (signal.SIGINT, signal.SIGTERM) if run_dir else ()
-    previous = {number: signal.getsignal(number) for number in caught}
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        asked.append(number)
-        for each, handler in previous.items():
-            signal.signal(each, handler)
-
-    def stop(on_event: OnEvent, event: Event) -> None:
-        on_event(event)
-        if asked:
-            raise StoppedError
-
-    for number in caught:
-        signal.signal(number, ask)
-    try:
-        yield stop
-    except StoppedError as error:
-        error.add_note(f"continue with: dream3d generate --resume {shlex.quote(str(run_dir))}")
-        raise
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from dream3d.cli_asset import deliver, print_plan
+from dream3d.cli_asset import deliver, print_plan, stopped_between_steps
 from dream3d.config import check_guidance, given_mesh_settings
 from dream3d.errors import InputError
 from dream3d.events import OnEvent
@@ -46,6 +46,8 @@ class Refine:
     paint: tyro.conf.FlagConversionOff[PaintConfig] = field(default_factory=PaintConfig)
     config: Annotated[Overlays, tyro.conf.arg(metavar="NAME|FILE", help_behavior_hint="(repeatable)")] = ()
     """Overlay of settings, by name (draft, standard) or a YAML file; later ones win, options win over all."""
+    run_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Keep the state of the run in this folder: after an interruption the same command goes on from it."""
     dry_run: Switch = False
     """Check the input, print what would be done with which settings, and stop."""
     quiet: Switch = False
@@ -90,20 +92,23 @@ class Refine:
         # Heavy: diffusers. Only now is there work to do.
         from dream3d.refine import refine
 
-        def make(on_event: OnEvent) -> "Asset":
-            return refine(
-                model,
-                prompt,
-                self.settings,
-                self.paint,
-                self.geometry,
-                strength,
-                on_event,
-                prior,
-                from_prompt,
-            )
+        with stopped_between_steps("the same command" if self.run_dir else None) as stop:
 
-        return deliver(make, output, self.quiet, self.json)
+            def make(on_event: OnEvent) -> "Asset":
+                return refine(
+                    model,
+                    prompt,
+                    self.settings,
+                    self.paint,
+                    self.geometry,
+                    strength,
+                    lambda event: stop(on_event, event),
+                    prior,
+                    from_prompt,
+                    self.run_dir,
+                )
+
+            return deliver(make, output, self.quiet, self.json)
 
     def _print_plan(
         self,

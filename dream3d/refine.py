@@ -1,7 +1,9 @@
 """The second stage on its own: a mesh and a prompt go in, the mesh with new colors comes out."""
 
+import hashlib
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -24,14 +26,15 @@ from dream3d.finish import bake_material, choose_device, open_prior, provenance
 from dream3d.inputs import check_prompt, check_strength
 from dream3d.math import linear_to_srgb
 from dream3d.mesh import FRAME_RADIUS, ByteArray, Frame, Material, Mesh, TexturedMesh
-from dream3d.optimize.paint import fit_colors, optimize_paint
-from dream3d.optimize.refine import optimize_refine
+from dream3d.optimize.paint import fit_colors
 from dream3d.prior import Prior, TextEmbedding
 from dream3d.render.surface import sample_bilinear
+from dream3d.run_folder import open_run
 from dream3d.scene.radiance_field import RadianceField
 from dream3d.scene.tet_lattice import tet_lattice
 from dream3d.scene.tet_surface import TetSurface
-from dream3d.stage_config import GuidanceConfig, PaintConfig, RefineConfig, ViewConditioning
+from dream3d.stage_config import PaintConfig, RefineConfig, ViewConditioning
+from dream3d.stages import repaint
 
 Geometry = Literal["locked", "free"]
 
@@ -50,6 +53,7 @@ def refine(
     on_event: OnEvent = ignore,
     prior: Prior | None = None,
     from_prompt: str | None = None,
+    run_dir: str | Path | None = None,
 ) -> Asset:
     """Paint a mesh as a prompt says, and reshape it if that is allowed.
 
@@ -66,54 +70,69 @@ def refine(
         prior: A loaded prior to use again; `config.prior` is loaded when it is None.
         from_prompt: What the mesh is as it is: only what the two prompts say differently changes. Of a free
             surface this holds for its colors before it moves.
+        run_dir: Folder for the state of the run, with which it can be continued; as of `generate`.
 
     Returns:
         The asset, in the units and at the place of the given mesh.
 
     Raises:
-        InputError: A setting is impossible, or the mesh encloses nothing and its shape is to be free.
+        InputError: A setting is impossible, a free mesh encloses nothing, or the folder is of another run.
         RunError: The surface vanished, or does not fit the texture.
+        StoppedError: `on_event` asked for it.
     """
-    check_strength(strength)
+    from_prompt = None if from_prompt is None else check_prompt(from_prompt, "from-prompt")
     prompt, config, paint = check_prompt(prompt), config or given_mesh_settings(), paint or PaintConfig()
     device = choose_device(config.device)
     started, frame = time.perf_counter(), Frame.around(model.mesh, FRAME_RADIUS)
     given = replace(model, mesh=with_unit_normals(frame.enter(model.mesh), config.extract.crease_angle_deg))
-    # Before the long part of the work: it refuses meshes that enclose nothing.
-    free = None if geometry == "locked" else _free_surface(given.mesh, config, device)
+    free = None if geometry == "locked" else (_free_surface(given.mesh, config, device), config.refine)
     views = _views(paint, None if free is None else config.refine)
-    prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, views, from_prompt)
-
-    generator = torch.Generator().manual_seed(config.seed)
-    field = _start_field(given, config, device, generator)
-    weak = replace(paint, guidance=_weakened(paint.guidance, strength))
-    before = None if from_prompt is None else prior.embed(check_prompt(from_prompt, "from-prompt"))
-    evaluations = optimize_paint(prior, embedding, field, given.mesh, weak, generator, on_event, before)
-    surfaces = Surfaces(given.mesh, given.mesh)
-    if free is not None:
-        refined = optimize_refine(prior, embedding, field, free, config.refine, generator, on_event)
-        evaluations += refined.prior_evaluations
-        surfaces = _cleaned(refined.mesh, config)
+    asked = _asked(model, geometry, check_strength(strength), paint, from_prompt)
+    with open_run(None if run_dir is None else Path(run_dir)) as folder:
+        prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, views, from_prompt)
+        metadata = provenance(prompt, config, prior, METHOD) | asked
+        if folder is not None:
+            folder.claim(metadata | {"device": device})
+        field, generator = _start_field(given, config, device)
+        weak = _weakened(paint, strength)
+        repainted = repaint(
+            prior, embedding, field, given.mesh, weak, generator, on_event, folder, from_prompt, free
+        )
+    surfaces = _surfaces(given.mesh, repainted.surface, config)
     painted, notes = _paint_textures(given, surfaces, field, prior, embedding, config.bake, on_event)
-    asked = _asked(geometry, strength, paint, from_prompt)
-    costs = {"prior_evaluations": evaluations, "seconds": time.perf_counter() - started}
-    metadata = provenance(prompt, config, prior, METHOD) | asked
+    costs = {"prior_evaluations": repainted.prior_evaluations, "seconds": time.perf_counter() - started}
     textured = replace(painted, mesh=frame.leave(painted.mesh), metadata=metadata)
     return Asset(textured, config.export, costs, warnings + notes)
 
 
-def _cleaned(mesh: Mesh, config: Config) -> Surfaces:
-    """A refined surface as a game wants it."""
-    surfaces = clean_surfaces(mesh, config.extract)
+def _surfaces(given: Mesh, refined: Mesh | None, config: Config) -> Surfaces:
+    """The surface as it was given, or a refined one as a game wants it."""
+    if refined is None:
+        return Surfaces(given, given)
+    surfaces = clean_surfaces(refined, config.extract)
     return close_surfaces(surfaces, config.extract) if config.export.require_watertight else surfaces
 
 
 def _asked(
-    geometry: Geometry, strength: float, paint: PaintConfig, from_prompt: str | None
+    model: TexturedMesh, geometry: Geometry, strength: float, paint: PaintConfig, from_prompt: str | None
 ) -> dict[str, object]:
     """What was asked for beyond the settings, for the file's metadata."""
-    asked: dict[str, object] = {"geometry": geometry, "strength": strength, "paint": asdict(paint)}
+    asked: dict[str, object] = {
+        "mesh_sha256": _digest(model),
+        "geometry": geometry,
+        "strength": strength,
+        "paint": asdict(paint),
+    }
     return asked if from_prompt is None else asked | {"from_prompt": from_prompt}
+
+
+def _digest(model: TexturedMesh) -> str:
+    """SHA-256 of the triangles and the material, whatever file they come from."""
+    digest = hashlib.sha256()
+    for name, part in {**vars(model.mesh), **vars(model.material)}.items():
+        content = part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode()
+        digest.update(f"{name} {len(content)} ".encode() + content)
+    return digest.hexdigest()
 
 
 def _views(paint: PaintConfig, refine: RefineConfig | None) -> dict[str, ViewConditioning]:
@@ -125,22 +144,21 @@ def _views(paint: PaintConfig, refine: RefineConfig | None) -> dict[str, ViewCon
 
 
 def _free_surface(mesh: Mesh, config: Config, device: str) -> TetSurface:
-    """A surface that can be moved, where the mesh is."""
+    """A surface that can be moved, where the mesh is. Refuses meshes that enclose nothing before any work."""
     if config.export.require_watertight:
         check_solids()
     lattice = tet_lattice(config.refine.lattice_resolution, device=device)
     return TetSurface(lattice, signed_distances(mesh, lattice))
 
 
-def _start_field(
-    model: TexturedMesh, config: Config, device: str, generator: torch.Generator
-) -> RadianceField:
-    """A color field with the colors that the mesh has, or gray."""
+def _start_field(model: TexturedMesh, config: Config, device: str) -> tuple[RadianceField, torch.Generator]:
+    """A color field with the colors that the mesh has, or gray; and the random numbers of what follows."""
+    generator = torch.Generator().manual_seed(config.seed)
     field = RadianceField(config.coarse.radiance_field, generator).to(device)
     colors = _surface_colors(model, device)
     if colors is not None:
         fit_colors(field, *colors, generator)
-    return field
+    return field, generator
 
 
 def _surface_colors(model: TexturedMesh, device: str) -> tuple[Tensor, Tensor] | None:
@@ -160,15 +178,16 @@ def _surface_colors(model: TexturedMesh, device: str) -> tuple[Tensor, Tensor] |
     return torch.from_numpy(samples.at(mesh, mesh.vertices)).float().to(device), colors.to(device)
 
 
-def _weakened(guidance: GuidanceConfig, strength: float) -> GuidanceConfig:
-    """The guidance with all its noise levels times the strength."""
-    return replace(
-        guidance,
-        t_max_start=guidance.t_max_start * strength,
-        t_max_end=guidance.t_max_end * strength,
-        t_min_start=guidance.t_min_start * strength,
-        t_min_end=guidance.t_min_end * strength,
+def _weakened(paint: PaintConfig, strength: float) -> PaintConfig:
+    """The settings with all noise levels times the strength."""
+    guidance = replace(
+        paint.guidance,
+        t_max_start=paint.guidance.t_max_start * strength,
+        t_max_end=paint.guidance.t_max_end * strength,
+        t_min_start=paint.guidance.t_min_start * strength,
+        t_min_end=paint.guidance.t_min_end * strength,
     )
+    return replace(paint, guidance=guidance)
 
 
 def _paint_textures(

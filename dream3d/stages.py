@@ -1,6 +1,5 @@
-"""What is optimized: the coarse field, then the surface made of it. This part of a run can be continued."""
+"""What is optimized: a field, a surface made of it, colors of a given mesh. It can be continued."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
@@ -12,12 +11,14 @@ from dream3d.extract.isosurface import density_threshold
 from dream3d.mesh import Mesh
 from dream3d.optimize.coarse import CoarseStats, optimize_coarse
 from dream3d.optimize.latent_pictures import LatentPictures
+from dream3d.optimize.paint import optimize_paint
 from dream3d.optimize.refine import optimize_refine
 from dream3d.prior import Prior, TextEmbedding
 from dream3d.run_folder import Checkpoints, RunFolder
 from dream3d.scene.radiance_field import RadianceField
 from dream3d.scene.tet_lattice import tet_lattice
 from dream3d.scene.tet_surface import TetSurface
+from dream3d.stage_config import PaintConfig, RefineConfig
 
 
 @dataclass(frozen=True)
@@ -55,20 +56,16 @@ def distill(
     generator = torch.Generator().manual_seed(config.seed)
     begun = _begun(folder, generator)
 
-    def saving(stage: str, coarse: CoarseStats | None) -> OnEvent:
-        return (
-            on_event if folder is None else Checkpoints(folder, on_event, _state_of(stage, generator, coarse))
-        )
-
     if begun is not None and begun["stage"] == "refine":
         # Only the form: its weights are in the state.
         layer = LatentPictures.of(prior).layer if config.coarse.latent_share > 0 else None
         field = RadianceField(config.coarse.radiance_field, torch.Generator(), layer).to(device)
         with expect_fit():
-            check_form(begun["coarse"], asdict(CoarseStats(0, 0, 0.0, 0)), "coarse")
-            stats = CoarseStats(**begun["coarse"])
+            check_form(begun["before"], asdict(CoarseStats(0, 0, 0.0, 0)), "before")
+            stats = CoarseStats(**begun["before"])
     else:
-        tell, moment = saving("coarse", None), None if begun is None else begun["moment"]
+        tell = _saving(on_event, folder, "coarse", generator)
+        moment = None if begun is None else begun["moment"]
         coarse = optimize_coarse(prior, embedding, config.coarse, generator, tell, device, moment)
         field, stats, begun = coarse.field, coarse.stats, None
     if not config.refine.num_steps:
@@ -80,9 +77,66 @@ def distill(
         surface, moment = TetSurface.from_density(field.density, threshold, lattice), None
     else:
         surface, moment = TetSurface(lattice, torch.ones_like(lattice.vertices[:, 0])), begun["moment"]
-    tell = saving("refine", stats)
+    tell = _saving(on_event, folder, "refine", generator, asdict(stats))
     refined = optimize_refine(prior, embedding, field, surface, config.refine, generator, tell, moment)
     return Distilled(field, refined.mesh, stats, stats.prior_evaluations + refined.prior_evaluations)
+
+
+@dataclass(frozen=True)
+class Repainted:
+    """What the prior made of a given mesh; its colors are those of the field, which learned in place."""
+
+    surface: Mesh | None  # closed, vertices and faces only; None where the shape stayed
+    prior_evaluations: int  # of both stages
+
+
+def repaint(
+    prior: Prior,
+    embedding: TextEmbedding,
+    field: RadianceField,
+    mesh: Mesh,
+    paint: PaintConfig,
+    generator: torch.Generator,
+    on_event: OnEvent,
+    folder: RunFolder | None,
+    from_prompt: str | None = None,
+    free: tuple[TetSurface, RefineConfig] | None = None,
+) -> Repainted:
+    """Optimize the colors of a mesh, then its shape where that is free.
+
+    Args:
+        prior: The frozen prior.
+        embedding: The prompt.
+        field: Its colors are those at the start, also of a run that is continued.
+        mesh: In scene units.
+        paint: How the colors are found.
+        generator: CPU generator; the only source of randomness.
+        on_event: Told after every step.
+        folder: Where states are saved, and where an earlier one is continued from; claimed.
+        from_prompt: Of an edit: what the colors at the start fit.
+        free: The same mesh as a surface that can be moved, and how it is.
+
+    Raises:
+        RunError: It diverged, or the surface vanished.
+        InputError: The state in the folder does not fit.
+    """
+    begun = _begun(folder, generator)
+    if begun is not None and begun["stage"] == "refine":
+        with expect_fit():
+            check_form(begun["before"], {"prior_evaluations": 0}, "before")
+            evaluations = int(begun["before"]["prior_evaluations"])
+    else:
+        tell = _saving(on_event, folder, "paint", generator)
+        original = None if from_prompt is None else prior.embed(from_prompt)
+        moment = None if begun is None else begun["moment"]
+        evaluations = optimize_paint(prior, embedding, field, mesh, paint, generator, tell, original, moment)
+        begun = None
+    if free is None:
+        return Repainted(None, evaluations)
+    tell = _saving(on_event, folder, "refine", generator, {"prior_evaluations": evaluations})
+    moment = None if begun is None else begun["moment"]
+    refined = optimize_refine(prior, embedding, field, *free, generator, tell, moment)
+    return Repainted(refined.mesh, evaluations + refined.prior_evaluations)
 
 
 def _begun(folder: RunFolder | None, generator: torch.Generator) -> State | None:
@@ -91,20 +145,34 @@ def _begun(folder: RunFolder | None, generator: torch.Generator) -> State | None
     if state is not None:
         with expect_fit():
             generator.set_state(state["generator"])
-            _ = state["stage"], state["moment"], state["coarse"]
+            _ = state["stage"], state["moment"], state["before"]
     return state
 
 
-def _state_of(stage: str, generator: torch.Generator, coarse: CoarseStats | None) -> Callable[[Event], State]:
-    """What a checkpoint holds: the stage's own state, and what is left of the stages before."""
+def _saving(
+    on_event: OnEvent,
+    folder: RunFolder | None,
+    stage: str,
+    generator: torch.Generator,
+    before: State | None = None,
+) -> OnEvent:
+    """Tells of a stage and, where there is a folder, saves its state.
+
+    Args:
+        on_event: Told first.
+        folder: Where the states go.
+        stage: Which one it is.
+        generator: That of the run.
+        before: What is left of the stages before.
+    """
 
     def state(event: Event) -> State:
         assert event.moment is not None
         return {
             "stage": stage,
             "generator": generator.get_state(),
-            "coarse": None if coarse is None else asdict(coarse),
+            "before": before,
             "moment": event.moment.state_dict(),
         }
 
-    return state
+    return on_event if folder is None else Checkpoints(folder, on_event, state)

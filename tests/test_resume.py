@@ -106,7 +106,7 @@ def test_previews_change_nothing(prior):
     assert all(np.ptp(picture) > 20 for picture in pictures)  # something is seen before the backdrop
 
 
-@pytest.mark.parametrize("key", ["stage", "generator", "moment", "coarse"])
+@pytest.mark.parametrize("key", ["stage", "generator", "moment", "before"])
 def test_a_state_that_lacks_something_is_refused(prior, tmp_path, key):
     config = settings("sds", 0)
     run(prior, config, tmp_path / "run")

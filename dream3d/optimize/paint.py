@@ -11,7 +11,7 @@ from dream3d.events import Event, OnEvent, ignore
 from dream3d.mesh import ByteArray, Mesh
 from dream3d.optimize import schedules
 from dream3d.optimize.distillation import Answer, RenderablePrior, ask_prior, make_guide
-from dream3d.optimize.loop import take_steps
+from dream3d.optimize.loop import go_on, take_steps
 from dream3d.optimizer_state import load_optimizer_state, optimizer_state
 from dream3d.prior import TextEmbedding
 from dream3d.render.rasterized import RasterRender, render_rasterized
@@ -32,6 +32,7 @@ def optimize_paint(
     generator: torch.Generator,
     on_event: OnEvent = ignore,
     original_embedding: TextEmbedding | None = None,
+    state: State | None = None,
 ) -> int:
     """Paint a surface that stays as it is: the last phase of Magic3D (Lin et al. 2023) on its own.
 
@@ -45,6 +46,7 @@ def optimize_paint(
         on_event: Told after every step.
         original_embedding: Of a prompt that the colors fit as they are: only what the prompts say differently
             changes.
+        state: That of a moment of such a stage, to go on from; field and generator become as then.
 
     Returns:
         How many images the prior denoised, all guidance branches counted.
@@ -54,6 +56,8 @@ def optimize_paint(
     """
     painter = Painter(prior, embedding, field, config, generator, original_embedding)
     run = PaintRun(painter, mesh)
+    if state is not None:
+        go_on(run, state, config.num_steps)
     for _ in take_steps(run, "paint", config.num_steps, on_event):
         on_event(Event("paint", run.step, config.num_steps, moment=run))
     return painter.guide.evaluations
