@@ -62,8 +62,10 @@ def test_a_format_of_several_files_is_one_archive(made: Made, tmp_path: Path, ki
 
 
 def test_only_the_newest_exports_are_kept(made: Made) -> None:
-    paths = [export(made, order(), number) for number in (7, 8, 7 + MAX_EXPORTS)]
-    assert [path.is_file() for path in paths] == [False, True, True]
+    numbers = (7, 9, 30, 200, 1000)  # between them are exports of other assets
+    paths = [export(made, order(), number) for number in numbers]
+    assert len(numbers) == MAX_EXPORTS + 1
+    assert [path.is_file() for path in paths] == [False, True, True, True, True]
 
 
 def test_the_asset_itself_stays_as_it_is(made: Made) -> None:

@@ -66,7 +66,7 @@ def export(made: Made, order: ExportOrder, number: int) -> Path:
     Args:
         made: The asset.
         order: What is wanted.
-        number: Of the export; no two of an asset have the same one.
+        number: Of the export; grows from one to the next.
 
     Returns:
         The file. A format of several files comes as one .zip.
@@ -80,7 +80,8 @@ def export(made: Made, order: ExportOrder, number: int) -> Path:
     folder = made.glb.parent / f"export-{number}"
     folder.mkdir()
     target, *beside = asset.save(folder / f"{made.glb.stem}.{order.format}")
-    shutil.rmtree(made.glb.parent / f"export-{number - MAX_EXPORTS}", ignore_errors=True)
+    for old in sorted(folder.parent.glob("export-*"), key=_number)[:-MAX_EXPORTS]:
+        shutil.rmtree(old, ignore_errors=True)
     if order.format in ("glb", "usdz"):
         return target
     packed = folder / f"{made.glb.stem}_{order.format}.zip"
@@ -88,3 +89,8 @@ def export(made: Made, order: ExportOrder, number: int) -> Path:
         for path in (target, *beside):
             archive.write(path, path.name)
     return packed
+
+
+def _number(folder: Path) -> int:
+    """Of the export in a folder."""
+    return int(folder.name.split("-")[1])
