@@ -27,7 +27,15 @@ from dream3d.preview import encode_png_preview, render_turntable
 
 @dataclass(frozen=True)
 class Asset:
-    """A textured mesh in scene units and everything known about it."""
+    """A textured mesh in scene units and everything known about it.
+
+        asset = dream3d.generate("a red mushroom", dream3d.load_config("draft"))
+        print(len(asset.mesh.faces), asset.metrics["seconds"], asset.warnings)
+        front = asset.turntable(num_views=8, size=128)[0]
+        asset.save("mushroom.glb", lods=3)
+
+    Its size and place in meters are given when it is saved.
+    """
 
     textured_mesh: TexturedMesh  # metadata inside: prompt, seed, prior and its hash, settings, versions
     export: ExportConfig = field(default_factory=ExportConfig)

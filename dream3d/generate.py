@@ -32,6 +32,10 @@ def generate(
 ) -> Asset:
     """Make a textured mesh from a prompt.
 
+        settings = dream3d.load_config("draft")
+        asset = dream3d.generate("a red mushroom", settings)
+        asset.save("mushroom.glb", height=0.3)
+
     Args:
         prompt: What to make. Words the prior does not know are left out and reported in `Asset.warnings`.
         config: All settings; the defaults are the `standard` effort.

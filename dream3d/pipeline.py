@@ -22,8 +22,9 @@ class Pipeline:
     """Makes one asset after another with one prior.
 
         pipeline = dream3d.Pipeline.from_pretrained("props")
+        settings = dream3d.load_config("draft")
         for prompt in ("a red mushroom", "a blue chair"):
-            pipeline.generate(prompt).save(f"{prompt}.glb")
+            pipeline.generate(prompt, settings).save(f"{prompt}.glb")
 
     Its prior and device take the place of those in the settings. One thread at a time can use it.
     """
@@ -77,13 +78,15 @@ class Pipeline:
 class Run:
     """A run that goes on for as long as somebody asks for its next event.
 
-        run = pipeline.start("a red mushroom")
+        pipeline = dream3d.Pipeline.from_pretrained("props")
+        run = pipeline.start("a red mushroom", dream3d.load_config("draft"))
+        pictures = []
         for event in run:
-            if event.moment and event.step % 20 == 0:
-                show(event.moment.preview(azimuth_deg=event.step))
-            if had_enough():
+            if event.moment and event.step % 5 == 0:
+                pictures.append(event.moment.preview(azimuth_deg=6.0 * event.step))
+            if len(pictures) == 100:
                 run.stop()
-        if run.asset:
+        if run.asset is not None:
             run.asset.save("mushroom.glb")
 
     Between two events nothing happens: not asking is a pause. An event's `moment` holds until the next one.

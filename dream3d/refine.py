@@ -57,6 +57,10 @@ def refine(
 ) -> Asset:
     """Paint a mesh as a prompt says, and reshape it if that is allowed.
 
+        model = dream3d.load_model("grey-box.obj")
+        chest = dream3d.refine(model, "a wooden chest", paint=dream3d.PaintConfig(num_steps=20))
+        chest.save("chest.glb")
+
     Args:
         model: Anyone's mesh, +Y up and facing +Z; `dream3d.load_model` reads one.
         prompt: What it is and how it should look.

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import inspect
 import io
 import os
 import re
@@ -10,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -106,6 +108,24 @@ def test_examples_run_and_leave_files(quick: Path, script: str, monkeypatch: pyt
     monkeypatch.chdir(quick / "empty")
     runpy.run_path(str(DOCS / "examples" / script), run_name="__main__")
     assert {path.suffix for path in Path.cwd().rglob("*")} >= {".glb", ".json", ".png"}
+
+
+def example_of(name: str) -> str:
+    """The code in the docstring of a public name."""
+    said = inspect.getdoc(getattr(dream3d, name)) or ""
+    before = re.split(r"^(?:Args|Returns|Raises|Attributes):$", said, flags=re.MULTILINE)[0]
+    return textwrap.dedent("\n".join(line for line in before.splitlines() if line.startswith("    ")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["Asset", "Pipeline", "Run", "generate", "load_config", "load_model", "refine"]
+)
+def test_the_example_of_a_docstring_runs(quick: Path, name: str) -> None:
+    (quick / "studio.yaml").write_text("export: {lods: 2}\n")
+    code = example_of(name)
+    assert "dream3d." in code
+    exec(compile(code, name, "exec"), {"dream3d": dream3d})
 
 
 def test_every_example_is_on_the_page() -> None:

@@ -1,9 +1,11 @@
 """Assets against the family that a prompt names: the right look is nearer than a wrong one."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
-from dream3d.metrics.ground_truth import Comparison, compare, make_instances, untextured
+from dream3d.metrics.ground_truth import Comparison, Instances, compare, make_instances, untextured
 from dream3d.metrics.views import in_frame, look
 from dream3d.props import Spec, make_prop, parse_caption
 
@@ -15,10 +17,16 @@ def described(text: str) -> Spec:
     return spec
 
 
+@cache
+def instances(family: str) -> Instances:
+    """The same for all tests: they are slow to look at."""
+    return make_instances(described(family))
+
+
 def compared(asset: str, family: str) -> Comparison:
     """An instance of one caption against those of another."""
     mesh = make_prop(described(asset), np.random.default_rng(7)).painted_mesh()
-    return compare(look(in_frame(untextured(mesh))), make_instances(described(family)))
+    return compare(look(in_frame(untextured(mesh))), instances(family))
 
 
 def test_a_family_member_fits_and_the_right_look_fits_best() -> None:

@@ -6,7 +6,7 @@ from source_trees import FILES, ROOT, SCRIPTS, calls, dotted, tree_of, trees
 
 # A few lines of slack over what CONTRIBUTING.md asks for: the limits are for people, not for the counter.
 MAX_FILE_LINES = 320
-MAX_FUNCTION_LINES = 60
+MAX_FUNCTION_LINES = 50
 VAGUE_NAMES = {"utils", "util", "helpers", "common", "manager", "base", "misc"}
 
 
@@ -67,13 +67,19 @@ def test_files_stay_short() -> None:
     assert {path: lines for path, lines in long.items() if lines > MAX_FILE_LINES} == {}
 
 
+def lines_of(node: ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
 def test_functions_stay_short() -> None:
+    """Not counting what they say of themselves."""
     long = {
         f"{path}:{node.name}": lines
         for path, tree in trees(FILES + SCRIPTS)
         for node in ast.walk(tree)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > MAX_FUNCTION_LINES
+        and (lines := lines_of(node) - (lines_of(node.body[0]) if ast.get_docstring(node) else 0))
+        > MAX_FUNCTION_LINES
     }
     assert long == {}
 

@@ -19,6 +19,9 @@ MAX_FACES = 1_000_000  # a game asset has a hundredth of that
 def load_model(path: str | Path) -> TexturedMesh:
     """Read a model as one mesh.
 
+        model = dream3d.load_model("mushroom.glb")
+        print(len(model.mesh.faces), model.metadata.get("prompt"))
+
     Args:
         path: A .glb, or an .obj, of which the geometry is read and no other file opened.
 
