@@ -1,12 +1,12 @@
 """MVDream pipelines as priors, held against a forward pass written from the stored weights' names alone."""
 
-import json
 import math
 import shutil
 
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from json_files import edit
 from multi_view_folder import CONFIG, write_multi_view, write_network
 from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
@@ -297,10 +297,6 @@ def test_a_lora_for_stable_diffusion_fits(whole, prior, noisy, tmp_path):
     (found,), (before,) = predicted(changed, noisy), predicted(prior, noisy)
     assert (found - before).abs().max() > 1e-3
     assert changed.sha256 != prior.sha256
-
-
-def edit(path, **changes):
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def rewrite(folder, change):

@@ -1,10 +1,10 @@
 """Which folders and ids open as priors, and what is said of those that do not."""
 
-import json
 import shutil
 
 import pytest
 import torch
+from json_files import edit
 from pipeline_folders import WIDTH, write_pipeline
 from safetensors.torch import load_file, save_file
 
@@ -32,10 +32,6 @@ def whole(tmp_path_factory):
 def folder(whole, tmp_path):
     """A copy to damage."""
     return shutil.copytree(whole, tmp_path / "sd")
-
-
-def edit(path, **changes):
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def rewrite(path, change):
@@ -95,6 +91,10 @@ DAMAGES = {
     "a lost weight": (
         lambda f: rewrite(f / UNET, lambda name, tensor: None if name == "conv_in.bias" else tensor),
         "lacks weights .* conv_in.bias",
+    ),
+    "too many noise levels": (
+        lambda f: edit(f / "scheduler/scheduler_config.json", num_train_timesteps=10**8),
+        "num_train_timesteps must be from 1 to 100000",
     ),
     "another shape": (
         lambda f: edit(f / "unet/config.json", cross_attention_dim=WIDTH + 4),

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from json_files import edit
 from prior_folders import VOCABULARY, write_tiny_prior
 
 from dream3d.cameras import orbit
@@ -31,11 +32,6 @@ CARDS = (
     {"joint_views": 10**30},
     {"facts": 3},
 )
-
-
-def edit_card(folder, **changes):
-    path = folder / "dream3d.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 @pytest.fixture(scope="module")
@@ -208,13 +204,23 @@ class TestLoading:
             (lambda f: (f / "dream3d.json").write_text("{"), "JSON"),
             (lambda f: (f / "dream3d.json").write_text('{"name": "x"}'), "card"),
             *(
-                (lambda f, change=change: edit_card(f, **change), "not a valid prior card")
+                (lambda f, change=change: edit(f / "dream3d.json", **change), "not a valid prior card")
                 for change in CARDS
             ),
             (lambda f: (f / "dream3d.json").write_text("[" * 100_000), "cannot be read as JSON"),
             (lambda f: (f / "dream3d.json").write_text('{"name":' + "9" * 5000 + "}"), "read as JSON"),
             (lambda f: (f / "unet" / "config.json").write_text("[]"), "must hold a JSON object"),
             (lambda f: (f / "tokenizer" / "tokenizer.json").write_text("{}"), "cannot be loaded"),
+            (lambda f: edit(f / "unet/config.json", conv_out_kernel=300_001), "unet lacks weights"),
+            *(
+                (
+                    lambda f, levels=levels: edit(
+                        f / "scheduler/scheduler_config.json", num_train_timesteps=levels
+                    ),
+                    "num_train_timesteps must be from 1 to 100000",
+                )
+                for levels in (10**8, 0, True, "many", None)
+            ),
         ],
     )
     def test_damage_is_named(self, folder, tmp_path, damage, says):

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 import torch
+from json_files import edit
 from pipeline_folders import write_pipeline
 from prior_folders import write_tiny_prior
 from safetensors.torch import load_file, save_file
@@ -35,10 +36,6 @@ def whole(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
         yield {"pipeline": write_pipeline(root / "sd", "sd1"), "prior": write_tiny_prior(root / "tiny")}
-
-
-def edit(path, **changes):
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def write_index(path, weights, file):

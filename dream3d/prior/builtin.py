@@ -14,6 +14,7 @@ from dream3d.ops._library import resolve_backend
 from dream3d.prior import schedule, text
 from dream3d.prior.cell_reader import CellReader, read_block
 from dream3d.prior.conditioning import ray_map, view_vector
+from dream3d.prior.files import find_weights, read_scheduler
 from dream3d.prior.text import Branch, TextEmbedding, Vocabulary
 from dream3d.stage_config import Shading, ViewConditioning
 
@@ -124,7 +125,11 @@ class RayDenoiser:
 
 
 def load_components(folder: Path, device: torch.device) -> tuple[Any, Any, Any, Any]:
-    """UNet, text encoder, tokenizer and scheduler, from safetensors and JSON only."""
+    """UNet, text encoder, tokenizer and scheduler, from safetensors and JSON only.
+
+    Raises:
+        InputError: They would not fit what the files hold. The loaders raise dozens of other types.
+    """
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
     from transformers import CLIPTextModel, CLIPTokenizer
@@ -133,6 +138,13 @@ def load_components(folder: Path, device: torch.device) -> tuple[Any, Any, Any, 
     from dream3d.prior.joint_attention import JointViewAttention
 
     options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
+    read_scheduler(folder / "scheduler" / "scheduler_config.json")
+    with torch.device("meta"):  # where parameters take no room: a configuration may ask for any amount of it
+        config: Any = UNet2DConditionModel.load_config(folder, subfolder="unet")
+        asked: Any = UNet2DConditionModel.from_config(config)
+    stored_bytes = sum(file.stat().st_size for file in find_weights(folder / "unet").files)
+    if sum(parameter.numel() for parameter in asked.parameters()) > stored_bytes:
+        raise InputError(f"{folder / 'unet'} lacks weights that its configuration asks for")
     unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", low_cpu_mem_usage=False, **options)
     unet.set_attn_processor(JointViewAttention())
     if resolve_backend("auto", device) == "cpu":

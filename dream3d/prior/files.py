@@ -14,6 +14,7 @@ PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt"})
 _WEIGHTS = re.compile(r"(?:diffusion_pytorch_)?model(?:\.(?P<variant>\w+))?(?:-\d+-of-\d+)?\.safetensors")
 _CHUNK = 1 << 24
 MAX_JSON_BYTES = 1 << 26
+MAX_NOISE_LEVELS = 100_000
 
 
 @dataclass(frozen=True)
@@ -116,3 +117,17 @@ def read_json(path: Path) -> dict:
     if not isinstance(value, dict):
         raise InputError(f"{path} must hold a JSON object")
     return value
+
+
+def read_scheduler(path: Path) -> dict:
+    """Read the configuration of a scheduler, which makes tables with a row for each noise level.
+
+    Raises:
+        InputError: It is unreadable, or has an impossible number of levels.
+    """
+    config = read_json(path)
+    levels = config.get("num_train_timesteps", 1000)
+    if type(levels) is not int or not 1 <= levels <= MAX_NOISE_LEVELS:
+        shown = str(levels)[:40]
+        raise InputError(f"{path}: num_train_timesteps must be from 1 to {MAX_NOISE_LEVELS}, not {shown}")
+    return config

@@ -278,6 +278,8 @@ def _load_builtin(folder: Path, device: torch.device, dtype: torch.dtype) -> Pri
     card = read_card(folder)
     try:
         unet, encoder, tokenizer, scheduler = load_components(folder, device)
+    except InputError:
+        raise
     except Exception as error:  # The loaders raise dozens of types; all mean a damaged folder.
         raise InputError(f"the prior in {folder} cannot be loaded: {reason_of(error)}") from error
     unet = unet.to(device=device, dtype=dtype, memory_format=torch.channels_last).requires_grad_(False).eval()

@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 from dream3d.errors import InputError
 from dream3d.prior.camera_law import CameraLaw
-from dream3d.prior.files import find_weights, read_json
+from dream3d.prior.files import find_weights, read_json, read_scheduler
 from dream3d.prior.pipelines.kinds import (
     INDEX,
     SCHEDULER_CONFIG,
@@ -95,7 +95,7 @@ def read_pipeline_card(folder: Path, name: str) -> PipelineCard:
 def _prediction(folder: Path, kind: PipelineKind) -> Prediction:
     """What the network answers, from its scheduler's configuration."""
     path = folder / "scheduler" / SCHEDULER_CONFIG
-    config = read_json(path)
+    config = read_scheduler(path)
     if kind == "StableDiffusion3Pipeline":
         if config.get("_class_name") != "FlowMatchEulerDiscreteScheduler":
             raise InputError(f"{path}: {kind} needs a FlowMatchEulerDiscreteScheduler")
