@@ -3,7 +3,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from prior_folders import write_tiny_prior
 from rasterizers import Draw, rasterizer
+
+from dream3d.prior import Prior
 
 
 def pytest_configure() -> None:
@@ -30,6 +33,18 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_prior_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small prior of our kind that was never trained; not to be changed."""
+    return write_tiny_prior(tmp_path_factory.mktemp("priors") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_prior(tiny_prior_folder: Path) -> Prior:
+    """The same, loaded."""
+    return Prior.from_pretrained(str(tiny_prior_folder), "cpu")
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

@@ -14,7 +14,7 @@ import trimesh
 import yaml
 from bare_glb import ball, glb
 from khronos import validate
-from prior_folders import answering, write_tiny_prior
+from prior_folders import answering
 from trimesh.exchange.obj import export_obj
 
 from dream3d.cli import main
@@ -28,7 +28,6 @@ from dream3d.extract.normals import add_normals
 from dream3d.extract.tangents import add_tangents
 from dream3d.extract.unwrap import unwrap
 from dream3d.mesh import Material, Mesh, TexturedMesh
-from dream3d.prior import Prior
 from dream3d.refine import refine
 from dream3d.stage_config import PaintConfig, RefineConfig
 
@@ -40,16 +39,6 @@ CONFIG = Config(
 )
 PAINT = PaintConfig(num_steps=2)
 RED = (200, 30, 30)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_prior(tmp_path_factory.mktemp("priors") / "untrained")
-
-
-@pytest.fixture(scope="module")
-def prior(folder: Path) -> Prior:
-    return Prior.from_pretrained(str(folder), "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +75,8 @@ def refused(capfd: pytest.CaptureFixture[str], *words: str) -> str:
     return line
 
 
-def test_good_uvs_and_their_maps_are_kept_and_only_the_color_changes(model, prior):
-    asset = refine(model, "a red mushroom", CONFIG, PAINT, prior=prior)
+def test_good_uvs_and_their_maps_are_kept_and_only_the_color_changes(model, tiny_prior):
+    asset = refine(model, "a red mushroom", CONFIG, PAINT, prior=tiny_prior)
     np.testing.assert_array_equal(asset.mesh.uvs, model.mesh.uvs)
     np.testing.assert_array_equal(asset.mesh.faces, model.mesh.faces)
     np.testing.assert_allclose(asset.mesh.vertices, model.mesh.vertices, atol=2e-6)
@@ -98,17 +87,17 @@ def test_good_uvs_and_their_maps_are_kept_and_only_the_color_changes(model, prio
     assert asset.warnings == ()
 
 
-def test_occlusion_joins_the_roughness_and_metallic_that_were_there(model, prior):
+def test_occlusion_joins_the_roughness_and_metallic_that_were_there(model, tiny_prior):
     given = replace(model, material=replace(model.material, orm=np.full((32, 32, 3), (9, 77, 200), np.uint8)))
     config = replace(CONFIG, bake=replace(CONFIG.bake, occlusion=True))
-    orm = refine(given, "a red mushroom", config, PAINT, prior=prior).material.orm
+    orm = refine(given, "a red mushroom", config, PAINT, prior=tiny_prior).material.orm
     assert orm.shape == (config.bake.texture_size, config.bake.texture_size, 3)
     assert (orm[..., 1:] == (77, 200)).all()
     assert 0.5 < (orm[..., 0] / 255.0).mean() < 1.0  # the inside of a ring sees its other half
 
 
-def test_what_came_without_such_a_picture_gets_one_from_what_the_prior_reads(model, prior):
-    seeing = replace(prior, reader=answering(prior, "metal"))
+def test_what_came_without_such_a_picture_gets_one_from_what_the_prior_reads(model, tiny_prior):
+    seeing = replace(tiny_prior, reader=answering(tiny_prior, "metal"))
     given = replace(model, material=Material(model.material.base_color_srgb, 0.25, 0.6))
     asset = refine(given, "a red mushroom", CONFIG, PAINT, prior=seeing)
     metallic, roughness = SHINE["metal"]
@@ -118,19 +107,19 @@ def test_what_came_without_such_a_picture_gets_one_from_what_the_prior_reads(mod
     assert (plain.orm, plain.metallic_factor, plain.roughness_factor) == (None, 0.25, 0.6)
 
 
-def test_without_steps_a_texture_comes_back_as_it_was(model, prior):
+def test_without_steps_a_texture_comes_back_as_it_was(model, tiny_prior):
     half = model.material.base_color_srgb.copy()
     half[:, 32:] = (30, 60, 200)
     given = replace(model, material=replace(model.material, base_color_srgb=half))
-    asset = refine(given, "a red mushroom", CONFIG, PaintConfig(num_steps=0), prior=prior)
+    asset = refine(given, "a red mushroom", CONFIG, PaintConfig(num_steps=0), prior=tiny_prior)
     # Charts of both colors meet on the surface, and the field blurs them there.
     off = np.abs(asset.material.base_color_srgb.astype(int) - half).max(axis=2)
     assert np.median(off) <= 8
 
 
-def test_a_picture_that_we_read_from_an_earlier_prompt_is_read_anew(model, prior):
+def test_a_picture_that_we_read_from_an_earlier_prompt_is_read_anew(model, tiny_prior):
     ours = replace(model, metadata={"prior_sha256": "of an earlier run"})
-    seeing = replace(prior, reader=answering(prior, "metal"))
+    seeing = replace(tiny_prior, reader=answering(tiny_prior, "metal"))
     foreign = refine(model, "a red mushroom", CONFIG, PAINT, prior=seeing).material
     assert np.array_equal(foreign.orm, model.material.orm)
     found = refine(ours, "a red mushroom", CONFIG, PAINT, prior=seeing).material
@@ -139,25 +128,25 @@ def test_a_picture_that_we_read_from_an_earlier_prompt_is_read_anew(model, prior
     assert found.orm[..., 0].min() < 255  # it had occlusion, which is baked again
 
 
-def test_an_edit_asks_about_both_prompts_and_says_so(model, prior):
-    plain = refine(model, "a red house", CONFIG, PAINT, prior=prior)
-    edited = refine(model, "a red house", CONFIG, PAINT, prior=prior, from_prompt="a blue mushroom")
+def test_an_edit_asks_about_both_prompts_and_says_so(model, tiny_prior):
+    plain = refine(model, "a red house", CONFIG, PAINT, prior=tiny_prior)
+    edited = refine(model, "a red house", CONFIG, PAINT, prior=tiny_prior, from_prompt="a blue mushroom")
     assert edited.metrics["prior_evaluations"] == plain.metrics["prior_evaluations"] > 0
     assert not np.array_equal(edited.material.base_color_srgb, plain.material.base_color_srgb)
     assert edited.textured_mesh.metadata["from_prompt"] == "a blue mushroom"
     assert "from_prompt" not in plain.textured_mesh.metadata
 
 
-def test_overlapping_uvs_are_replaced_and_said_so(model, prior):
+def test_overlapping_uvs_are_replaced_and_said_so(model, tiny_prior):
     folded = replace(model, mesh=replace(model.mesh, uvs=np.abs(model.mesh.uvs - 0.5)))
-    asset = refine(folded, "a red mushroom", CONFIG, PAINT, prior=prior)
+    asset = refine(folded, "a red mushroom", CONFIG, PAINT, prior=tiny_prior)
     assert asset.warnings == ("made new UVs, because its UVs overlap",)
     assert asset.material.normal_map is None
     assert len(asset.mesh.faces) == len(model.mesh.faces)
 
 
-def test_a_free_surface_is_closed_and_stays_where_it_was(model, prior):
-    asset = refine(model, "a red mushroom", CONFIG, PAINT, geometry="free", prior=prior)
+def test_a_free_surface_is_closed_and_stays_where_it_was(model, tiny_prior):
+    asset = refine(model, "a red mushroom", CONFIG, PAINT, geometry="free", prior=tiny_prior)
     assert asset.to_trimesh().bounds == pytest.approx(
         np.stack([model.mesh.vertices.min(axis=0), model.mesh.vertices.max(axis=0)]), abs=0.1
     )
@@ -166,9 +155,9 @@ def test_a_free_surface_is_closed_and_stays_where_it_was(model, prior):
     assert merged.volume == pytest.approx(2 * np.pi**2 * 0.6 * 0.25**2, rel=0.1)
 
 
-def test_a_grey_box_becomes_a_clean_file_in_its_own_place(work, folder):
+def test_a_grey_box_becomes_a_clean_file_in_its_own_place(work, tiny_prior_folder):
     box = write_grey_box(work / "box.obj")
-    words = ["box.obj", "-p", "a red house", "--prior", str(folder), *SMALL]
+    words = ["box.obj", "-p", "a red house", "--prior", str(tiny_prior_folder), *SMALL]
     assert main(["refine", *words, "--bake.occlusion", "True", "--collision", "godot"]) == 0
     (report,) = validate(work / "box-refined.glb")
     assert report["messages"] == []
@@ -180,9 +169,9 @@ def test_a_grey_box_becomes_a_clean_file_in_its_own_place(work, folder):
     assert (said["prompt"], said["geometry"], said["strength"]) == ("a red house", "locked", 1.0)
 
 
-def test_what_was_made_before_is_refined_with_its_own_prompt(work, folder, capfd):
+def test_what_was_made_before_is_refined_with_its_own_prompt(work, tiny_prior_folder, capfd):
     write_grey_box(work / "box.obj")
-    rest = ["--prior", str(folder), *SMALL]
+    rest = ["--prior", str(tiny_prior_folder), *SMALL]
     assert main(["refine", "box.obj", "-p", "a blue house", "-o", "one.glb", *rest]) == 0
     assert main(["refine", "one.glb", "-o", "two.glb", *rest, "--height", "3", "--origin", "bottom"]) == 0
     said = json.loads((work / "two.json").read_text())
@@ -194,7 +183,7 @@ def test_what_was_made_before_is_refined_with_its_own_prompt(work, folder, capfd
     assert len(capfd.readouterr().out.splitlines()) == 6
 
 
-def test_a_dry_run_prints_settings_that_reproduce_it_and_writes_nothing(work, folder, capfd):
+def test_a_dry_run_prints_settings_that_reproduce_it_and_writes_nothing(work, tiny_prior_folder, capfd):
     write_grey_box(work / "grey box.obj")
     words = ["grey box.obj", "-p", "it's red", "--paint.num-steps", "2", "--paint.guidance.rescale", "0.25"]
     words += ["--from-prompt", "a house", "--height", "2"]
@@ -211,7 +200,10 @@ def test_a_dry_run_prints_settings_that_reproduce_it_and_writes_nothing(work, fo
     (work / "resolved.yaml").write_text(text)
     assert main([*said, "--config", "resolved.yaml", "--dry-run"]) == 0
     assert capfd.readouterr().out == text
-    assert main([*said, "--config", "resolved.yaml", "--prior", str(folder), "--texture-size", "64"]) == 0
+    assert (
+        main([*said, "--config", "resolved.yaml", "--prior", str(tiny_prior_folder), "--texture-size", "64"])
+        == 0
+    )
     assert np.ptp(load_model(work / "grey-box-refined.glb").mesh.vertices[:, 1]) == pytest.approx(2.0)
 
 

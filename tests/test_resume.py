@@ -10,29 +10,17 @@ import numpy as np
 import pytest
 import torch
 from one_thread import ONE_THREAD
-from prior_folders import write_tiny_prior
 
 from dream3d.cli import main
 from dream3d.config import BakeConfig, Config, ExtractConfig
 from dream3d.errors import InputError, StoppedError
 from dream3d.events import Event, ignore
-from dream3d.prior import Prior
 from dream3d.run_folder import open_run
 from dream3d.stage_config import CoarseConfig, FieldConfig, GuidanceConfig, RefineConfig
 from dream3d.stages import Distilled, distill
 
 FIELD = FieldConfig(num_levels=4, log2_hashmap_size=10, finest_resolution=24, hidden_size=16)
 PROGRAM = [sys.executable, "-m", "dream3d.cli", "generate"]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return write_tiny_prior(tmp_path_factory.mktemp("priors") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def prior(folder):
-    return Prior.from_pretrained(str(folder))
 
 
 def settings(method: str, refine_steps: int) -> Config:
@@ -81,49 +69,49 @@ def same(one: Distilled, other: Distilled) -> None:
 @pytest.mark.parametrize(
     ("method", "refine_steps"), [("sds", 0), ("sds", 4), ("cfd", 0), ("vsd", 0), ("esd", 3), ("sdi", 0)]
 )
-def test_a_process_per_step_makes_what_one_process_makes(prior, tmp_path, method, refine_steps):
+def test_a_process_per_step_makes_what_one_process_makes(tiny_prior, tmp_path, method, refine_steps):
     if method in ("vsd", "esd"):
         pytest.importorskip("peft")
     config = settings(method, refine_steps)
-    straight = run(prior, config, None)
-    resumed, steps = stop_after_each_step(prior, config, tmp_path / "run")
+    straight = run(tiny_prior, config, None)
+    resumed, steps = stop_after_each_step(tiny_prior, config, tmp_path / "run")
     same(straight, resumed)
     assert steps == [("coarse", step) for step in range(1, 6)] + [
         ("refine", step) for step in range(1, refine_steps + 1)
     ]
 
 
-def test_previews_change_nothing(prior):
+def test_previews_change_nothing(tiny_prior):
     config = settings("sds", 4)
     pictures = []
 
     def look(event: Event) -> None:
         pictures.append(event.moment.preview(30.0 * event.step))
 
-    same(run(prior, config, None), run(prior, config, None, look))
+    same(run(tiny_prior, config, None), run(tiny_prior, config, None, look))
     assert len(pictures) == 9
     assert all(picture.shape == (128, 128, 3) and picture.dtype == np.uint8 for picture in pictures)
     assert all(np.ptp(picture) > 20 for picture in pictures)  # something is seen before the backdrop
 
 
 @pytest.mark.parametrize("key", ["stage", "generator", "moment", "before"])
-def test_a_state_that_lacks_something_is_refused(prior, tmp_path, key):
+def test_a_state_that_lacks_something_is_refused(tiny_prior, tmp_path, key):
     config = settings("sds", 0)
-    run(prior, config, tmp_path / "run")
+    run(tiny_prior, config, tmp_path / "run")
     with open_run(tmp_path / "run") as folder:
         state = folder.latest()
         del state[key]
         folder.save(state)
         with pytest.raises(InputError, match=f"the checkpoint does not fit this run: KeyError: '{key}'"):
-            distill(prior, prior.embed("a red mushroom"), config, "cpu", ignore, folder)
+            distill(tiny_prior, tiny_prior.embed("a red mushroom"), config, "cpu", ignore, folder)
 
 
-def test_a_state_of_other_sizes_is_refused(prior, tmp_path):
+def test_a_state_of_other_sizes_is_refused(tiny_prior, tmp_path):
     config = settings("sds", 0)
-    run(prior, config, tmp_path / "run")
+    run(tiny_prior, config, tmp_path / "run")
     wider = replace(config, coarse=replace(config.coarse, radiance_field=replace(FIELD, hidden_size=32)))
     with pytest.raises(InputError, match=r"does not fit this run: ValueError: state\.particles\.0\.field"):
-        run(prior, wider, tmp_path / "run")
+        run(tiny_prior, wider, tmp_path / "run")
 
 
 SMALL = ["--coarse.num-steps", "80", "--refine.num-steps", "3", "--target-faces", "200"]
@@ -143,8 +131,8 @@ def interrupted(words: list[str], number: signal.Signals) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_leaves_a_run_that_can_be_continued(folder, work, number):
-    words = ["a red mushroom", "--prior", str(folder), *SMALL]
+def test_a_signal_leaves_a_run_that_can_be_continued(tiny_prior_folder, work, number):
+    words = ["a red mushroom", "--prior", str(tiny_prior_folder), *SMALL]
     code, told = interrupted([*words, "--run-dir", "my run"], number)
     assert (code, told) == (130, "dream3d: interrupted; continue with: dream3d generate --resume 'my run'")
     assert [path.name for path in work.iterdir()] == ["my run"]

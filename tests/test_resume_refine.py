@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import trimesh
 from one_thread import ONE_THREAD
-from prior_folders import write_tiny_prior
 from trimesh.exchange.obj import export_obj
 
 from dream3d.asset import Asset
@@ -20,7 +19,6 @@ from dream3d.config import BakeConfig, Config, ExportConfig, ExtractConfig
 from dream3d.errors import InputError, StoppedError
 from dream3d.events import Event, ignore
 from dream3d.mesh import Material, Mesh, TexturedMesh
-from dream3d.prior import Prior
 from dream3d.refine import refine
 from dream3d.run_folder import open_run
 from dream3d.stage_config import CoarseConfig, FieldConfig, PaintConfig, RefineConfig
@@ -33,16 +31,6 @@ CONFIG = Config(
     export=ExportConfig(height_m=None, origin="source"),
 )
 PAINT = PaintConfig(num_steps=3)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_prior(tmp_path_factory.mktemp("priors") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def prior(folder: Path) -> Prior:
-    return Prior.from_pretrained(str(folder), "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +52,7 @@ def same(one: Asset, other: Asset) -> None:
 
 
 @pytest.mark.parametrize(("geometry", "from_prompt"), [("locked", "a blue ball"), ("free", None)])
-def test_a_process_per_step_makes_what_one_process_makes(prior, model, tmp_path, geometry, from_prompt):
+def test_a_process_per_step_makes_what_one_process_makes(tiny_prior, model, tmp_path, geometry, from_prompt):
     done: list[tuple[str, int]] = []
 
     def stop(event: Event) -> None:
@@ -74,7 +62,7 @@ def test_a_process_per_step_makes_what_one_process_makes(prior, model, tmp_path,
 
     def paint(on_event, run_dir: Path | None) -> Asset:
         return refine(
-            model, "a red mushroom", CONFIG, PAINT, geometry, 1.0, on_event, prior, from_prompt, run_dir
+            model, "a red mushroom", CONFIG, PAINT, geometry, 1.0, on_event, tiny_prior, from_prompt, run_dir
         )
 
     straight = paint(ignore, None)
@@ -88,20 +76,22 @@ def test_a_process_per_step_makes_what_one_process_makes(prior, model, tmp_path,
     assert done == steps + ([("refine", 1), ("refine", 2)] if geometry == "free" else [])
 
 
-def test_the_folder_of_another_mesh_or_strength_is_refused(prior, model, tmp_path):
+def test_the_folder_of_another_mesh_or_strength_is_refused(tiny_prior, model, tmp_path):
     none = PaintConfig(num_steps=0)
     run = tmp_path / "run"
-    refine(model, "a red mushroom", CONFIG, none, prior=prior, run_dir=run)
+    refine(model, "a red mushroom", CONFIG, none, prior=tiny_prior, run_dir=run)
     other = replace(model, mesh=replace(model.mesh, vertices=2 * model.mesh.vertices))
     with pytest.raises(InputError, match=r"cannot be continued: mesh_sha256 was"):
-        refine(other, "a red mushroom", CONFIG, none, prior=prior, run_dir=run)
+        refine(other, "a red mushroom", CONFIG, none, prior=tiny_prior, run_dir=run)
     with pytest.raises(InputError, match=r"cannot be continued: strength was 1\.0 and is 0\.5 now"):
-        refine(model, "a red mushroom", CONFIG, none, strength=0.5, prior=prior, run_dir=run)
+        refine(model, "a red mushroom", CONFIG, none, strength=0.5, prior=tiny_prior, run_dir=run)
 
 
-def test_a_state_that_lacks_what_was_done_before_is_refused(prior, model, tmp_path):
+def test_a_state_that_lacks_what_was_done_before_is_refused(tiny_prior, model, tmp_path):
     def paint() -> Asset:
-        return refine(model, "a red mushroom", CONFIG, PAINT, "free", prior=prior, run_dir=tmp_path / "run")
+        return refine(
+            model, "a red mushroom", CONFIG, PAINT, "free", prior=tiny_prior, run_dir=tmp_path / "run"
+        )
 
     paint()
     with open_run(tmp_path / "run") as run:
@@ -115,10 +105,19 @@ def test_a_state_that_lacks_what_was_done_before_is_refused(prior, model, tmp_pa
 
 
 @pytest.mark.usefixtures("work")
-def test_a_signal_leaves_a_run_that_the_same_command_continues(folder):
+def test_a_signal_leaves_a_run_that_the_same_command_continues(tiny_prior_folder):
     Path("box.obj").write_text(export_obj(trimesh.creation.box(), include_normals=False))
-    words = ["refine", "box.obj", "-p", "a red house", "--prior", str(folder), "--texture-size", "64"]
-    words += ["--paint.num-steps", "30"]
+    words = [
+        "refine",
+        "box.obj",
+        "-p",
+        "a red house",
+        "--prior",
+        str(tiny_prior_folder),
+        "--texture-size",
+        "64",
+    ]
+    words += ["--texture-size", "64", "--paint.num-steps", "30"]
     program = [sys.executable, "-m", "dream3d.cli", *words, "-o", "m.glb", "--run-dir", "run"]
     with subprocess.Popen(program, text=True, env=ONE_THREAD, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None

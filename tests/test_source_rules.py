@@ -4,8 +4,7 @@ import ast
 
 from source_trees import FILES, ROOT, SCRIPTS, calls, dotted, tree_of, trees
 
-# A few lines of slack over what CONTRIBUTING.md asks for: the limits are for people, not for the counter.
-MAX_FILE_LINES = 320
+MAX_FILE_LINES = 320  # some slack over what CONTRIBUTING.md asks for: that is for people, not for the counter
 MAX_FUNCTION_LINES = 50
 VAGUE_NAMES = {"utils", "util", "helpers", "common", "manager", "base", "misc"}
 
