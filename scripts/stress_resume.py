@@ -89,8 +89,12 @@ class Stress:
             else:
                 break
         last = self._program(work, "m.glb", "--run-dir", str(folder))
-        is_same = last.wait() == 0 and (work / "m.glb").read_bytes() == quiet
+        code = last.wait()
+        is_same = code == 0 and (work / "m.glb").read_bytes() == quiet
         self.counts["same file" if is_same else "other files"] += 1
+        if not is_same:
+            told = (work / "stderr.txt").read_text().splitlines()[-1:]
+            print(f"not the same file after {fault}: exit code {code}, {told}", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         (work / "m.glb").unlink(missing_ok=True)
         self._note()
