@@ -63,6 +63,11 @@ ABLATIONS = (
         tuple(Variant(f"{scale:g}", {"scale": scale}) for scale in (1.5, 3.0, 6.0, 10.0)),
     ),
     Ablation(
+        "emphasis",
+        "How much further than its things should the looks go that the prompt gives them?",
+        tuple(Variant(f"{emphasis:g}", {"emphasis": emphasis}) for emphasis in (0.0, 0.5, 0.8)),
+    ),
+    Ablation(
         "timesteps",
         "Which noise levels, when: held high and then falling, falling from the start, or any at any time?",
         (

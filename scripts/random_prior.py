@@ -24,6 +24,7 @@ class RandomTexts:
 
     def __init__(self, width: int, device: torch.device) -> None:
         tokens = torch.randn(len(BRANCHES), 77, width, generator=torch.Generator().manual_seed(0))
+        tokens[BRANCHES.index("plain")] = tokens[BRANCHES.index("text")]
         self.tokens = tokens.to(device)
 
     def embed(self, prompt: str, negative_prompt: str = "") -> TextEmbedding:  # noqa: ARG002

@@ -13,21 +13,24 @@ from dream3d.cameras import orbit
 from dream3d.guidance import consistent3d, inversion, surface_noise
 from dream3d.guidance.guide import Guide, Shown
 from dream3d.guidance.perp_neg import negative_weights, perp_neg
+from dream3d.prior.text import BRANCHES, TextEmbedding
 from dream3d.stage_config import GuidanceConfig
 
 SCALE = 4.0
 PRIOR = MixturePrior(
-    means={"text": (0.4, -0.7), "negative": (0.1, -0.2), "null": (0.0, 0.3)},
-    spread={"text": 0.3, "negative": 0.8, "null": 1.1},
+    means={"text": (0.4, -0.7), "negative": (0.1, -0.2), "null": (0.0, 0.3), "plain": (0.3, -0.1)},
+    spread={"text": 0.3, "negative": 0.8, "null": 1.1, "plain": 0.5},
     shares=(0.6, 0.4),
     turn=0.2,
 )
 CAMERAS = orbit([0.0, 70.0, 140.0], 10.0, 3.0, 40.0)
 LAST = len(PRIOR.alphas_cumprod) - 1
+ROWS = torch.eye(len(BRANCHES))[:, None]  # another embedding for every branch
+LOOKS = TextEmbedding("a wooden chest", ROWS, ROWS[:, 0])
 
 
 def settings(**options) -> GuidanceConfig:
-    plain = {"scale": SCALE, "scale_at_noise": SCALE, "rescale": 0.0, "views": "camera"}
+    plain = {"scale": SCALE, "scale_at_noise": SCALE, "rescale": 0.0, "views": "camera", "emphasis": 0.0}
     return GuidanceConfig(**plain | options)
 
 
@@ -40,9 +43,9 @@ def shown(images: Tensor, cameras=CAMERAS) -> Shown:
     return Shown(images, cameras, "albedo", points, torch.ones(images.shape[:3]))
 
 
-def gradient(images: Tensor, timestep: int, renders=None, prior=PRIOR, **options) -> Tensor:
+def gradient(images: Tensor, timestep: int, renders=None, prior=PRIOR, embedding=LOOKS, **options) -> Tensor:
     """Of the latents, [B, c, h, w], not averaged over the images."""
-    guide = Guide(prior, None, settings(**options), torch.Generator().manual_seed(0), renders)
+    guide = Guide(prior, embedding, settings(**options), torch.Generator().manual_seed(0), renders)
     found = guide.gradient(shown(images), timestep).gradient
     return found.permute(0, 3, 1, 2) * len(images) / 3.0  # the encoder's slope
 
@@ -97,6 +100,24 @@ class TestFormulas:
         w = {"x0": s / a, "sigma2": s**2, "sigma2_signal": a * s**2, "uniform": one}[weight]
         found = gradient(pictures(), timestep, weight=weight)
         torch.testing.assert_close(found, w * residual, rtol=1e-9, atol=1e-9)
+
+    @pytest.mark.parametrize("timestep", TIMESTEPS)
+    def test_emphasis_carries_on_from_the_plain_prompt(self, timestep):
+        paper = Paper(pictures(), timestep)
+        noise = paper.noise()
+        noisy = paper.at(timestep, noise)
+        text, plain, negative = (paper.e(noisy, timestep, name) for name in ("text", "plain", "negative"))
+        emphasized = text + 0.7 * (text - plain)
+        residual = negative + SCALE * (emphasized - negative) - noise
+        found = gradient(pictures(), timestep, weight="uniform", emphasis=0.7)
+        torch.testing.assert_close(found, residual, rtol=1e-9, atol=1e-9)
+
+    def test_a_prompt_that_is_plain_already_is_not_emphasized(self):
+        said = ROWS.clone()
+        said[BRANCHES.index("plain")] = said[BRANCHES.index("text")]
+        plain = TextEmbedding("a chest", said, said[:, 0])
+        found = [gradient(pictures(), 500, embedding=plain, emphasis=emphasis) for emphasis in (0.0, 0.7)]
+        assert torch.equal(*found)
 
     @pytest.mark.parametrize("timestep", TIMESTEPS)
     def test_sjc_is_sds_with_weight_one_in_the_variance_exploding_form(self, timestep):

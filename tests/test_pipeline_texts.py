@@ -36,7 +36,7 @@ def same(one, other):
 def test_rows_are_the_texts_in_the_order_of_the_branches(prior):
     embedding = prior.embed("a red chair", "blurry")
     assert len(embedding.tokens) == len(embedding.pooled) == len(BRANCHES)
-    for row, text in enumerate(embedded_texts("a red chair", "blurry")):
+    for row, text in enumerate(embedded_texts("a red chair", "blurry", "a red chair")):
         tokens, pooled = prior.texts.encode([text])
         torch.testing.assert_close(embedding.tokens[row], tokens[0])
         torch.testing.assert_close(embedding.pooled[row], pooled[0])

@@ -6,9 +6,19 @@ from prior_folders import VOCABULARY, WORDS, write_tiny_prior
 
 from dream3d.errors import InputError
 from dream3d.prior import Prior
-from dream3d.prior.text import Vocabulary, keep_known, split_words, unknown_words
+from dream3d.prior.text import Vocabulary, keep_known, plain_prompt, split_words, unknown_words
 
 KNOWN = Vocabulary(**{name: tuple(words) for name, words in VOCABULARY.items()})
+LOOKS = Vocabulary(
+    nouns=("chest", "tree", "pine tree", "stool", "star", "shield"),
+    colors=("red", "blue", "white"),
+    parts=("lid", "trunk"),
+    sizes=("tall",),
+    function_words=("a", "and", "with", "without", "that", "is", "made", "of"),
+    materials=("wooden", "wood"),
+    patterns=("striped", "stripes"),
+    relations=("on", "next to", "on top of"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +51,31 @@ def test_unknown_words_do_not_change_the_embedding(prior):
 def test_a_prompt_that_says_nothing_known_is_refused(prior, prompt):
     with pytest.raises(InputError, match="knows no word"):
         prior.embed(prompt)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "plain"),
+    [
+        ("a wooden chest", "chest"),
+        ("a red wooden chest with a blue lid", "red chest"),
+        ("a red and white striped pine tree, white trunk", "red white pine tree"),
+        ("a chest without lid", "chest"),
+        ("a stool that is red and striped", "stool"),
+        ("a tall blue stool made of wood", "blue stool"),
+    ],
+)
+def test_a_plain_prompt_names_the_thing_and_its_color(prompt, plain):
+    assert plain_prompt(prompt, LOOKS) == plain
+
+
+@pytest.mark.parametrize(
+    "prompt", ["a red chest", "pine tree", "a white stool next to a red tree", "a lid", ""]
+)
+def test_a_prompt_that_says_no_more_is_plain_already(prompt):
+    assert plain_prompt(prompt, LOOKS) == prompt
+
+
+def test_an_embedding_tells_whether_there_are_looks_to_emphasize(prior):
+    assert not prior.embed("a red mushroom").says_looks
+    assert prior.embed("a red mushroom with a blue cap").says_looks
+    assert prior.embed("a tall mushroom").says_looks

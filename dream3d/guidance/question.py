@@ -88,11 +88,13 @@ class Question:
 
     def guided(self, noisy: Tensor, timestep: int) -> tuple[Tensor, Tensor]:
         """What the prior is made to believe by classifier-free guidance, and what it believes unguided."""
-        if not self.config.perp_neg:
-            text, negative = self.ask(noisy, timestep, "text", "negative")
-        else:
-            text, negative, *sides = self.ask(noisy, timestep, "text", "negative", *NEGATIVE_VIEWS)
-            text = perp_neg(text, negative, sides, negative_weights(self.cameras))
+        sides = NEGATIVE_VIEWS if self.config.perp_neg else ()
+        plain: tuple[Branch, ...] = ("plain",) if self.config.emphasis and self.embedding.says_looks else ()
+        text, negative, *others = self.ask(noisy, timestep, "text", "negative", *plain, *sides)
+        if plain:
+            text = text + self.config.emphasis * (text - others.pop(0))
+        if sides:
+            text = perp_neg(text, negative, others, negative_weights(self.cameras))
         return self.guide(text, negative, timestep), negative
 
     def guide(self, text: Tensor, null: Tensor, timestep: int) -> Tensor:

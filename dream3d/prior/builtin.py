@@ -40,9 +40,10 @@ class BuiltinTexts:
                 f"the prior {self.name!r} knows no word of {prompt!r}: "
                 f"'dream3d priors {self.name}' lists what it knows"
             )
-        known = [text.keep_known(item, self.vocabulary) for item in (prompt, negative_prompt)]
+        said, unwanted = (text.keep_known(item, self.vocabulary) for item in (prompt, negative_prompt))
         try:
-            tokens, pooled = text.encode(self.tokenizer, self.encoder, text.embedded_texts(*known))
+            texts = text.embedded_texts(said, unwanted, text.plain_prompt(said, self.vocabulary))
+            tokens, pooled = text.encode(self.tokenizer, self.encoder, texts)
         except Exception as error:  # A damaged tokenizer, or one of another encoder, raises nearly anything.
             raise InputError(f"the texts of {self.name!r} cannot be encoded: {reason_of(error)}") from error
         return TextEmbedding(prompt, tokens, pooled)

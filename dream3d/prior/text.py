@@ -15,8 +15,9 @@ from dream3d.stage_config import ViewConditioning
 
 MAX_TOKENS = 24
 
-Branch = Literal["text", "negative", "null", "front view", "side view", "back view", "overhead view"]
-"""What a prediction is given: the prompt, the negative prompt, no text, or the prompt seen from one side."""
+Branch = Literal["text", "negative", "null", "plain", "front view", "side view", "back view", "overhead view"]
+"""What a prediction is given: the prompt, the negative prompt, no text, only the things
+that the prompt names and their colors, or the prompt seen from one side."""
 
 BRANCHES: tuple[Branch, ...] = get_args(Branch)
 
@@ -26,8 +27,14 @@ class TextEmbedding:
     """A prompt and all that it is compared with, encoded once per run."""
 
     prompt: str
-    tokens: Tensor  # [7, L, D], in the order of BRANCHES; the negative prompt is "" unless one is given
-    pooled: Tensor  # [7, P], the text as one vector, for networks that take it
+    tokens: Tensor  # [8, L, D], in the order of BRANCHES; the negative prompt is "" unless one is given
+    pooled: Tensor  # [8, P], the text as one vector, for networks that take it
+
+    @property
+    def says_looks(self) -> bool:
+        """Whether the prompt says more of its things than their colors, as far as the prior can tell."""
+        row, plain = self.tokens[BRANCHES.index("text")], self.tokens[BRANCHES.index("plain")]
+        return not torch.equal(row, plain)
 
     def rows(
         self, branches: Sequence[Branch], cameras: Cameras, views: ViewConditioning
@@ -53,9 +60,9 @@ class TextEmbedding:
         return tokens, shares @ self.pooled
 
 
-def embedded_texts(prompt: str, negative_prompt: str) -> list[str]:
+def embedded_texts(prompt: str, negative_prompt: str, plain: str) -> list[str]:
     """The texts behind the rows of a `TextEmbedding`."""
-    return [prompt, negative_prompt, "", *(f"{prompt}, {words}" for words in VIEW_WORDS)]
+    return [prompt, negative_prompt, "", plain, *(f"{prompt}, {words}" for words in VIEW_WORDS)]
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,31 @@ def keep_known(prompt: str, vocabulary: Vocabulary) -> str:
     """The prompt without the words the prior never saw: an unknown word can only add noise."""
     known = vocabulary.known()
     return " ".join(word for word in split_words(prompt) if word in known)
+
+
+def plain_prompt(prompt: str, vocabulary: Vocabulary) -> str:
+    """What thing a prompt names, and in which color: "red chest".
+
+    Materials, patterns, sizes and all that is said of parts is left out. The prompt itself where it says none
+    of that, or speaks of two things: of these the built-in prior tends to draw one, and what is emphasized
+    takes over.
+    """
+    nouns = sorted(map(split_words, vocabulary.nouns), key=len, reverse=True)  # "pine tree" before "tree"
+    adjectives = {*vocabulary.materials, *vocabulary.patterns, *vocabulary.sizes, "and"}
+    words, found, colors = split_words(prompt), list[str](), list[str]()  # of the thing that comes next
+    said = " ".join(words)
+    while words:
+        noun = next((noun for noun in nouns if words[: len(noun)] == noun), [])
+        if words[0] in vocabulary.colors:
+            colors.append(words[0])
+        elif noun or words[0] not in adjectives:
+            found += (*colors, *noun) if noun else ()
+            colors.clear()
+        del words[: len(noun) or 1]
+    is_pair = any(f" {relation} " in said for relation in vocabulary.relations)
+    content = vocabulary.content_words()
+    says_no_more = content & set(split_words(prompt)) == content & set(found)
+    return prompt if is_pair or says_no_more or not found else " ".join(found)
 
 
 @torch.no_grad()

@@ -68,7 +68,7 @@ class PipelineTexts:
         Raises:
             InputError: There are more words than an encoder reads, or an encoder is damaged.
         """
-        texts = embedded_texts(prompt, negative_prompt)
+        texts = embedded_texts(prompt, negative_prompt, prompt)  # no vocabulary tells what is plain
         word = "" if self.concept is None else f"{self.concept.word!r} "  # which may be the name of its file
         keys = {text: f"{_RECIPE} {self.sha256} {self.dtype} {word}{text}" for text in texts}
         known = {text: self.cache.load(key) for text, key in keys.items()}
