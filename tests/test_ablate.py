@@ -125,5 +125,5 @@ def test_the_page_is_made_of_rows_that_processes_share(work: Path, tmp_path: Pat
 
 
 def test_an_ablation_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(InputError, match="views, scale, timesteps, shading"):
+    with pytest.raises(InputError, match="views, scale, emphasis, timesteps, shading"):
         parse(Ablate, ["--only", "views", "--only", "weather"], "ablate").run()
