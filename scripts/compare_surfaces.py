@@ -21,11 +21,11 @@ from scipy.spatial import KDTree
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dream3d.cameras import FRAME_DISTANCE, FRAME_FOV_Y_DEG, Cameras, join_cameras, orbit
+from dream3d.cameras import FRAME_DISTANCE, FRAME_FOV_Y_DEG, Cameras
 from dream3d.extract.signed_distance import signed_distances
 from dream3d.extract.topology import is_watertight
-from dream3d.mesh import Mesh
-from dream3d.metrics.ground_truth import chamfer_distance
+from dream3d.mesh import FRAME_RADIUS, Mesh, fit_sphere
+from dream3d.metrics.ground_truth import chamfer_distance, silhouette_iou
 from dream3d.optimize.mesh_regularizers import mesh_adjacency, normal_consistency, sign_disagreement
 from dream3d.optimize.refine import Sculptor
 from dream3d.optimize.surface_flow import smooth_rows
@@ -35,8 +35,7 @@ from dream3d.scene.tet_lattice import tet_lattice
 from dream3d.scene.tet_surface import TetSurface
 from dream3d.stage_config import RefineConfig
 
-FRAME = 0.9  # distance of the farthest vertex from the middle of the box
-SIDE = 2.0  # of the box of the lattices
+SIDE = 2.0  # of the box that `tet_lattice` fills
 COARSE_CELLS = 16  # the grid of the distances that all start from
 SIZE, NUM_VIEWS = 96, 4  # pixels and pictures of a step
 NUM_COMPARED = 24  # views that the result is measured from
@@ -151,10 +150,7 @@ class Result:
 
 def truth_of(family: str) -> Mesh:
     """A random instance, in the middle of the box."""
-    mesh = make_prop(prop_spec(family), np.random.default_rng(5)).mesh
-    middle = (mesh.vertices.max(0) + mesh.vertices.min(0)) / 2
-    centered = mesh.vertices - middle
-    return Mesh((centered * (FRAME / np.linalg.norm(centered, axis=1).max())).astype(np.float32), mesh.faces)
+    return fit_sphere(make_prop(prop_spec(family), np.random.default_rng(5)).mesh, FRAME_RADIUS)
 
 
 def coarse_distance(truth: Mesh) -> Distance:
@@ -164,8 +160,8 @@ def coarse_distance(truth: Mesh) -> Distance:
     grid = signed_distances(truth, lattice)[: number**3].view(1, 1, number, number, number)
 
     def at(points: Tensor) -> Tensor:
-        place = points.flip(1)[None, :, None, None] * (2.0 / SIDE)
-        return functional.grid_sample(grid, place, align_corners=True).view(-1)
+        place = points.flip(1) * (2.0 / SIDE)  # -1 to 1 across the box, z first
+        return functional.grid_sample(grid, place[None, :, None, None], align_corners=True).view(-1)
 
     return at
 
@@ -179,14 +175,13 @@ def look(vertices: Tensor, faces: Tensor, cameras: Cameras) -> RasterRender:
 
 def views(rng: np.random.Generator, count: int) -> Cameras:
     """From all around, above and below."""
-    azimuth, height = rng.uniform(0.0, 360.0, count), rng.uniform(-0.9, 0.9, count)
-    elevation = np.degrees(np.arcsin(height))
-    return join_cameras(
-        [
-            orbit([float(a)], float(e), FRAME_DISTANCE, FRAME_FOV_Y_DEG)
-            for a, e in zip(azimuth, elevation, strict=True)
-        ]
+    azimuth, height = (
+        torch.from_numpy(rng.uniform(*ends, count)).float() for ends in ((0.0, 360.0), (-0.9, 0.9))
     )
+    same = torch.ones(count)
+    elevation = torch.rad2deg(torch.arcsin(height))
+    target = torch.zeros(count, 3)
+    return Cameras(azimuth, elevation, FRAME_DISTANCE * same, FRAME_FOV_Y_DEG * same, target)
 
 
 def fit(surface: Surface, truth: Mesh, num_steps: int, noise: float) -> Result:
@@ -220,7 +215,7 @@ def measure(own: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor], step_ms: 
     return Result(
         chamfer_distance(points, others),
         float(np.degrees(np.arccos(cosine.clip(-1, 1))).mean()),
-        float((seen & there).sum() / (seen | there).sum()),
+        silhouette_iou(seen, there),
         len(own[1]),
         is_watertight(own[1].numpy()),
         step_ms,
@@ -263,12 +258,14 @@ def main(
     compared = makers(resolution, rates)
     print("| noise | surface | Chamfer | normals off by | IoU | faces | closed | ms a step |")
     print("|---:|---|---:|---:|---:|---:|---:|---:|")
-    for noise, (name, make) in product(
-        noises, [("start", compared[next(iter(compared))]), *compared.items()]
-    ):
-        steps = 0 if name == "start" else num_steps
+
+    def row(name: str, make: Callable[[Distance], Surface], steps: int, noise: float) -> None:
         results = [fit(make(starts[family]), truths[family], steps, noise) for family in families]
         print(f"| {noise:g} | {name} | {' | '.join(cells_of(results))} |", flush=True)
+
+    row("start", lambda distance: Flow(distance, resolution, 0.0), 0, 0.0)
+    for noise, (name, make) in product(noises, compared.items()):
+        row(name, make, num_steps, noise)
 
 
 def cells_of(results: Sequence[Result]) -> list[str]:

@@ -64,9 +64,12 @@ class FlexiCubes(nn.Module):
         count = is_inside[self.cubes].sum(1)
         used = ((count > 0) & (count < 8)).nonzero()[:, 0]
         crossings, weights, edge_patch = self._crossings(used)
-        vertices, first = self._dual_vertices(crossings, weights, edge_patch)
-        spread = self._spread(crossings, vertices, edge_patch, first)
-        quads, cube_of = self._quads(used, edge_patch, first)
+        per_cube = edge_patch.amax(1) + 1
+        vertex_of = (per_cube.cumsum(0) - per_cube)[:, None] + edge_patch  # [K, 12], where an edge is crossed
+        is_crossed = edge_patch != NO_PATCH
+        at = vertex_of[is_crossed], crossings[is_crossed]
+        vertices = _group_means(*at, weights[is_crossed], int(per_cube.sum()))
+        quads, cube_of = self._quads(used, vertex_of, is_crossed)
         corners = vertices[quads]  # [Q, 4, 3]
         gamma = torch.sigmoid(self.gamma[cube_of])  # [Q, 4]
         one, other = gamma[:, 0] * gamma[:, 2], gamma[:, 1] * gamma[:, 3]
@@ -74,7 +77,7 @@ class FlexiCubes(nn.Module):
         middle = lean * corners[:, [0, 2]].mean(1) + (1.0 - lean) * corners[:, [1, 3]].mean(1)
         center = len(vertices) + torch.arange(len(quads), device=quads.device)
         faces = [torch.stack([quads[:, k], quads[:, (k + 1) % 4], center], 1) for k in range(4)]
-        return torch.cat([vertices, middle]), torch.cat(faces).int(), spread
+        return torch.cat([vertices, middle]), torch.cat(faces).int(), _spread(*at, vertices)
 
     def _crossings(self, used: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """For K cubes: where their edges are crossed [K, 12, 3], their weights and patches [K, 12]."""
@@ -91,29 +94,7 @@ class FlexiCubes(nn.Module):
         crossings = moved[:, a] + share * (moved[:, b] - moved[:, a])
         return crossings, 1.0 + GREATEST_WEIGHT * torch.tanh(self.beta[used]), edge_patch
 
-    @staticmethod
-    def _dual_vertices(crossings: Tensor, weights: Tensor, edge_patch: Tensor) -> tuple[Tensor, Tensor]:
-        """One vertex for each patch of each cube [N, 3], and the number of a cube's first one [K]."""
-        per_cube = edge_patch.amax(1) + 1
-        first = per_cube.cumsum(0) - per_cube
-        is_crossed = edge_patch != NO_PATCH
-        target = (first[:, None] + edge_patch)[is_crossed]
-        weight = weights[is_crossed][:, None]
-        total = int(per_cube.sum())
-        sums = crossings.new_zeros(total, 3).index_add(0, target, weight * crossings[is_crossed])
-        return sums / crossings.new_zeros(total, 1).index_add(0, target, weight), first
-
-    @staticmethod
-    def _spread(crossings: Tensor, vertices: Tensor, edge_patch: Tensor, first: Tensor) -> Tensor:
-        """Mean absolute deviation of the distances of crossings from their vertex (equation 8)."""
-        is_crossed = edge_patch != NO_PATCH
-        target = (first[:, None] + edge_patch)[is_crossed]
-        distance = (crossings[is_crossed] - vertices[target]).norm(dim=1)
-        count = vertices.new_zeros(len(vertices)).index_add(0, target, torch.ones_like(distance))
-        mean = vertices.new_zeros(len(vertices)).index_add(0, target, distance) / count
-        return (distance - mean[target]).abs().mean()
-
-    def _quads(self, used: Tensor, edge_patch: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    def _quads(self, used: Tensor, vertex_of: Tensor, is_crossed: Tensor) -> tuple[Tensor, Tensor]:
         """The four vertices around each crossed edge of the grid [Q, 4], outwards, and their cubes [Q, 4]."""
         corners = self.cubes[used]
         quads, cubes = [], []
@@ -121,20 +102,31 @@ class FlexiCubes(nn.Module):
             # The four edges of a cube along the axis; the cube lies on another side of each.
             own = [k for k, (a, b) in enumerate(EDGES) if (a ^ b) == (4, 2, 1)[axis]]
             low = corners[:, [EDGES[k][0] for k in own]]  # [K, 4] vertex where the edge begins
-            patch = edge_patch[:, own]
-            is_crossed = patch != NO_PATCH
-            key = low[is_crossed]
-            vertex = (first[:, None] + patch)[is_crossed]
-            cube = used[:, None].expand(-1, 4)[is_crossed]
+            chosen = is_crossed[:, own]
+            key, vertex = low[chosen], vertex_of[:, own][chosen]
+            cube = used[:, None].expand(-1, 4)[chosen]
             # Side of the edge on which the cube lies, counter-clockwise about the axis.
             u, v = (axis + 1) % 3, (axis + 2) % 3
             side = torch.tensor([_turn(CORNERS[EDGES[k][0]][u], CORNERS[EDGES[k][0]][v]) for k in own])
-            order = (key * 4 + side.expand(len(used), 4)[is_crossed]).argsort()
+            order = (key * 4 + side.expand(len(used), 4)[chosen]).argsort()
             key, vertex, cube = key[order].view(-1, 4), vertex[order].view(-1, 4), cube[order].view(-1, 4)
             is_rising = self.sdf[key[:, 0]] < 0  # inside below: the surface faces along the axis
             quads.append(torch.where(is_rising[:, None], vertex, vertex.flip(1)))
             cubes.append(torch.where(is_rising[:, None], cube, cube.flip(1)))
         return torch.cat(quads), torch.cat(cubes)
+
+
+def _group_means(group: Tensor, rows: Tensor, weights: Tensor, count: int) -> Tensor:
+    """Weighted means [count, C] of the rows [N, C] of each group [N]."""
+    sums = rows.new_zeros(count, rows.shape[1]).index_add(0, group, weights[:, None] * rows)
+    return sums / rows.new_zeros(count, 1).index_add(0, group, weights[:, None])
+
+
+def _spread(vertex_of: Tensor, crossings: Tensor, vertices: Tensor) -> Tensor:
+    """Mean absolute deviation of the distances of crossings [N, 3] from their vertices (equation 8)."""
+    distance = (crossings - vertices[vertex_of]).norm(dim=1, keepdim=True)
+    mean = _group_means(vertex_of, distance, torch.ones_like(distance[:, 0]), len(vertices))
+    return (distance - mean[vertex_of]).abs().mean()
 
 
 def _turn(u: int, v: int) -> int:

@@ -16,8 +16,8 @@ from dream3d.stage_config import ViewConditioning
 MAX_TOKENS = 24
 
 Branch = Literal["text", "negative", "null", "plain", "front view", "side view", "back view", "overhead view"]
-"""What a prediction is given: the prompt, the negative prompt, no text, only the things
-that the prompt names and their colors, or the prompt seen from one side."""
+"""What a prediction is given: the prompt, the negative prompt, no text, only the thing that the prompt names
+in its color, or the prompt seen from one side."""
 
 BRANCHES: tuple[Branch, ...] = get_args(Branch)
 
@@ -32,7 +32,7 @@ class TextEmbedding:
 
     @property
     def says_looks(self) -> bool:
-        """Whether the prompt says more of its things than their colors, as far as the prior can tell."""
+        """Whether the prompt says more than its plain form, as far as the prior can tell."""
         row, plain = self.tokens[BRANCHES.index("text")], self.tokens[BRANCHES.index("plain")]
         return not torch.equal(row, plain)
 
@@ -119,20 +119,19 @@ def plain_prompt(prompt: str, vocabulary: Vocabulary) -> str:
     """
     nouns = sorted(map(split_words, vocabulary.nouns), key=len, reverse=True)  # "pine tree" before "tree"
     adjectives = {*vocabulary.materials, *vocabulary.patterns, *vocabulary.sizes, "and"}
-    words, found, colors = split_words(prompt), list[str](), list[str]()  # of the thing that comes next
-    said = " ".join(words)
-    while words:
-        noun = next((noun for noun in nouns if words[: len(noun)] == noun), [])
-        if words[0] in vocabulary.colors:
-            colors.append(words[0])
-        elif noun or words[0] not in adjectives:
+    said = split_words(prompt)
+    rest, found, colors = said, list[str](), list[str]()  # colors of the thing that comes next
+    while rest:
+        noun = next((noun for noun in nouns if rest[: len(noun)] == noun), [])
+        if rest[0] in vocabulary.colors:
+            colors.append(rest[0])
+        elif noun or rest[0] not in adjectives:
             found += (*colors, *noun) if noun else ()
             colors.clear()
-        del words[: len(noun) or 1]
-    is_pair = any(f" {relation} " in said for relation in vocabulary.relations)
-    content = vocabulary.content_words()
-    says_no_more = content & set(split_words(prompt)) == content & set(found)
-    return prompt if is_pair or says_no_more or not found else " ".join(found)
+        rest = rest[len(noun) or 1 :]
+    is_pair = any(f" {relation} " in " ".join(said) for relation in vocabulary.relations)
+    says_more = not vocabulary.content_words() & set(said) <= set(found)
+    return " ".join(found) if found and says_more and not is_pair else prompt
 
 
 @torch.no_grad()
