@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's name
 
-from dream3d.metrics.judge_folder import Lexicon, save_judge
+from dream3d.errors import InputError
+from dream3d.metrics.judge_folder import Lexicon, read_judge, save_judge
 from dream3d.metrics.judge_network import JudgeNetwork, JudgeShape, PartLogits, PictureFeatures
 from dream3d.metrics.questions import NONE, RELATION_ANSWERS, SECOND_ANSWERS
 from dream3d.props import FAMILIES, vocabulary
@@ -195,6 +196,21 @@ class Trainer:
             }
         self.use_averages(False)
         return facts["seconds"]
+
+    def start_from(self, folder: Path) -> None:
+        """Begin with a released judge's averaged weights; moments and counters start anew.
+
+        Raises:
+            InputError: Its words or families are not those of today's props.
+        """
+        network, lexicon, _ = read_judge(folder)
+        if (lexicon.words, lexicon.families) != (self.lexicon.words, self.lexicon.families):
+            raise InputError(f"{folder} knows other words or families than dream3d/props has")
+        weights = dict(network.named_parameters())
+        for name, master, average in zip(self.names, self.masters, self.averages, strict=True):
+            master.data.copy_(weights[name])
+            average.copy_(weights[name])
+        self.use_averages(False)
 
     def facts(self, state: dict) -> dict:
         """What the card tells of the training."""

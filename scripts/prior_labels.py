@@ -128,13 +128,18 @@ def telling_loss(scores: Mapping[str, Tensor], labels: CellLabels) -> Tensor:
     return torch.stack(losses).sum()
 
 
-def calibrated(reader: CellReader) -> CellReader:
-    """The reader as it is used: training weighed "none" down (COMMON_WEIGHT), so it was told too rarely."""
+def calibrated(reader: CellReader, weight: float = COMMON_WEIGHT) -> CellReader:
+    """The reader as it is used: training weighed "none" down, so it was told too rarely.
+
+    Args:
+        reader: One that was trained; left as it is.
+        weight: How much "none" counted. The inverse makes of one that is used one to train on.
+    """
     result = copy.deepcopy(reader)
     start = 0
     with torch.no_grad():
         for question, words in reader.answers.items():
             if question in UNSAID:
-                result.head.bias[start + words.index(NOTHING)] -= math.log(COMMON_WEIGHT)
+                result.head.bias[start + words.index(NOTHING)] -= math.log(weight)
             start += len(words)
     return result

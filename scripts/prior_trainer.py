@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from muon import apply_update, look_ahead, orthogonalize
 from prior_data import BASE_SIZE, IMAGE_SIZES, JOINT_VIEWS, Batch, known_words
-from prior_labels import ANSWERS, NATURALS, calibrated, telling_loss
+from prior_labels import ANSWERS, COMMON_WEIGHT, NATURALS, calibrated, telling_loss
 from prior_model import (
     load_tokenizer,
     make_scheduler,
@@ -24,7 +24,7 @@ from transformers import CLIPTextModel
 
 from dream3d.prior import codec, schedule
 from dream3d.prior.camera_law import CameraLaw
-from dream3d.prior.cell_reader import CellReader, read_block
+from dream3d.prior.cell_reader import CellReader, load_reader, read_block
 from dream3d.prior.conditioning import ray_map, view_vector
 from dream3d.prior.fused_blocks import fuse_blocks
 from dream3d.prior.text import MAX_TOKENS
@@ -230,6 +230,9 @@ class Trainer:
         embedding[[tokens[t] for t in shared]] = weights[name][[known[t] for t in shared]]
         self.encoder.load_state_dict(weights | {name: embedding})
         self.unet.load_state_dict(load_file(prior_folder / "unet" / "diffusion_pytorch_model.safetensors"))
+        reader = load_reader(prior_folder)
+        if reader is not None and reader.answers == ANSWERS:
+            self.reader.load_state_dict(calibrated(reader, 1 / COMMON_WEIGHT).state_dict())
         for master, average, weight in zip(self.masters, self.averages, self.weights, strict=True):
             master.data.copy_(weight)
             average.copy_(weight)

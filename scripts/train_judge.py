@@ -27,6 +27,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--start-from", type=Path, help="judge folder whose weights a new run begins with")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--anneal", action="store_true", help="let the rate fall to zero over this run")
     parser.add_argument("--groups", type=int, default=32, help="of two props each, per step")
@@ -39,7 +40,11 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     args.work.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(args.work, torch.device(args.device))
-    seconds_before = trainer.load() if (args.work / "state.safetensors").is_file() else 0.0
+    seconds_before = 0.0
+    if (args.work / "state.safetensors").is_file():
+        seconds_before = trainer.load()
+    elif args.start_from:
+        trainer.start_from(args.start_from)
     held_out = [JudgeViews(HELD_OUT_SEED, args.groups, args.views)[i] for i in range(HELD_OUT_BATCHES)]
     train(trainer, args, seconds_before, held_out)
 

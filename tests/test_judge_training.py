@@ -1,10 +1,14 @@
 """Training of the judge goes on exactly, and its batches are the same whenever they are asked for."""
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
+
+from dream3d.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
@@ -33,6 +37,24 @@ def test_training_goes_on_from_disk_exactly_as_if_it_had_not_stopped(tmp_path):
     for expected, found in pairs:
         assert torch.equal(expected, found)
     assert (resumed.step, resumed.images_seen) == (whole.step, whole.images_seen)
+
+
+def test_a_new_run_begins_with_a_released_judge_and_refuses_one_of_other_words(tmp_path):
+    first = Trainer(tmp_path / "first", torch.device("cpu"))
+    (tmp_path / "first").mkdir()
+    first.train_step(JudgeViews(5, 2, 1)[0], 1.0)
+    first.save(1.0)
+    released = tmp_path / "first" / "release"
+    later = Trainer(tmp_path / "later", torch.device("cpu"))
+    later.start_from(released)
+    assert (later.step, later.images_seen) == (0, 0)
+    for weight, average in zip(later.weights, first.averages, strict=True):
+        assert torch.equal(weight, average.half().bfloat16())  # as released, and as computed with
+    card = json.loads((released / "card.json").read_text())
+    card["lexicon"]["words"][0] = "unheard"
+    (released / "card.json").write_text(json.dumps(card))
+    with pytest.raises(InputError, match="other words"):
+        later.start_from(released)
 
 
 def test_the_order_of_two_objects_counts_unless_they_stand_next_to_each_other():

@@ -157,3 +157,5 @@ def test_a_calibrated_reader_takes_back_the_weights_of_training():
     told = calibrated(reader)(torch.zeros(1, 1, 1, 1))["material"].softmax(-1).flatten()
     torch.testing.assert_close(told, truth)
     assert reader.head.bias[start].item() == pytest.approx(math.log(0.9 * COMMON_WEIGHT))  # left as it was
+    again = calibrated(calibrated(reader), 1 / COMMON_WEIGHT)
+    torch.testing.assert_close(again.head.bias, reader.head.bias)

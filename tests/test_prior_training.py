@@ -87,3 +87,23 @@ def test_training_goes_on_from_disk_exactly_as_if_it_had_not_stopped(tmp_path):
     for expected, found in pairs:
         assert torch.equal(expected, found)
     assert (resumed.step, resumed.images_seen) == (whole.step, whole.images_seen)
+
+
+def test_a_new_run_begins_with_a_released_prior_and_what_it_can_tell(tmp_path):
+    device, alone = torch.device("cpu"), Processes.join(torch.device("cpu"))
+    first = Trainer(tmp_path / "first", device, False, alone)
+    first.train_step(batches(32, 1, batch_size=1)[0], 1.0)
+    first.save(1.0)
+    later = Trainer(tmp_path / "later", device, False, alone)
+    later.start_from(tmp_path / "first" / "release")
+    first.use_averages(True)
+    assert (later.step, later.images_seen) == (0, 0)
+    answers = first.reader.head.out_features
+    order = first.tokenizer.get_vocab()  # a tokenizer numbers its words anew each time that it is made
+    for expected, found in zip(first.weights, later.weights, strict=True):
+        if len(expected) == len(order):
+            words = [order[word] for word in sorted(order, key=later.tokenizer.get_vocab().__getitem__)]
+            expected = expected[words]
+        # Released in bfloat16; the reader's bias with the calibration, which is about 2, added.
+        absolute = 0.01 if len(expected) == answers else 1e-5
+        torch.testing.assert_close(found, expected, rtol=2**-7, atol=absolute)
