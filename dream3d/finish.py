@@ -15,7 +15,7 @@ from dream3d.events import Event, OnEvent
 from dream3d.mesh import Material, Mesh
 from dream3d.prior import Prior, TextEmbedding
 from dream3d.scene.radiance_field import RadianceField
-from dream3d.stage_config import ViewConditioning
+from dream3d.stage_config import GuidanceConfig
 
 
 def choose_device(device: str) -> str:
@@ -36,10 +36,10 @@ def open_prior(
     device: str,
     prior: Prior | None,
     on_event: OnEvent,
-    views: Mapping[str, ViewConditioning],
+    guided: Mapping[str, GuidanceConfig],
     from_prompt: str | None = None,
 ) -> tuple[Prior, TextEmbedding, tuple[str, ...]]:
-    """The prior, the prompt as it reads it, and a warning per word that it does not know.
+    """The prior, the prompt as it reads it, and a warning per word or option that it can do nothing with.
 
     Args:
         prompt: Checked.
@@ -47,7 +47,7 @@ def open_prior(
         device: "cpu" or "cuda".
         prior: One that is loaded already; None loads that of the settings.
         on_event: Told before and after.
-        views: How the stages that are run will tell it where views stand, by the option that says so.
+        guided: How it guides the stages that are run, by the option that sets it.
         from_prompt: Of an edit.
 
     Raises:
@@ -55,11 +55,11 @@ def open_prior(
     """
     on_event(Event("prior", 0, 1, "loading"))
     prior = prior or Prior.from_pretrained(config.prior, device, options=config.prior_options)
-    for flag, conditioning in views.items():
-        prior.check_views(conditioning, flag)
+    for option, guidance in guided.items():
+        prior.check_views(guidance.views, f"{option}.views")
     prior.check_said((prompt, config.negative_prompt, from_prompt or ""))
-    warnings = tuple(unknown_word_warnings(prior, prompt))
     embedding = prior.embed(prompt, config.negative_prompt)
+    warnings = (*unknown_word_warnings(prior, prompt), *emphasis_warnings(embedding, guided))
     on_event(Event("prior", 1, 1, "; ".join(warnings)))
     return prior, embedding, warnings
 
@@ -71,6 +71,16 @@ def unknown_word_warnings(prior: Prior, prompt: str) -> list[str]:
         hint = f"; nearest known: {', '.join(nearest)}" if nearest else ""
         lines.append(f"the prior {prior.name!r} does not know {word!r} and leaves it out{hint}")
     return lines
+
+
+def emphasis_warnings(embedding: TextEmbedding, guided: Mapping[str, GuidanceConfig]) -> list[str]:
+    """One line per stage whose emphasis changes nothing: the prompt says nothing that it acts on."""
+    return [
+        f"{option}.emphasis changes nothing: to the prior, {embedding.prompt!r} says no more than one thing "
+        "and its color, or speaks of two things, or its words are not known"
+        for option, guidance in guided.items()
+        if guidance.emphasis and not embedding.says_looks
+    ]
 
 
 def bake_material(

@@ -17,7 +17,7 @@ from dream3d.inputs import check_prompt
 from dream3d.mesh import TexturedMesh
 from dream3d.prior import Prior
 from dream3d.run_folder import open_run
-from dream3d.stage_config import ViewConditioning
+from dream3d.stage_config import GuidanceConfig
 from dream3d.stages import distill
 
 METHOD = "score distillation of a 2D diffusion prior into a hash-grid radiance field"
@@ -57,12 +57,12 @@ def generate(
     config = config or Config()
     prompt = check_prompt(prompt)
     device = choose_device(config.device)
-    views = _checked_views(config)
+    guided = _checked_guidance(config)
     started = time.perf_counter()
     with open_run(None if run_dir is None else Path(run_dir)) as folder:
         if folder is not None:
             folder.expect({"prompt": prompt, "settings": asdict(config)})
-        prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, views)
+        prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, guided)
         metadata = provenance(prompt, config, prior, METHOD)
         if folder is not None:
             folder.claim(metadata | {"device": device})
@@ -87,10 +87,10 @@ def generate(
     return Asset(textured, config.export, asdict(distilled.stats) | costs, warnings)
 
 
-def _checked_views(config: Config) -> dict[str, ViewConditioning]:
-    """How the prior will be told where views stand, by option, once what the settings need is there."""
+def _checked_guidance(config: Config) -> dict[str, GuidanceConfig]:
+    """That of the stages that are run, by the option that sets it, once what the settings need is there."""
     check_guidance(generate_guidance(config), config.prior_options)
     if config.export.require_watertight:
         check_solids()
-    stages = {"--coarse.guidance.views": config.coarse, "--refine.guidance.views": config.refine}
-    return {flag: stage.guidance.views for flag, stage in stages.items() if stage.num_steps}
+    stages = {"--coarse.guidance": config.coarse, "--refine.guidance": config.refine}
+    return {option: stage.guidance for option, stage in stages.items() if stage.num_steps}

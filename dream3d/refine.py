@@ -33,7 +33,7 @@ from dream3d.run_folder import open_run
 from dream3d.scene.radiance_field import RadianceField
 from dream3d.scene.tet_lattice import tet_lattice
 from dream3d.scene.tet_surface import TetSurface
-from dream3d.stage_config import PaintConfig, RefineConfig, ViewConditioning
+from dream3d.stage_config import GuidanceConfig, PaintConfig, RefineConfig
 from dream3d.stages import repaint
 
 Geometry = Literal["locked", "free"]
@@ -90,10 +90,10 @@ def refine(
     started, frame = time.perf_counter(), Frame.around(model.mesh, FRAME_RADIUS)
     given = replace(model, mesh=with_unit_normals(frame.enter(model.mesh), config.extract.crease_angle_deg))
     free = None if geometry == "locked" else (_free_surface(given.mesh, config, device), config.refine)
-    views = _views(paint, None if free is None else config.refine)
+    guided = _guidance(paint, None if free is None else config.refine)
     asked = _asked(model, geometry, check_strength(strength), paint, from_prompt)
     with open_run(None if run_dir is None else Path(run_dir)) as folder:
-        prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, views, from_prompt)
+        prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, guided, from_prompt)
         metadata = provenance(prompt, config, prior, METHOD) | asked
         if folder is not None:
             folder.claim(metadata | {"device": device})
@@ -139,12 +139,12 @@ def _digest(model: TexturedMesh) -> str:
     return digest.hexdigest()
 
 
-def _views(paint: PaintConfig, refine: RefineConfig | None) -> dict[str, ViewConditioning]:
-    """How the stages that are run tell the prior where views stand, by the option that says so."""
-    views: dict[str, ViewConditioning] = {"--paint.guidance.views": paint.guidance.views}
+def _guidance(paint: PaintConfig, refine: RefineConfig | None) -> dict[str, GuidanceConfig]:
+    """That of the stages that are run, by the option that sets it."""
+    guided = {"--paint.guidance": paint.guidance}
     if refine is not None:
-        views["--refine.guidance.views"] = refine.guidance.views
-    return views
+        guided["--refine.guidance"] = refine.guidance
+    return guided
 
 
 def _free_surface(mesh: Mesh, config: Config, device: str) -> TetSurface:

@@ -34,7 +34,7 @@ if [ "$prior_minutes" != 0 ]; then
   tar -cf - -C "$work" release facts.json log.jsonl | split -b 15000000 - "$out/prior.tar.part-"
 fi
 if [ "$judge_minutes" != 0 ]; then
-  "$PYTHON" scripts/train_judge.py --work runs/gpu/judge --minutes "$judge_minutes" --device "$device" \
-    --workers "$workers" > "$out/judge.txt" 2>&1
+  "$PYTHON" scripts/train_judge.py --work runs/gpu/judge --start-from assets/judges/props \
+    --minutes "$judge_minutes" --device "$device" --workers "$workers" > "$out/judge.txt" 2>&1
   tar -cf "$out/judge.tar" -C runs/gpu/judge release facts.json log.jsonl
 fi
