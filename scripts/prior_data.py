@@ -49,9 +49,8 @@ from dream3d.stage_config import Shading
 SUPERSAMPLING = 3  # Samples per pixel side.
 SHADING_SHARES = (0.45, 0.3, 0.12, 0.13)  # In the order of SHADINGS.
 FULL_TURN_WEIGHT = 2.0  # Asymmetric families are drawn more often: pose is the hardest part.
-# Beyond those that `sample_spec` draws: materials, patterns, and which thing or part a word belongs to are
-# learned last.
-MORE_HARD = 0.5
+# Beyond those that `sample_spec` draws: which thing and which part a word belongs to is learned last.
+MORE_HARD = 0.35
 TEXT_DROP = 0.1  # Share of groups told "" as their text, for classifier-free guidance.
 CAMERA_DROP = 0.1  # Share of groups that are not told their cameras, drawn apart from the text's.
 VIEW_WORDS_SHARE = 0.7  # Of these, the share told in words where the camera stands.
@@ -176,13 +175,10 @@ class PropViews(Dataset[Batch]):
 
 
 def _is_hard(spec: Spec) -> bool:
-    """Whether it is of two things, of a material or pattern, or of a lesser part that looks unlike itself."""
+    """Whether it is of two things, or another part than the main one looks unlike its natural self."""
     if not isinstance(spec, PropSpec):
         return True
-    (_, main), *others = present_parts(spec)
-    if main.material or main.pattern:
-        return True
-    return any(not is_natural(spec.family, part, finish) for part, finish in others)
+    return any(not is_natural(spec.family, part, finish) for part, finish in present_parts(spec)[1:])
 
 
 def known_words() -> dict[str, list[str]]:

@@ -11,7 +11,6 @@ from prop_specs import finishes
 
 from dream3d.props import MATERIALS, PATTERNS, Finish, Paint, base_color, make_prop, prop_spec
 from dream3d.props.finish import (
-    BRICK_JOINT,
     BRICK_SIZE,
     CHECK_SIDE,
     SPOT_PITCH,
@@ -68,7 +67,7 @@ def test_bricks_lie_in_rows_moved_by_half_a_brick() -> None:
     two_rows_up = base_color(paint, plane() + torch.tensor([0.0, 2 * BRICK_SIZE[1], 0.0]), normals)
     is_same = is_joint == (two_rows_up == 0.62).all(1)
     assert is_same.float().mean() > 0.999  # points on an edge may fall to either side
-    free = (1 - BRICK_JOINT / BRICK_SIZE[0]) * (1 - BRICK_JOINT / BRICK_SIZE[1])
+    free = (1 - 0.035 / BRICK_SIZE[0]) * (1 - 0.035 / BRICK_SIZE[1])
     assert 1 - is_joint.float().mean() == pytest.approx(free, abs=0.02)
     assert (colors[~is_joint][:, 0] <= 0.5).all()
 

@@ -1,9 +1,7 @@
 """What a part is made of: the words of a finish, and the base color they give every point of a surface.
 
 A finish is view-independent: base color is a function of the position in the unit scene and of the normal.
-All features have a fixed size there, so that they cover the same number of pixels on every prop: about six to
-twelve of the 64 that the prior draws best. Finer ones show only where there is hardly any noise left, which
-distillation seldom asks for.
+All features have a fixed size there, so that they cover the same number of pixels on every prop.
 """
 
 from dataclasses import dataclass
@@ -43,14 +41,11 @@ PATTERN_SPELLINGS: dict[str, Pattern] = {
     "chequered": "checkered",
 }
 
-STRIPE_PERIOD = 0.36  # of two stripes; scene units, as all lengths here
-CHECK_SIDE = 0.28
-SPOT_PITCH, SPOT_RADIUS = 0.4, 0.125
-BRICK_SIZE, BRICK_JOINT = (0.4, 0.2), 0.05  # width and height with the joint; the joint's width
-BLOCK_SIZE, BLOCK_JOINT = (0.5, 0.36), 0.06
-SPECKLE_SIDE = 0.09
-RING_PERIOD = 0.21
-GLEAM_PERIOD = 0.75
+STRIPE_PERIOD = 0.27  # of two stripes; scene units, as all lengths here
+CHECK_SIDE = 0.2
+SPOT_PITCH, SPOT_RADIUS = 0.27, 0.085
+BRICK_SIZE = (0.27, 0.135)  # width and height with the joint
+BLOCK_SIZE = (0.42, 0.3)
 LIGHT_LUMA = 180  # of 255; white would not show on colors that are lighter
 
 
@@ -152,9 +147,9 @@ def base_color(paint: Paint, positions: Tensor, normals: Tensor) -> Tensor:
         case "wooden":
             return _wood(color, local, paint.axis)
         case "stone":
-            return _masonry(color, flat, BLOCK_SIZE, BLOCK_JOINT, spread=0.4, mortar=0.05, speckles=0.25)
+            return _masonry(color, flat, BLOCK_SIZE, joint=0.05, spread=0.4, mortar=0.05, speckles=0.25)
         case "brick":
-            return _masonry(color, flat, BRICK_SIZE, BRICK_JOINT, spread=0.3, mortar=0.62, speckles=0.0)
+            return _masonry(color, flat, BRICK_SIZE, joint=0.035, spread=0.3, mortar=0.62, speckles=0.0)
         case "metal":
             return _metal(color, local, normals)
         case "glass":
@@ -200,8 +195,8 @@ def _noise(cells: Tensor) -> Tensor:
 def _wood(color: Tensor, local: Tensor, axis: int) -> Tensor:
     """Dark and light grain along the long axis, bent a little."""
     along = local[:, axis]
-    across = local[:, (axis + 1) % 3] * 1.3 + local[:, (axis + 2) % 3] + 0.045 * torch.sin(along * 5.5)
-    rings = 0.5 + 0.5 * torch.sin(across * (2 * torch.pi / RING_PERIOD) + 1.5 * torch.sin(across * 7.0))
+    across = local[:, (axis + 1) % 3] * 1.3 + local[:, (axis + 2) % 3] + 0.035 * torch.sin(along * 7.0)
+    rings = 0.5 + 0.5 * torch.sin(across * (2 * torch.pi / 0.16) + 1.5 * torch.sin(across * 9.0))
     return color * (0.36 + 0.64 * rings[:, None])
 
 
@@ -223,7 +218,7 @@ def _masonry(
     is_joint = inside.amin(1) < joint
     tone = 1.0 - spread * _noise(cells)
     if speckles:
-        tone = tone - speckles * (_noise((flat / SPECKLE_SIDE).floor()) > 0.6)
+        tone = tone - speckles * (_noise((flat / 0.045).floor()) > 0.6)
     return torch.where(is_joint[:, None], mortar, color * tone[:, None])
 
 
@@ -239,14 +234,14 @@ def _glass(color: Tensor, local: Tensor, normals: Tensor) -> Tensor:
     """Pale, with narrow slanted gleams and a stronger tint underneath."""
     tint = torch.lerp(color, torch.ones_like(color), 0.2 + 0.2 * normals[:, 1:2])
     tint = tint * tint.new_tensor((0.74, 0.88, 0.94))  # so that gleams show on white glass too
-    slant = ((local[:, 0] + local[:, 1] - local[:, 2]) / GLEAM_PERIOD) % 1.0
+    slant = ((local[:, 0] + local[:, 1] - local[:, 2]) / 0.55) % 1.0
     gleam = ((slant < 0.16) | ((slant > 0.26) & (slant < 0.34)))[:, None]
     return torch.where(gleam, 1.0, tint)
 
 
 def _marble(color: Tensor, local: Tensor) -> Tensor:
     """Thin dark veins through a clean body."""
-    x, y, z = (local * 3.2).unbind(1)
+    x, y, z = (local * 5.0).unbind(1)
     warp = torch.sin(1.7 * y + 2.0 * torch.sin(z)) + torch.sin(1.3 * x - 1.1 * z)
     vein = 1.0 - torch.sin(1.1 * x + 1.9 * y + 0.8 * z + 1.6 * warp).abs()
     return color * (1.0 - 0.85 * vein[:, None] ** 3)
