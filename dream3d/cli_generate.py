@@ -53,7 +53,7 @@ class Generate:
         recorded = read_run(self.resume) if self.resume else {}
         given = str(recorded.get("prompt", "")) if self.prompt is None else self.prompt
         prompt, settings = check_prompt(given), with_guidance(self.settings, self.guidance)
-        check_guidance(generate_guidance(settings), settings.prior_options)
+        check_guidance(generate_guidance(settings).values(), settings.prior_options)
         export = settings.export
         output = self.output or (read_output(self.resume) if self.resume else None)
         output = check_output(output or default_output(prompt, export.suffixes[0]), export.suffixes)

@@ -7,6 +7,7 @@ never the whole `Config`; those of the stages that optimise are in `dream3d.stag
 Impossible values are refused in `__post_init__` with an `InputError`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
@@ -226,12 +227,13 @@ def with_guidance(config: Config, method: GuidanceMethod | None) -> Config:
     return replace(config, coarse=replace(config.coarse, guidance=guidance))
 
 
-def generate_guidance(config: Config) -> list[GuidanceConfig]:
-    """That of the stages which `generate` runs."""
-    return [stage.guidance for stage in (config.coarse, config.refine) if stage.num_steps]
+def generate_guidance(config: Config) -> dict[str, GuidanceConfig]:
+    """That of the stages which `generate` runs, by the option that sets it."""
+    stages = {"--coarse.guidance": config.coarse, "--refine.guidance": config.refine}
+    return {option: stage.guidance for option, stage in stages.items() if stage.num_steps}
 
 
-def check_guidance(stages: list[GuidanceConfig], options: PriorOptions) -> None:
+def check_guidance(stages: Iterable[GuidanceConfig], options: PriorOptions) -> None:
     """Check, before any work, that what the guidance methods need is there.
 
     Args:

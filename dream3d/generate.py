@@ -89,8 +89,8 @@ def generate(
 
 def _checked_guidance(config: Config) -> dict[str, GuidanceConfig]:
     """That of the stages that are run, by the option that sets it, once what the settings need is there."""
-    check_guidance(generate_guidance(config), config.prior_options)
+    guided = generate_guidance(config)
+    check_guidance(guided.values(), config.prior_options)
     if config.export.require_watertight:
         check_solids()
-    stages = {"--coarse.guidance": config.coarse, "--refine.guidance": config.refine}
-    return {option: stage.guidance for option, stage in stages.items() if stage.num_steps}
+    return guided

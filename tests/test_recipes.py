@@ -46,7 +46,7 @@ def priors(tmp_path_factory):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_is_of_its_method(name):
-    guidance = generate_guidance(settings(name))[0]
+    guidance = next(iter(generate_guidance(settings(name)).values()))
     assert guidance.method == METHODS.get(name, "sds")
     assert guidance.views == ("joint" if name == "mvdream" else "words")
 

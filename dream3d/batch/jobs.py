@@ -50,7 +50,7 @@ def plan_jobs(entries: Sequence[Item | BadLine]) -> list[Job | BadLine]:
 def _job(item: Item) -> Job:
     config, name = item.config, slug(item.prompt)
     file = name + config.export.suffixes[0]
-    check_guidance(generate_guidance(config), config.prior_options)
+    check_guidance(generate_guidance(config).values(), config.prior_options)
     _check_export(config.export, file)
     weights = _weights_sha256(config.prior, config.prior_options)
     parts = [item.prompt, config.seed, _settings_sha256(replace(config, seed=0, device="auto")), weights]
