@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,18 @@ Density = Callable[[Tensor], Tensor]  # points in the world [N, 3] -> density [N
 Albedo = Callable[[Tensor], Tensor]  # points in the world [N, 3] -> sRGB-encoded albedo [N, 3] in [0, 1]
 
 CHUNK_TEXELS = 1 << 16
+
+
+class Colored(Protocol):
+    """What textures are baked from."""
+
+    def density(self, points: Tensor) -> Tensor:
+        """Volume density per unit length, [N], for `points` [N, 3] in the world."""
+        ...
+
+    def albedo_srgb(self, points: Tensor) -> Tensor:
+        """Albedo in sRGB encoding, [N, 3] in (0, 1), for `points` [N, 3] in the world."""
+        ...
 
 
 @torch.no_grad()

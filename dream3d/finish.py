@@ -1,20 +1,20 @@
 """What every way to an asset shares: the device, the prior's warnings, textures, and how it was made."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import torch
 
 from dream3d import __version__
-from dream3d.bake import bake_base_color
-from dream3d.config import BakeConfig, Config
+from dream3d.bake import Colored, bake_base_color
+from dream3d.config import BakeConfig, Config, Pairs
 from dream3d.detail.bake import bake_detail
 from dream3d.detail.substance import bake_substance, packed_orm
 from dream3d.errors import InputError
 from dream3d.events import Event, OnEvent
 from dream3d.mesh import Material, Mesh
+from dream3d.pair.relations import Pair, Relation, split_pair
 from dream3d.prior import Prior, TextEmbedding
-from dream3d.scene.radiance_field import RadianceField
 from dream3d.stage_config import GuidanceConfig
 
 
@@ -30,6 +30,17 @@ def choose_device(device: str) -> str:
     return ("cuda" if available else "cpu") if device == "auto" else device
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A prior, and the prompt as it reads it."""
+
+    prior: Prior
+    embedding: TextEmbedding
+    warnings: tuple[str, ...]  # one per word or option that it can do nothing with
+    relation: Relation | None  # of two things that are made one by one
+    things: tuple[TextEmbedding, ...]  # these two, or all of the prompt
+
+
 def open_prior(
     prompt: str,
     config: Config,
@@ -38,8 +49,9 @@ def open_prior(
     on_event: OnEvent,
     guided: Mapping[str, GuidanceConfig],
     from_prompt: str | None = None,
-) -> tuple[Prior, TextEmbedding, tuple[str, ...]]:
-    """The prior, the prompt as it reads it, and a warning per word or option that it can do nothing with.
+    pairs: Pairs = "together",
+) -> Opened:
+    """Load the prior where that is not done yet, and let it read the prompt.
 
     Args:
         prompt: Checked.
@@ -49,6 +61,7 @@ def open_prior(
         on_event: Told before and after.
         guided: How it guides the stages that are run, by the option that sets it.
         from_prompt: Of an edit.
+        pairs: Whether two things in the prompt are read one by one.
 
     Raises:
         InputError: The prior cannot be loaded, or does not know what it is to be told.
@@ -59,9 +72,22 @@ def open_prior(
         prior.check_views(guidance.views, f"{option}.views")
     prior.check_said((prompt, config.negative_prompt, from_prompt or ""))
     embedding = prior.embed(prompt, config.negative_prompt)
-    warnings = (*unknown_word_warnings(prior, prompt), *emphasis_warnings(embedding, guided))
+    pair = find_pair(prompt, pairs, prior)
+    texts = () if pair is None else (pair.first, pair.second)
+    things = tuple(prior.embed(text, config.negative_prompt) for text in texts) or (embedding,)
+    unknown = dict.fromkeys(line for thing in things for line in unknown_word_warnings(prior, thing.prompt))
+    warnings = (*unknown, *emphasis_warnings(things, guided))
     on_event(Event("prior", 1, 1, "; ".join(warnings)))
-    return prior, embedding, warnings
+    return Opened(prior, embedding, warnings, None if pair is None else pair.relation, things)
+
+
+def find_pair(prompt: str, pairs: Pairs, prior: Prior) -> Pair | None:
+    """The two things that a prompt speaks of; None where there is one, or both are to be made at once."""
+    words = prior.vocabulary
+    pair = None if pairs == "together" or (pairs == "auto" and words is None) else split_pair(prompt)
+    if pair is None or (words and not (words.names_thing(pair.first) and words.names_thing(pair.second))):
+        return None
+    return pair
 
 
 def unknown_word_warnings(prior: Prior, prompt: str) -> list[str]:
@@ -73,20 +99,21 @@ def unknown_word_warnings(prior: Prior, prompt: str) -> list[str]:
     return lines
 
 
-def emphasis_warnings(embedding: TextEmbedding, guided: Mapping[str, GuidanceConfig]) -> list[str]:
+def emphasis_warnings(things: Sequence[TextEmbedding], guided: Mapping[str, GuidanceConfig]) -> list[str]:
     """One line per stage whose emphasis changes nothing: the prompt says nothing that it acts on."""
     return [
-        f"{option}.emphasis changes nothing: to the prior, {embedding.prompt!r} says no more than one thing "
+        f"{option}.emphasis changes nothing: to the prior, {thing.prompt!r} says no more than one thing "
         "and its color, or speaks of two things, or its words are not known"
         for option, guidance in guided.items()
-        if guidance.emphasis and not embedding.says_looks
+        for thing in things
+        if guidance.emphasis and not thing.says_looks
     ]
 
 
 def bake_material(
     mesh: Mesh,
     dense: Mesh,
-    field: RadianceField,
+    colors: Colored,
     prior: Prior,
     embedding: TextEmbedding,
     config: BakeConfig,
@@ -98,7 +125,7 @@ def bake_material(
     Args:
         mesh: In scene units.
         dense: The same surface with all its details.
-        field: Its colors.
+        colors: Of the surface.
         prior: Tells what the surface is made of.
         embedding: Of what it is.
         config: Which textures; its roughness is that of what nobody can tell more about.
@@ -106,7 +133,7 @@ def bake_material(
         metallic: Of the same.
     """
     on_event(Event("bake", 0, 1))
-    texture = bake_base_color(mesh, field.density, field.albedo_srgb, config, prior.device)
+    texture = bake_base_color(mesh, colors.density, colors.albedo_srgb, config, prior.device)
     maps = bake_detail(mesh, dense, config)
     found = bake_substance(mesh, texture, prior, embedding) if config.substance else None
     orm = None

@@ -1,6 +1,7 @@
 """The pipeline: a prompt goes in, an asset comes out."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -8,8 +9,7 @@ from dream3d.asset import Asset
 from dream3d.config import Config, check_guidance, generate_guidance
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.export.names import slug
-from dream3d.extract.mesh import clean_surfaces, extract_surfaces
-from dream3d.extract.solid import check_solids, close_surfaces
+from dream3d.extract.solid import check_solids
 from dream3d.extract.tangents import add_tangents
 from dream3d.extract.unwrap import unwrap
 from dream3d.finish import bake_material, choose_device, open_prior, provenance
@@ -17,10 +17,12 @@ from dream3d.inputs import check_prompt
 from dream3d.mesh import TexturedMesh
 from dream3d.prior import Prior
 from dream3d.run_folder import open_run
+from dream3d.shape import shape_of
 from dream3d.stage_config import GuidanceConfig
-from dream3d.stages import distill
+from dream3d.stages import Distilled, distill_things
 
 METHOD = "score distillation of a 2D diffusion prior into a hash-grid radiance field"
+METHOD_OF_PAIRS = f"{METHOD} for each of two things, put together"
 
 
 def generate(
@@ -62,29 +64,32 @@ def generate(
     with open_run(None if run_dir is None else Path(run_dir)) as folder:
         if folder is not None:
             folder.expect({"prompt": prompt, "settings": asdict(config)})
-        prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, guided)
-        metadata = provenance(prompt, config, prior, METHOD)
+        opened = open_prior(prompt, config, device, prior, on_event, guided, pairs=config.pairs)
+        metadata = provenance(prompt, config, opened.prior, METHOD_OF_PAIRS if opened.relation else METHOD)
         if folder is not None:
             folder.claim(metadata | {"device": device})
-        distilled = distill(prior, embedding, config, device, on_event, folder)
-    field, bake = distilled.field, config.bake
+        distilled = distill_things(opened.prior, opened.things, config, device, on_event, folder)
     on_event(Event("extract", 0, 2))
-    if distilled.surface is None:
-        surfaces = extract_surfaces(field.density, config.extract, device)
-    else:
-        surfaces = clean_surfaces(distilled.surface, config.extract)
-        bake = replace(bake, samples=1)  # the prior saw the color on the surface itself, not in a soft shell
-    if config.export.require_watertight:
-        surfaces = close_surfaces(surfaces, config.extract)
+    shape = shape_of(distilled, opened.relation, config, device)
     on_event(Event("extract", 1, 2))
-    mesh = unwrap(surfaces.mesh, bake.texture_size, bake.padding_texels)
+    # On a refined surface the prior saw the color itself, not in a soft shell.
+    bake = replace(config.bake, samples=1) if config.refine.num_steps else config.bake
+    mesh = unwrap(shape.surfaces.mesh, bake.texture_size, bake.padding_texels)
     if bake.normal_map:
         mesh = add_tangents(mesh)
     on_event(Event("extract", 2, 2))
-    material = bake_material(mesh, surfaces.dense, field, prior, embedding, bake, on_event)
-    costs = {"prior_evaluations": distilled.prior_evaluations, "seconds": time.perf_counter() - started}
+    material = bake_material(
+        mesh, shape.surfaces.dense, shape.colors, opened.prior, opened.embedding, bake, on_event
+    )
     textured = TexturedMesh(mesh, material, slug(prompt), metadata)
-    return Asset(textured, config.export, asdict(distilled.stats) | costs, warnings)
+    costs = _costs(distilled) | {"seconds": time.perf_counter() - started}
+    return Asset(textured, config.export, costs, opened.warnings)
+
+
+def _costs(distilled: Sequence[Distilled]) -> dict[str, float]:
+    """What all things cost together."""
+    costs = [asdict(one.stats) | {"prior_evaluations": one.prior_evaluations} for one in distilled]
+    return {name: sum(cost[name] for cost in costs) for name in costs[0]}
 
 
 def _checked_guidance(config: Config) -> dict[str, GuidanceConfig]:

@@ -93,7 +93,8 @@ def refine(
     guided = _guidance(paint, None if free is None else config.refine)
     asked = _asked(model, geometry, check_strength(strength), paint, from_prompt)
     with open_run(None if run_dir is None else Path(run_dir)) as folder:
-        prior, embedding, warnings = open_prior(prompt, config, device, prior, on_event, guided, from_prompt)
+        opened = open_prior(prompt, config, device, prior, on_event, guided, from_prompt)
+        prior, embedding = opened.prior, opened.embedding
         metadata = provenance(prompt, config, prior, METHOD) | asked
         if folder is not None:
             folder.claim(metadata | {"device": device})
@@ -106,7 +107,7 @@ def refine(
     painted, notes = _paint_textures(given, surfaces, field, prior, embedding, config.bake, on_event)
     costs = {"prior_evaluations": repainted.prior_evaluations, "seconds": time.perf_counter() - started}
     textured = replace(painted, mesh=frame.leave(painted.mesh), metadata=metadata)
-    return Asset(textured, config.export, costs, warnings + notes)
+    return Asset(textured, config.export, costs, opened.warnings + notes)
 
 
 def _surfaces(given: Mesh, refined: Mesh | None, config: Config) -> Surfaces:

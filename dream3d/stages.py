@@ -1,6 +1,7 @@
 """What is optimized: a field, a surface made of it, colors of a given mesh. It can be continued."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
@@ -14,7 +15,7 @@ from dream3d.optimize.latent_pictures import LatentPictures
 from dream3d.optimize.paint import optimize_paint
 from dream3d.optimize.refine import optimize_refine
 from dream3d.prior import Prior, TextEmbedding
-from dream3d.run_folder import Checkpoints, RunFolder
+from dream3d.run_folder import Checkpoints, RunFolder, open_run
 from dream3d.scene.radiance_field import RadianceField
 from dream3d.scene.tet_lattice import tet_lattice
 from dream3d.scene.tet_surface import TetSurface
@@ -29,6 +30,26 @@ class Distilled:
     surface: Mesh | None  # refined, closed, vertices and faces only; None where there was no second stage
     stats: CoarseStats
     prior_evaluations: int  # of all stages
+
+
+def distill_things(
+    prior: Prior,
+    things: Sequence[TextEmbedding],
+    config: Config,
+    device: str,
+    on_event: OnEvent,
+    folder: RunFolder | None,
+) -> list[Distilled]:
+    """`distill` each of one or two things; of two, each has a field, a seed and a folder of its own."""
+    if len(things) == 1:
+        return [distill(prior, things[0], config, device, on_event, folder)]
+    made = []
+    for index, thing in enumerate(things):
+        on_event(Event("coarse", 0, config.coarse.num_steps, f"{('first', 'second')[index]}: {thing.prompt}"))
+        seeded = replace(config, seed=(config.seed + index) % 2**32)
+        with open_run(folder.path / f"thing-{index + 1}" if folder else None) as own:
+            made.append(distill(prior, thing, seeded, device, on_event, own))
+    return made
 
 
 def distill(

@@ -17,6 +17,7 @@ from dream3d.errors import InputError
 from dream3d.metrics.judge_folder import Lexicon, read_judge, save_judge
 from dream3d.metrics.judge_network import JudgeNetwork, JudgeShape, PartLogits, PictureFeatures
 from dream3d.metrics.questions import NONE, RELATION_ANSWERS, SECOND_ANSWERS
+from dream3d.prior.precision import precision_dtype
 from dream3d.props import FAMILIES, vocabulary
 
 LEARNING_RATE = 1e-3  # AdamW: vectors, embeddings, the stem
@@ -42,7 +43,7 @@ SYMMETRIC_RELATION = RELATION_ANSWERS.index("next to")
 
 
 class Trainer:
-    """The network in bfloat16, float32 master weights with their optimisers, and their moving average."""
+    """The network in compute precision; float32 master weights, their optimisers, their moving average."""
 
     def __init__(self, work: Path, device: torch.device):
         self.work = work
@@ -51,7 +52,7 @@ class Trainer:
         self.shape = JudgeShape(len(self.lexicon.words), len(self.lexicon.families))
         torch.manual_seed(0)  # noqa: TID251 - torch initialises layers from the global state
         self.network: Any = JudgeNetwork(self.shape)
-        self.network.to(device, torch.bfloat16, memory_format=torch.channels_last)
+        self.network.to(device, precision_dtype("auto", device), memory_format=torch.channels_last)
         self.names = [name for name, _ in self.network.named_parameters()]
         self.weights = list(self.network.parameters())
         self.masters = [w.detach().float().clone().requires_grad_(True) for w in self.weights]

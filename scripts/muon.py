@@ -8,22 +8,24 @@ cost of a step on one CPU core.
 import torch
 from torch import Tensor
 
+from dream3d.prior.precision import precision_dtype
+
 MOMENTUM = 0.95
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # Quintic iteration with a steep slope at zero.
 
 
 def orthogonalize(matrix: Tensor, num_iterations: int = 5) -> Tensor:
-    """Replace the singular values of a matrix by values near 1, by Newton-Schulz iterations in bfloat16.
+    """Replace the singular values of a matrix by values near 1, by Newton-Schulz iterations.
 
     Args:
         matrix: [M, ...]; trailing dimensions are taken together as columns.
         num_iterations: Each multiplies small singular values by about 3.4.
 
     Returns:
-        Like `matrix`, bfloat16.
+        Like `matrix`, bfloat16 where the device multiplies it in hardware, else float32.
     """
     a, b, c = NEWTON_SCHULZ
-    x = matrix.reshape(len(matrix), -1).to(torch.bfloat16)
+    x = matrix.reshape(len(matrix), -1).to(precision_dtype("auto", matrix.device))
     tall = x.shape[0] > x.shape[1]
     x = x.mT if tall else x
     x = x / (x.norm() + 1e-7)

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from dream3d.cameras import Cameras, join_cameras
 from dream3d.math import srgb_to_linear
 from dream3d.metrics.questions import present_parts
+from dream3d.pair.relations import INVERSE_RELATIONS, RELATION_SPELLINGS
 from dream3d.prior.camera_law import CameraLaw
 from dream3d.prior.conditioning import SHADINGS
 from dream3d.prior.view_words import VIEW_WORDS, view_words
@@ -36,10 +37,8 @@ from dream3d.props.finish import MATERIAL_SPELLINGS, PATTERN_SPELLINGS
 from dream3d.props.palette import SPELLINGS
 from dream3d.props.words import (
     FUNCTION_WORDS,
-    INVERSE_RELATIONS,
     MATERIAL_NOUNS,
     PATTERN_NOUNS,
-    RELATION_SPELLINGS,
     SIZE_SPELLINGS,
 )
 from dream3d.render.shading import TEXTURELESS_ALBEDO, light_directions, light_factor, normal_colors

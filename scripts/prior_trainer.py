@@ -27,6 +27,7 @@ from dream3d.prior.camera_law import CameraLaw
 from dream3d.prior.cell_reader import CellReader, load_reader, read_block
 from dream3d.prior.conditioning import ray_map, view_vector
 from dream3d.prior.fused_blocks import fuse_blocks
+from dream3d.prior.precision import precision_dtype
 from dream3d.prior.text import MAX_TOKENS
 from dream3d.prior.view_words import VIEW_WORDS
 from dream3d.props import FAMILIES, vocabulary
@@ -53,6 +54,7 @@ class Trainer:
     def __init__(self, work: Path, device: torch.device, resume: bool, processes: Processes):
         self.processes = processes
         self.device = device
+        self.dtype = precision_dtype("auto", device)
         self.work = work
         # A resumed run keeps its tokens even where the families' words have changed since.
         self.tokenizer = (
@@ -66,7 +68,7 @@ class Trainer:
         self.features: Tensor | None = None
         read_block(self.unet).register_forward_hook(self._keep_features)
         self.encoder.to(device)
-        self.unet.to(device, torch.bfloat16, memory_format=torch.channels_last)
+        self.unet.to(device, self.dtype, memory_format=torch.channels_last)
         if device.type == "cpu":
             fuse_blocks(self.unet)
         self.alphas_cumprod = make_scheduler().alphas_cumprod.to(device)
@@ -106,12 +108,12 @@ class Trainer:
         is_told = batch.is_camera_told.to(self.device)
         rays = ray_map(cameras, noisy.shape[-1], is_told)
         view = view_vector(cameras, batch.shading, is_told)
-        sample = torch.cat([noisy, rays], dim=1).to(torch.bfloat16)
-        labels = torch.cat([text.pooler_output, view], dim=1).to(torch.bfloat16)
+        sample = torch.cat([noisy, rays], dim=1).to(self.dtype)
+        labels = torch.cat([text.pooler_output, view], dim=1).to(self.dtype)
         output = self.unet(
             sample.contiguous(memory_format=torch.channels_last),
             timesteps,
-            text.last_hidden_state.to(torch.bfloat16),
+            text.last_hidden_state.to(self.dtype),
             class_labels=labels,
             cross_attention_kwargs={"num_views": batch.num_views},
         ).sample
@@ -155,7 +157,7 @@ class Trainer:
         for index, (master, momentum) in enumerate(hidden):
             ahead = look_ahead(gradient_of(master), momentum)
             is_own = index % self.processes.count == self.processes.rank
-            updates.append(orthogonalize(ahead) if is_own else torch.zeros_like(ahead, dtype=torch.bfloat16))
+            updates.append(orthogonalize(ahead) if is_own else torch.zeros_like(ahead, dtype=self.dtype))
         for (master, _), update in zip(hidden, self.processes.sum(updates), strict=True):
             apply_update(master.data, update, rate, WEIGHT_DECAY)
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prop_specs import specs
 
+from dream3d.pair.relations import INVERSE_RELATIONS, RELATION_SPELLINGS
 from dream3d.props import (
     COLORS,
     FAMILIES,
@@ -32,10 +33,8 @@ from dream3d.props.held_out import held_out_materials, held_out_patterns, is_rel
 from dream3d.props.sample import RELATION_RATE
 from dream3d.props.words import (
     FUNCTION_WORDS,
-    INVERSE_RELATIONS,
     MATERIAL_NOUNS,
     PATTERN_NOUNS,
-    RELATION_SPELLINGS,
     SIZE_SPELLINGS,
     finish_role,
 )

@@ -17,7 +17,7 @@ EMPHASIZED = {
 def opened(prior: Prior, prompt: str) -> tuple[tuple[str, ...], list[Event]]:
     """The warnings, and what the run was told."""
     events: list[Event] = []
-    return open_prior(prompt, Config(), "cpu", prior, events.append, EMPHASIZED)[2], events
+    return open_prior(prompt, Config(), "cpu", prior, events.append, EMPHASIZED).warnings, events
 
 
 @pytest.mark.parametrize("prompt", ["a red mushroom", "mushroom"])

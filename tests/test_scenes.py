@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from dream3d.mesh import Mesh
+from dream3d.pair.arrange import GAP, arrange, top_height
 from dream3d.props import FAMILIES, RELATIONS, SceneSpec, make_prop, parse_caption, prop_spec
-from dream3d.props.scene import GAP, Body, arrange, top_height
+from dream3d.props.body import Body
 from dream3d.props.shapes import Solid, box, prism_roof
 
 SUPPORTS = [name for name, family in FAMILIES.items() if family.stand is not None]

@@ -95,7 +95,7 @@ class Job:
         if not self.is_open:
             raise StoppedError
         now = time.monotonic()
-        if self.event is None or event.stage != self.event.stage:
+        if self.event is None or event.stage != self.event.stage or not event.step:
             self.began = now
         self.event = replace(event, moment=None)  # which holds only for now
         if event.moment and now >= self._next_picture and now - self.seen < WATCHED_SECONDS:

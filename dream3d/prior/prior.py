@@ -23,7 +23,7 @@ from dream3d.prior.pipelines.denoiser import PipelineDenoiser
 from dream3d.prior.pipelines.load import load_pipeline
 from dream3d.prior.pipelines.texts import PipelineTexts
 from dream3d.prior.precision import precision_dtype
-from dream3d.prior.text import Branch, TextEmbedding
+from dream3d.prior.text import Branch, TextEmbedding, Vocabulary
 from dream3d.stage_config import Shading, ViewConditioning
 
 
@@ -139,6 +139,11 @@ class Prior:
     def has_opacity(self) -> bool:
         """Whether its pictures are premultiplied RGBA; else they are opaque."""
         return self.image_channels == 4
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The words it was taught; None of a pipeline, which may know any."""
+        return self.card.vocabulary if isinstance(self.card, PriorCard) else None
 
     def embed(self, prompt: str, negative_prompt: str = "") -> TextEmbedding:
         """Encode a prompt; words the built-in prior never saw are left out.

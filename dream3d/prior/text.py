@@ -85,6 +85,11 @@ class Vocabulary:
         phrases += (*self.materials, *self.patterns, *self.relations)
         return frozenset(word for phrase in phrases for word in split_words(phrase))
 
+    def names_thing(self, text: str) -> bool:
+        """Whether a text, in singular or plural, holds a noun."""
+        words = f" {' '.join(split_words(text))} "
+        return any(f" {noun}{plural} " in words for noun in self.nouns for plural in ("", "s"))
+
     def known(self) -> frozenset[str]:
         """All single words the prior has seen."""
         views = {word for phrase in self.views for word in split_words(phrase)}

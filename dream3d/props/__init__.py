@@ -3,6 +3,7 @@
 They train the built-in prior and judge results; generation never looks a shape up here.
 """
 
+from dream3d.pair.relations import RELATIONS
 from dream3d.props.build import Prop, make_prop
 from dream3d.props.captions import caption
 from dream3d.props.catalogue import FAMILIES
@@ -12,7 +13,7 @@ from dream3d.props.held_out import PAIR_KINDS, PairKind, held_out_colors, held_o
 from dream3d.props.palette import COLORS
 from dream3d.props.parsing import parse_caption
 from dream3d.props.sample import sample_prop, sample_spec
-from dream3d.props.spec import RELATIONS, SIZES, PropSpec, SceneSpec, Spec, prop_spec
+from dream3d.props.spec import SIZES, PropSpec, SceneSpec, Spec, prop_spec
 from dream3d.props.words import vocabulary
 
 __all__ = [

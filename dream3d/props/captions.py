@@ -15,18 +15,17 @@ from typing import TypeVar
 
 import numpy as np
 
+from dream3d.pair.relations import INVERSE_RELATIONS, RELATION_SPELLINGS
 from dream3d.props.catalogue import FAMILIES
 from dream3d.props.family import Family, Part
 from dream3d.props.finish import MATERIAL_SPELLINGS, PATTERN_SPELLINGS, Finish
 from dream3d.props.palette import SPELLINGS
 from dream3d.props.spec import PropSpec, Spec
 from dream3d.props.words import (
-    INVERSE_RELATIONS,
     MASS_NOUNS,
     MATERIAL_NOUNS,
     PATTERN_NOUNS,
     PREFIXES,
-    RELATION_SPELLINGS,
     SIZE_SPELLINGS,
 )
 

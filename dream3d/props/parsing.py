@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal, TypeVar, cast
 
+from dream3d.pair.relations import find_relation
 from dream3d.props.catalogue import FAMILIES
 from dream3d.props.family import Family
 from dream3d.props.finish import Finish
-from dream3d.props.spec import SIZES, PropSpec, Relation, SceneSpec, Size, Spec, can_be_missing
+from dream3d.props.spec import SIZES, PropSpec, SceneSpec, Size, Spec, can_be_missing
 from dream3d.props.words import (
     FUNCTION_WORDS,
-    INVERSE_RELATIONS,
     MARKERS,
     PATTERN_NOUNS,
-    RELATION_SPELLINGS,
     SIZE_SPELLINGS,
     canonical,
     finish_role,
@@ -47,7 +46,7 @@ def parse_caption(text: str) -> Spec | None:
     noun = _find_noun(words)
     if noun is None:
         return None
-    found = _find_relation(words, noun[2])
+    found = find_relation(words, noun[2])
     if found is None:
         return _parse_object(words)
     relation, is_inverse, start, end = found
@@ -228,15 +227,6 @@ def _nouns() -> dict[tuple[str, ...], Family]:
     return {tuple(noun.split()): family for family in FAMILIES.values() for noun in family.nouns}
 
 
-@cache
-def _relations() -> dict[tuple[str, ...], tuple[Relation, bool]]:
-    return {
-        tuple(words.split()): (name, is_inverse)
-        for is_inverse, spellings in ((False, RELATION_SPELLINGS), (True, INVERSE_RELATIONS))
-        for words, name in spellings.items()
-    }
-
-
 def _part_names(family: Family) -> dict[tuple[str, ...], str]:
     return {tuple(name.split()): part.name for part in family.parts for name in part.names}
 
@@ -247,16 +237,6 @@ def _find_noun(words: Sequence[str]) -> tuple[Family, int, int] | None:
         family, length = _match(words, start, _nouns())
         if family is not None:
             return family, start, start + length
-    return None
-
-
-def _find_relation(words: Sequence[str], start: int) -> tuple[Relation, bool, int, int] | None:
-    """The first relation from a position on: its name, whether it is inverse, and the range of its words."""
-    for position in range(start, len(words)):
-        for length in (3, 2, 1):
-            found = _relations().get(tuple(words[position : position + length]))
-            if found is not None:
-                return *found, position, position + length
     return None
 
 

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from dream3d.pair.relations import Relation
 from dream3d.props.catalogue import FAMILIES
 from dream3d.props.finish import Finish
 
 Size = Literal["tall", "short", "wide", "slim", "fat", "long", "small"]
-Relation = Literal["on", "next to", "in front of"]
 SIZES: tuple[Size, ...] = ("tall", "short", "wide", "slim", "fat", "long", "small")
-RELATIONS: tuple[Relation, ...] = ("on", "next to", "in front of")
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from functools import cache
 
+from dream3d.pair.relations import INVERSE_RELATIONS, RELATION_SPELLINGS
 from dream3d.props.catalogue import FAMILIES
 from dream3d.props.finish import MATERIAL_SPELLINGS, MATERIALS, PATTERN_SPELLINGS, PATTERNS, Pattern
 from dream3d.props.palette import COLORS, SPELLINGS
-from dream3d.props.spec import RELATIONS, SIZES, Relation, Size
+from dream3d.props.spec import SIZES, Size
 
 SIZE_SPELLINGS: dict[str, Size] = {
     "thin": "slim",
@@ -25,13 +26,6 @@ PATTERN_NOUNS: dict[str, Pattern] = {
     "checks": "checkered",
 }
 MATERIAL_NOUNS: dict[str, str] = {"wooden": "wood", "brick": "bricks"}  # "made of wood"; others as they are
-RELATION_SPELLINGS: dict[str, Relation] = {
-    **{name: name for name in RELATIONS},
-    "on top of": "on",
-    "beside": "next to",
-    "near": "next to",
-}
-INVERSE_RELATIONS: dict[str, Relation] = {"under": "on", "below": "on", "behind": "in front of"}
 PREFIXES: tuple[str, ...] = ("a 3d model of", "3d model of", "low poly", "a low poly")
 # Words that carry no meaning of their own. The first line is all that the first released prior knows.
 FILLERS: frozenset[str] = frozenset(

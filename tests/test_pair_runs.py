@@ -1,0 +1,91 @@
+"""Runs that make two things one by one: as a whole, interrupted, and where they are not to be told apart."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from khronos import validate
+from test_resume import same, settings
+
+import dream3d
+from dream3d.config import Config
+from dream3d.errors import InputError, StoppedError
+from dream3d.events import Event, ignore
+from dream3d.finish import open_prior
+from dream3d.prior import Prior
+from dream3d.run_folder import open_run
+from dream3d.stage_config import GuidanceConfig
+from dream3d.stages import distill, distill_things
+
+PROMPT = "a red mushroom on a house"
+
+
+@pytest.mark.parametrize(("pairs", "texts"), [("auto", 2), ("apart", 2), ("together", 1)])
+def test_the_built_in_prior_reads_two_things_one_by_one(tiny_prior: Prior, pairs, texts) -> None:
+    opened = open_prior(PROMPT, Config(), "cpu", tiny_prior, ignore, {}, pairs=pairs)
+    assert opened.embedding.prompt == PROMPT
+    expected = ["a red mushroom", "a house"] if texts == 2 else [PROMPT]
+    assert [thing.prompt for thing in opened.things] == expected
+    assert opened.relation == ("on" if texts == 2 else None)
+
+
+@pytest.mark.parametrize("prompt", ["a red mushroom", "a red mushroom on fire", "a tall red on a house"])
+def test_what_names_one_thing_is_not_split(tiny_prior: Prior, prompt: str) -> None:
+    opened = open_prior(prompt, Config(), "cpu", tiny_prior, ignore, {}, pairs="apart")
+    assert (opened.relation, len(opened.things)) == (None, 1)
+
+
+def test_emphasis_acts_on_each_of_two_things(tiny_prior: Prior) -> None:
+    guided = {"--coarse.guidance": GuidanceConfig(emphasis=0.5)}
+    opened = open_prior(
+        "a tall mushroom on a house", Config(), "cpu", tiny_prior, ignore, guided, pairs="auto"
+    )
+    assert [thing.says_looks for thing in opened.things] == [True, False]
+    (line,) = opened.warnings
+    assert "'a house'" in line
+
+
+def test_two_things_interrupted_at_every_step_come_out_the_same(tiny_prior: Prior, tmp_path) -> None:
+    config, done = settings("sds", 2), []
+    things = [tiny_prior.embed(text) for text in ("a red mushroom", "a house")]
+
+    def stop(event: Event) -> None:
+        if event.moment is not None:
+            done.append((event.stage, event.step))
+            raise StoppedError
+
+    resumed = None
+    while resumed is None:
+        assert len(done) < 99
+        try:
+            with open_run(tmp_path / "run") as folder:
+                resumed = distill_things(tiny_prior, things, config, "cpu", stop, folder)
+        except StoppedError:
+            pass
+    alone = [
+        distill(tiny_prior, thing, replace(config, seed=config.seed + index), "cpu", ignore, None)
+        for index, thing in enumerate(things)
+    ]
+    for one, other in zip(resumed, alone, strict=True):
+        same(one, other)
+    steps = [("coarse", step) for step in range(1, 6)] + [("refine", 1), ("refine", 2)]
+    assert done == 2 * steps
+
+
+def test_both_things_are_in_the_asset(tiny_prior: Prior, tmp_path) -> None:
+    config = settings("sds", 0)
+    asset = dream3d.generate(PROMPT, config, prior=tiny_prior)
+    single = dream3d.generate("a red mushroom", config, prior=tiny_prior)
+    mesh = asset.mesh
+    assert asset.metrics["prior_evaluations"] == 2 * single.metrics["prior_evaluations"]
+    assert asset.metrics["steps"] == 2 * single.metrics["steps"]
+    assert len(mesh.faces) <= config.extract.target_faces
+    assert np.linalg.norm(mesh.vertices, axis=1).max() == pytest.approx(0.9, abs=1e-5)
+    assert "two things" in str(asset.textured_mesh.metadata["method"])
+    (report,) = validate(asset.save(tmp_path / "pair.glb")[0])
+    assert report["messages"] == []
+
+
+def test_other_words_for_how_to_make_pairs_are_refused() -> None:
+    with pytest.raises(InputError, match="--pairs must be auto, apart or together"):
+        Config(pairs="maybe")  # pyright: ignore[reportArgumentType]

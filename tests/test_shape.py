@@ -1,0 +1,94 @@
+"""Two shapes put together: triangles and colors stay those of each thing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dream3d.extract.mesh import Surfaces
+from dream3d.extract.normals import add_normals
+from dream3d.mesh import FRAME_RADIUS, Mesh, fit_sphere
+from dream3d.pair.arrange import GAP, OVERHANG
+from dream3d.pair.relations import RELATIONS, Relation
+from dream3d.props.shapes import box, sphere
+from dream3d.shape import Shape, join_shapes
+
+
+@dataclass(frozen=True)
+class Painted:
+    """Colors that tell thing and place, and a density that falls with the height."""
+
+    red: float
+
+    def density(self, points: Tensor) -> Tensor:
+        return (points[:, 1] * -3.0).exp()
+
+    def albedo_srgb(self, points: Tensor) -> Tensor:
+        return torch.cat([torch.full_like(points[:, :1], self.red), 0.5 + 0.5 * points[:, 1:]], dim=1)
+
+
+def shape_of_solid(solid, red: float) -> Shape:
+    mesh = fit_sphere(Mesh(solid.vertices.astype(np.float32), solid.faces.astype(np.int32)), FRAME_RADIUS)
+    return Shape(Surfaces(add_normals(mesh, 30.0), add_normals(mesh, 180.0)), Painted(red))
+
+
+FIRST, SECOND = shape_of_solid(sphere(1.0), 0.25), shape_of_solid(box(1, 0.6, 0.8), 0.75)
+
+
+def parts(mesh: Mesh, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices of the first and of the second thing."""
+    return mesh.vertices[:count].astype(np.float64), mesh.vertices[count:].astype(np.float64)
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+def test_each_thing_keeps_its_form_and_both_fill_the_scene(relation: Relation) -> None:
+    shape = join_shapes(FIRST, relation, SECOND)
+    mesh = shape.surfaces.mesh
+    assert np.linalg.norm(mesh.vertices, axis=1).max() == pytest.approx(FRAME_RADIUS, abs=1e-5)
+    assert mesh.vertices.min(axis=0) == pytest.approx(-mesh.vertices.max(axis=0), abs=1e-5)
+    pieces = parts(mesh, len(FIRST.surfaces.mesh.vertices))
+    for piece, own in zip(pieces, (FIRST, SECOND), strict=True):
+        before = own.surfaces.mesh.vertices.astype(np.float64)
+        scale = np.ptp(piece[:, 1]) / np.ptp(before[:, 1])
+        np.testing.assert_allclose(piece - piece.mean(0), scale * (before - before.mean(0)), atol=1e-5)
+    count = len(FIRST.surfaces.mesh.faces)
+    np.testing.assert_array_equal(mesh.faces[:count], FIRST.surfaces.mesh.faces)
+    assert mesh.faces[count:].min() == len(FIRST.surfaces.mesh.vertices)
+    assert mesh.normals is not None
+    assert len(mesh.normals) == len(mesh.vertices)
+
+
+def test_the_relation_is_seen_in_the_boxes() -> None:
+    for relation, axis in (("on", 1), ("next to", 0), ("in front of", 2)):
+        first, second = parts(
+            join_shapes(FIRST, relation, SECOND).surfaces.mesh, len(FIRST.surfaces.mesh.vertices)
+        )
+        if relation == "on":
+            assert first[:, axis].min() == pytest.approx(second[:, axis].max(), abs=1e-5)
+            assert np.ptp(first[:, 0]) <= OVERHANG * np.ptp(second[:, 0]) + 1e-6
+        else:
+            before, behind = (first, second) if relation == "next to" else (second, first)
+            gap = behind[:, axis].min() - before[:, axis].max()
+            assert 0 < gap < GAP
+            assert first[:, 1].min() == pytest.approx(second[:, 1].min(), abs=1e-5)
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+def test_every_point_has_the_color_and_the_optical_depth_of_its_own_thing(relation: Relation) -> None:
+    shape = join_shapes(FIRST, relation, SECOND)
+    count = len(FIRST.surfaces.dense.vertices)
+    pieces = parts(shape.surfaces.dense, count)
+    for piece, own in zip(pieces, (FIRST, SECOND), strict=True):
+        before = own.surfaces.dense.vertices
+        height = before[:, 1].max() if own is SECOND else before[:, 1].min()
+        is_free = np.abs(before[:, 1] - height) > 1e-3  # where both touch, either may be nearest
+        points = torch.from_numpy(piece[is_free]).float()
+        there = torch.from_numpy(before[is_free])
+        torch.testing.assert_close(
+            shape.colors.albedo_srgb(points), own.colors.albedo_srgb(there), atol=1e-4, rtol=0
+        )
+        unit = np.ptp(piece[:, 1]) / np.ptp(before[:, 1])
+        expected = own.colors.density(there)  # per its own length
+        torch.testing.assert_close(shape.colors.density(points) * unit, expected, rtol=1e-3, atol=0)
