@@ -154,9 +154,9 @@ class ExportConfig:
         return (".glb", ".gltf", ".obj", ".usdz") if self.format == "auto" else (f".{self.format}",)
 
 
-Pairs = Literal["auto", "apart", "together"]
-"""How two things in one prompt are made: each in a field of its own, or both in one; "auto" is apart for the
-built-in prior, which tends to draw one of two."""
+OneByOne = Literal["auto", "apart", "together"]
+"""Whether the things in a prompt are made one by one; "auto" is apart for the built-in prior, which tends to
+draw one of two."""
 
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -209,9 +209,9 @@ class Config:
     """Same seed, same settings, same machine: same asset."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; `auto` takes a GPU when one is there."""
-    pairs: Pairs = "auto"
-    """Make two things of a prompt such as "a duck on a crate" one by one, which takes twice as long, and put
-    them together (`apart`), or both at once (`together`); `auto`: apart with the built-in prior."""
+    things: OneByOne = "auto"
+    """Of a prompt such as "a duck on a crate", make each thing in a field of its own and put them together
+    (`apart`), or all in one field, in the time of one (`together`); `auto`: apart with the built-in prior."""
     extract: ExtractConfig = field(default_factory=ExtractConfig)
     bake: BakeConfig = field(default_factory=BakeConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
@@ -221,8 +221,8 @@ class Config:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:
             raise InputError(f"--seed must be between 0 and {2**32 - 1}, not {self.seed}")
-        if self.pairs not in ("auto", "apart", "together"):
-            raise InputError(f"--pairs must be auto, apart or together, not {self.pairs!r}")
+        if self.things not in ("auto", "apart", "together"):
+            raise InputError(f"--things must be auto, apart or together, not {self.things!r}")
         if self.coarse.num_steps == 0 and self.refine.num_steps == 0:
             raise InputError("--coarse.num-steps 0 needs --refine.num-steps: nothing would be made else")
         if self.negative_prompt:

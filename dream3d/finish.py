@@ -7,15 +7,17 @@ import torch
 
 from dream3d import __version__
 from dream3d.bake import Colored, bake_base_color
-from dream3d.config import BakeConfig, Config, Pairs
+from dream3d.config import BakeConfig, Config, OneByOne
 from dream3d.detail.bake import bake_detail
 from dream3d.detail.substance import bake_substance, packed_orm
 from dream3d.errors import InputError
 from dream3d.events import Event, OnEvent
 from dream3d.mesh import Material, Mesh
-from dream3d.pair.relations import Pair, Relation, split_pair
 from dream3d.prior import Prior, TextEmbedding
 from dream3d.stage_config import GuidanceConfig
+from dream3d.things.relations import Join, Things, split_things
+
+MAX_THINGS = 4  # each takes as long as a prompt of its own
 
 
 def choose_device(device: str) -> str:
@@ -37,8 +39,8 @@ class Opened:
     prior: Prior
     embedding: TextEmbedding
     warnings: tuple[str, ...]  # one per word or option that it can do nothing with
-    relation: Relation | None  # of two things that are made one by one
-    things: tuple[TextEmbedding, ...]  # these two, or all of the prompt
+    things: tuple[TextEmbedding, ...]  # what is made one by one, or all of the prompt
+    joins: tuple[Join, ...]  # how each of these but the first stands to those before it
 
 
 def open_prior(
@@ -49,7 +51,7 @@ def open_prior(
     on_event: OnEvent,
     guided: Mapping[str, GuidanceConfig],
     from_prompt: str | None = None,
-    pairs: Pairs = "together",
+    things: OneByOne = "together",
 ) -> Opened:
     """Load the prior where that is not done yet, and let it read the prompt.
 
@@ -61,7 +63,7 @@ def open_prior(
         on_event: Told before and after.
         guided: How it guides the stages that are run, by the option that sets it.
         from_prompt: Of an edit.
-        pairs: Whether two things in the prompt are read one by one.
+        things: Whether several things in the prompt are read one by one.
 
     Raises:
         InputError: The prior cannot be loaded, or does not know what it is to be told.
@@ -72,22 +74,30 @@ def open_prior(
         prior.check_views(guidance.views, f"{option}.views")
     prior.check_said((prompt, config.negative_prompt, from_prompt or ""))
     embedding = prior.embed(prompt, config.negative_prompt)
-    pair = find_pair(prompt, pairs, prior)
-    texts = () if pair is None else (pair.first, pair.second)
-    things = tuple(prior.embed(text, config.negative_prompt) for text in texts) or (embedding,)
-    unknown = dict.fromkeys(line for thing in things for line in unknown_word_warnings(prior, thing.prompt))
-    warnings = (*unknown, *emphasis_warnings(things, guided))
+    said = find_things(prompt, things, prior)
+    read = tuple(prior.embed(text, config.negative_prompt) for text in said.texts)
+    unknown = dict.fromkeys(line for text in said.texts for line in unknown_word_warnings(prior, text))
+    warnings = (*unknown, *emphasis_warnings(read, guided))
     on_event(Event("prior", 1, 1, "; ".join(warnings)))
-    return Opened(prior, embedding, warnings, None if pair is None else pair.relation, things)
+    return Opened(prior, embedding, warnings, read, said.joins)
 
 
-def find_pair(prompt: str, pairs: Pairs, prior: Prior) -> Pair | None:
-    """The two things that a prompt speaks of; None where there is one, or both are to be made at once."""
+def find_things(prompt: str, things: OneByOne, prior: Prior) -> Things:
+    """What a prompt speaks of; all of it as one where its things are to be made at once.
+
+    Raises:
+        InputError: There are too many.
+    """
     words = prior.vocabulary
-    pair = None if pairs == "together" or (pairs == "auto" and words is None) else split_pair(prompt)
-    if pair is None or (words and not (words.names_thing(pair.first) and words.names_thing(pair.second))):
-        return None
-    return pair
+    if things == "together" or (things == "auto" and words is None):
+        return Things((prompt,), ())
+    found = split_things(prompt, words.names_thing if words else bool)
+    if len(found.texts) > MAX_THINGS:
+        raise InputError(
+            f"the prompt names {len(found.texts)} things, and at most {MAX_THINGS} are made one by one: "
+            "name fewer, or take --things together"
+        )
+    return found
 
 
 def unknown_word_warnings(prior: Prior, prompt: str) -> list[str]:

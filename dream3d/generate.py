@@ -22,7 +22,7 @@ from dream3d.stage_config import GuidanceConfig
 from dream3d.stages import Distilled, distill_things
 
 METHOD = "score distillation of a 2D diffusion prior into a hash-grid radiance field"
-METHOD_OF_PAIRS = f"{METHOD} for each of two things, put together"
+METHOD_OF_THINGS = f"{METHOD} for each of several things, put together"
 
 
 def generate(
@@ -64,13 +64,13 @@ def generate(
     with open_run(None if run_dir is None else Path(run_dir)) as folder:
         if folder is not None:
             folder.expect({"prompt": prompt, "settings": asdict(config)})
-        opened = open_prior(prompt, config, device, prior, on_event, guided, pairs=config.pairs)
-        metadata = provenance(prompt, config, opened.prior, METHOD_OF_PAIRS if opened.relation else METHOD)
+        opened = open_prior(prompt, config, device, prior, on_event, guided, things=config.things)
+        metadata = provenance(prompt, config, opened.prior, METHOD_OF_THINGS if opened.joins else METHOD)
         if folder is not None:
             folder.claim(metadata | {"device": device})
         distilled = distill_things(opened.prior, opened.things, config, device, on_event, folder)
     on_event(Event("extract", 0, 2))
-    shape = shape_of(distilled, opened.relation, config, device)
+    shape = shape_of(distilled, opened.joins, config, device)
     on_event(Event("extract", 1, 2))
     # On a refined surface the prior saw the color itself, not in a soft shell.
     bake = replace(config.bake, samples=1) if config.refine.num_steps else config.bake

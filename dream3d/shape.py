@@ -1,6 +1,6 @@
-"""The shape and the colors that distillation gave a prompt: of one thing, or of two put together."""
+"""The shape and the colors that distillation gave a prompt: of one thing, or of several put together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,10 +14,10 @@ from dream3d.bake import Colored
 from dream3d.config import Config
 from dream3d.extract.mesh import Surfaces, clean_surfaces, extract_surfaces
 from dream3d.extract.solid import close_surfaces
-from dream3d.mesh import FRAME_RADIUS, FloatArray, Frame, IntArray, Mesh
-from dream3d.pair.arrange import arrange, steadiest_stand
-from dream3d.pair.relations import Relation
+from dream3d.mesh import FRAME_RADIUS, Frame, IntArray, Mesh
 from dream3d.stages import Distilled
+from dream3d.things.arrange import arrange, steadiest_stand
+from dream3d.things.relations import Join
 
 
 @dataclass(frozen=True)
@@ -28,19 +28,22 @@ class Shape:
     colors: Colored
 
 
-def shape_of(distilled: Sequence[Distilled], relation: Relation | None, config: Config, device: str) -> Shape:
-    """The shape of one distilled thing, or of two in a relation, which share the budget of faces.
+def shape_of(distilled: Sequence[Distilled], joins: Sequence[Join], config: Config, device: str) -> Shape:
+    """The shape of one distilled thing, or of several, which share the budget of faces.
+
+    Args:
+        distilled: The things.
+        joins: How each but the first stands to those before it.
+        config: All settings.
+        device: Where the fields live.
 
     Raises:
         RunError: One has no surface, or none that can be closed where the settings want solids.
     """
-    if relation is None:
-        (only,) = distilled
-        return extract_shape(only, config, device)
-    budget = max(config.extract.target_faces // 2, 4)
-    each = replace(config, extract=replace(config.extract, target_faces=budget))
-    first, second = (extract_shape(one, each, device) for one in distilled)
-    return join_shapes(first, relation, second)
+    budget = max(config.extract.target_faces // len(distilled), 4)
+    extract = replace(config.extract, target_faces=budget)
+    shapes = [extract_shape(one, replace(config, extract=extract), device) for one in distilled]
+    return join_shapes(shapes, joins) if joins else shapes[0]
 
 
 def extract_shape(distilled: Distilled, config: Config, device: str) -> Shape:
@@ -54,59 +57,59 @@ def extract_shape(distilled: Distilled, config: Config, device: str) -> Shape:
     return Shape(surfaces, distilled.field)
 
 
-def join_shapes(first: Shape, relation: Relation, second: Shape) -> Shape:
-    """Two things in a relation as one shape that fills the scene; each keeps its triangles and colors."""
+def join_shapes(shapes: Sequence[Shape], joins: Sequence[Join]) -> Shape:
+    """Things that are put together, as one shape that fills the scene; each keeps its triangles and colors.
+
+    Args:
+        shapes: Two or more.
+        joins: How each but the first stands to those before it.
+    """
     here = Frame(np.zeros(3), 1.0)
-    things = Thing(first.surfaces.mesh, here), Thing(second.surfaces.mesh, here)
-    stand = steadiest_stand(*things) if relation == "on" else (0.0, 1.0)
-    placed = arrange(things[0], relation, things[1], stand)
-    around = Frame.around(joined([thing.placed for thing in placed]), FRAME_RADIUS)
-    frames = [
-        Frame((thing.frame.center - around.center) / around.unit, thing.frame.unit / around.unit)
-        for thing in placed
-    ]
-    shapes = (first, second)
-    mesh, dense = (
-        joined(
-            [frame.leave(getattr(shape.surfaces, name)) for frame, shape in zip(frames, shapes, strict=True)]
-        )
-        for name in ("mesh", "dense")
-    )
-    split = len(first.surfaces.dense.vertices)
-    colors = JoinedColors((first.colors, second.colors), frames, dense.vertices, split)
-    return Shape(Surfaces(mesh, dense), colors)
-
-
-def joined(meshes: Sequence[Mesh]) -> Mesh:
-    """Meshes with normals as one."""
-    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
-    faces = [mesh.faces + np.int32(start) for mesh, start in zip(meshes, starts, strict=False)]
-    normals = [mesh.normals for mesh in meshes if mesh.normals is not None]
-    vertices = np.concatenate([mesh.vertices for mesh in meshes])
-    return Mesh(vertices, np.concatenate(faces), np.concatenate(normals))
+    things = [Group((shape.surfaces.mesh,), (here,)) for shape in shapes]
+    group = things[0]
+    for thing, join in zip(things[1:], joins, strict=True):
+        first, second = (thing, group) if join.is_inverse else (group, thing)
+        stand = steadiest_stand(first, second) if join.relation == "on" else (0.0, 1.0)
+        placed = arrange(first, join.relation, second, stand)
+        group = united(reversed(placed) if join.is_inverse else placed)
+    around = Frame.around(group.placed, FRAME_RADIUS)
+    frames = group.moved(*-around.center).scaled(1.0 / around.unit).frames
+    mesh = Group(tuple(shape.surfaces.mesh for shape in shapes), frames).placed
+    dense = Group(tuple(shape.surfaces.dense for shape in shapes), frames)
+    colors = JoinedColors([shape.colors for shape in shapes], dense)
+    return Shape(Surfaces(mesh, dense.placed), colors)
 
 
 @dataclass(frozen=True)
-class Thing:
-    """A mesh and where it stands; `dream3d.pair.arrange` moves it."""
+class Group:
+    """Meshes with normals, and where each stands; `dream3d.things.arrange` moves them as one."""
 
-    mesh: Mesh
-    frame: Frame
+    meshes: tuple[Mesh, ...]
+    frames: tuple[Frame, ...]
+
+    @cached_property
+    def starts(self) -> IntArray:
+        """Where each one's vertices begin among all, [N]."""
+        return np.cumsum([0, *(len(mesh.vertices) for mesh in self.meshes[:-1])], dtype=np.int32)
 
     @cached_property
     def placed(self) -> Mesh:
-        """The mesh where it stands."""
-        return self.frame.leave(self.mesh)
+        """All where they stand, as one mesh."""
+        meshes = [frame.leave(mesh) for mesh, frame in zip(self.meshes, self.frames, strict=True)]
+        faces = [mesh.faces + start for mesh, start in zip(meshes, self.starts, strict=True)]
+        normals = [mesh.normals for mesh in meshes if mesh.normals is not None]
+        vertices = np.concatenate([mesh.vertices for mesh in meshes])
+        return Mesh(vertices, np.concatenate(faces), np.concatenate(normals))
 
-    @property
+    @cached_property
     def vertices(self) -> NDArray[np.float64]:
-        """[V, 3] where it stands."""
+        """[V, 3] where they stand."""
         return self.placed.vertices.astype(np.float64)
 
     @property
     def faces(self) -> IntArray:
         """[T, 3]."""
-        return self.mesh.faces
+        return self.placed.faces
 
     @property
     def low(self) -> NDArray[np.float64]:
@@ -118,54 +121,62 @@ class Thing:
         """Largest coordinates, [3]."""
         return self.vertices.max(axis=0)
 
-    def moved(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> "Thing":
+    def moved(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> "Group":
         """A copy moved by (x, y, z)."""
-        return replace(self, frame=replace(self.frame, center=self.frame.center + np.array((x, y, z))))
+        shift = np.array((x, y, z))
+        return Group(self.meshes, tuple(Frame(frame.center + shift, frame.unit) for frame in self.frames))
 
-    def scaled(self, factor: float) -> "Thing":
+    def scaled(self, factor: float) -> "Group":
         """A copy scaled about the origin."""
-        return replace(self, frame=Frame(self.frame.center * factor, self.frame.unit * factor))
+        frames = tuple(Frame(frame.center * factor, frame.unit * factor) for frame in self.frames)
+        return Group(self.meshes, frames)
+
+
+def united(groups: Iterable[Group]) -> Group:
+    """All meshes of some groups, in their order."""
+    parts = list(groups)
+    return Group(
+        tuple(mesh for part in parts for mesh in part.meshes),
+        tuple(frame for part in parts for frame in part.frames),
+    )
 
 
 class JoinedColors:
-    """The colors of two things: every point has those of the thing whose surface is nearest."""
+    """The colors of several things: every point has those of the thing whose surface is nearest."""
 
-    def __init__(
-        self, colors: tuple[Colored, Colored], frames: Sequence[Frame], vertices: FloatArray, split: int
-    ) -> None:
+    def __init__(self, colors: Sequence[Colored], surfaces: Group) -> None:
         """Remember who is where.
 
         Args:
             colors: Of each thing, before it was placed.
-            frames: Where each was placed.
-            vertices: [V, 3] of both dense surfaces, in the world.
-            split: How many of these are the first one's.
+            surfaces: Of each, with all details, where it was placed.
         """
         self.colors = colors
-        self.frames = frames
-        self.split = split
-        self._tree = KDTree(vertices)
+        self.frames = surfaces.frames
+        self.starts = surfaces.starts
+        self._tree = KDTree(surfaces.vertices)
 
     def density(self, points: Tensor) -> Tensor:
         """As `Colored.density`."""
         density = points.new_zeros(len(points))
-        for mine, own, colors, frame in self._shares(points):
-            density[mine] = colors.density(own) / frame.unit
+        for own, local, colors, frame in self._shares(points):
+            density[own] = colors.density(local) / frame.unit
         return density
 
     def albedo_srgb(self, points: Tensor) -> Tensor:
         """As `Colored.albedo_srgb`."""
         albedo = torch.zeros_like(points)
-        for mine, own, colors, _ in self._shares(points):
-            albedo[mine] = colors.albedo_srgb(own)
+        for own, local, colors, _ in self._shares(points):
+            albedo[own] = colors.albedo_srgb(local)
         return albedo
 
     def _shares(self, points: Tensor) -> list[tuple[Tensor, Tensor, Colored, Frame]]:
-        """For each thing: its own points as [N] bool, and in its own scene; its colors; its frame."""
+        """For each thing: which points are its own [N], these in its own scene, its colors, its frame."""
         _, nearest = self._tree.query(points.cpu().numpy())
-        is_first = torch.from_numpy(nearest < self.split).to(points.device)
+        owner = torch.from_numpy(np.searchsorted(self.starts, nearest, side="right") - 1).to(points.device)
         shares = []
-        for mine, colors, frame in zip((is_first, ~is_first), self.colors, self.frames, strict=True):
+        for index, (colors, frame) in enumerate(zip(self.colors, self.frames, strict=True)):
+            own = owner == index
             center = torch.from_numpy(frame.center).to(points)
-            shares.append((mine, (points[mine] - center) / frame.unit, colors, frame))
+            shares.append((own, (points[own] - center) / frame.unit, colors, frame))
         return shares

@@ -40,12 +40,13 @@ def distill_things(
     on_event: OnEvent,
     folder: RunFolder | None,
 ) -> list[Distilled]:
-    """`distill` each of one or two things; of two, each has a field, a seed and a folder of its own."""
+    """`distill` each thing; of several, each has a field, a seed and a folder of its own."""
     if len(things) == 1:
         return [distill(prior, things[0], config, device, on_event, folder)]
     made = []
     for index, thing in enumerate(things):
-        on_event(Event("coarse", 0, config.coarse.num_steps, f"{('first', 'second')[index]}: {thing.prompt}"))
+        message = f"thing {index + 1} of {len(things)}: {thing.prompt}"
+        on_event(Event("coarse", 0, config.coarse.num_steps, message))
         seeded = replace(config, seed=(config.seed + index) % 2**32)
         with open_run(folder.path / f"thing-{index + 1}" if folder else None) as own:
             made.append(distill(prior, thing, seeded, device, on_event, own))

@@ -17,7 +17,6 @@ from torch.utils.data import Dataset
 from dream3d.cameras import Cameras, join_cameras
 from dream3d.math import srgb_to_linear
 from dream3d.metrics.questions import present_parts
-from dream3d.pair.relations import INVERSE_RELATIONS, RELATION_SPELLINGS
 from dream3d.prior.camera_law import CameraLaw
 from dream3d.prior.conditioning import SHADINGS
 from dream3d.prior.view_words import VIEW_WORDS, view_words
@@ -44,6 +43,7 @@ from dream3d.props.words import (
 from dream3d.render.shading import TEXTURELESS_ALBEDO, light_directions, light_factor, normal_colors
 from dream3d.render.surface import SurfacePoints, render_surface
 from dream3d.stage_config import Shading
+from dream3d.things.relations import INVERSE_RELATIONS, RELATION_SPELLINGS
 
 SUPERSAMPLING = 3  # Samples per pixel side.
 SHADING_SHARES = (0.45, 0.3, 0.12, 0.13)  # In the order of SHADINGS.

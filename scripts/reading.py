@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dream3d.pair.relations import RELATIONS
 from dream3d.props import COLORS, FAMILIES, MATERIALS, PATTERNS, SIZES
 from dream3d.props.captions import caption
 from dream3d.props.sample import sample_spec
 from dream3d.props.spec import PropSpec, SceneSpec, Spec
+from dream3d.things.relations import RELATIONS
 
 NOTHING = "none"
 UNSAID = "natural"  # the color that a part has where none is said

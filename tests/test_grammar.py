@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prop_specs import specs
 
-from dream3d.pair.relations import INVERSE_RELATIONS, RELATION_SPELLINGS
 from dream3d.props import (
     COLORS,
     FAMILIES,
@@ -38,6 +37,7 @@ from dream3d.props.words import (
     SIZE_SPELLINGS,
     finish_role,
 )
+from dream3d.things.relations import INVERSE_RELATIONS, RELATION_SPELLINGS
 
 GALLERY = Path(__file__).parent.parent / "assets" / "prompts" / "gallery.txt"
 MAX_WORDS = 22  # what the text encoder takes beside its two marks

@@ -10,7 +10,7 @@ from source_trees import FILES, MODULES, module_name, tree_of
 LAYERS = [
     {"math", "config", "stage_config", "errors", "events", "extras", "inputs"},
     {"checkpoint", "optimizer_state"},
-    {"cameras", "mesh", "ops", "pair"},
+    {"cameras", "mesh", "ops", "things"},
     {"scene", "prior"},
     {"render", "guidance"},
     {"optimize", "extract", "bake", "detail", "export", "preview", "metrics", "run_record", "run_folder"},
@@ -116,11 +116,11 @@ def test_scene_and_prior_and_render_and_guidance_do_not_know_each_other() -> Non
     assert met == []
 
 
-def test_props_import_only_mesh_math_and_pairs() -> None:
+def test_props_import_only_mesh_math_and_things() -> None:
     outside = {unit_of(imported) for importer, imported in edges() if unit_of(importer) == "props"} - {
         "props"
     }
-    assert outside <= {"mesh", "math", "errors", "pair"}
+    assert outside <= {"mesh", "math", "errors", "things"}
 
 
 def test_generation_can_never_look_a_shape_up() -> None:

@@ -59,6 +59,10 @@ class TestSurface:
         assert facts.floaters == 2
         assert facts.floater_area == pytest.approx((6 + 1.5) / (24 + 6 + 1.5))
         assert facts.watertight
+        of_two = surface_facts(as_mesh(trimesh.util.concatenate(shapes)), num_things=2)
+        assert of_two.floaters == 1
+        assert of_two.floater_area == pytest.approx(1.5 / (24 + 6 + 1.5))
+        assert surface_facts(as_mesh(cube()), num_things=2).floaters == 0  # both in one piece
 
     def test_an_open_box_has_a_rim_of_four_edges(self) -> None:
         shape = cube()

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from dream3d.mesh import Mesh
-from dream3d.pair.arrange import GAP, arrange, top_height
 from dream3d.props import FAMILIES, RELATIONS, SceneSpec, make_prop, parse_caption, prop_spec
 from dream3d.props.body import Body
 from dream3d.props.shapes import Solid, box, prism_roof
+from dream3d.things.arrange import GAP, arrange, top_height
 
 SUPPORTS = [name for name, family in FAMILIES.items() if family.stand is not None]
 THINGS = ("candle", "duck", "car", "bottle", "sword", "airplane")

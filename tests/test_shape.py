@@ -1,4 +1,4 @@
-"""Two shapes put together: triangles and colors stay those of each thing."""
+"""Shapes put together: triangles and colors stay those of each thing."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from torch import Tensor
 from dream3d.extract.mesh import Surfaces
 from dream3d.extract.normals import add_normals
 from dream3d.mesh import FRAME_RADIUS, Mesh, fit_sphere
-from dream3d.pair.arrange import GAP, OVERHANG
-from dream3d.pair.relations import RELATIONS, Relation
 from dream3d.props.shapes import box, sphere
 from dream3d.shape import Shape, join_shapes
+from dream3d.things.arrange import GAP, OVERHANG
+from dream3d.things.relations import RELATIONS, Join, Relation
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def parts(mesh: Mesh, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("relation", RELATIONS)
 def test_each_thing_keeps_its_form_and_both_fill_the_scene(relation: Relation) -> None:
-    shape = join_shapes(FIRST, relation, SECOND)
+    shape = join_shapes((FIRST, SECOND), [Join(relation, False)])
     mesh = shape.surfaces.mesh
     assert np.linalg.norm(mesh.vertices, axis=1).max() == pytest.approx(FRAME_RADIUS, abs=1e-5)
     assert mesh.vertices.min(axis=0) == pytest.approx(-mesh.vertices.max(axis=0), abs=1e-5)
@@ -63,7 +63,8 @@ def test_each_thing_keeps_its_form_and_both_fill_the_scene(relation: Relation) -
 def test_the_relation_is_seen_in_the_boxes() -> None:
     for relation, axis in (("on", 1), ("next to", 0), ("in front of", 2)):
         first, second = parts(
-            join_shapes(FIRST, relation, SECOND).surfaces.mesh, len(FIRST.surfaces.mesh.vertices)
+            join_shapes((FIRST, SECOND), [Join(relation, False)]).surfaces.mesh,
+            len(FIRST.surfaces.mesh.vertices),
         )
         if relation == "on":
             assert first[:, axis].min() == pytest.approx(second[:, axis].max(), abs=1e-5)
@@ -77,7 +78,7 @@ def test_the_relation_is_seen_in_the_boxes() -> None:
 
 @pytest.mark.parametrize("relation", RELATIONS)
 def test_every_point_has_the_color_and_the_optical_depth_of_its_own_thing(relation: Relation) -> None:
-    shape = join_shapes(FIRST, relation, SECOND)
+    shape = join_shapes((FIRST, SECOND), [Join(relation, False)])
     count = len(FIRST.surfaces.dense.vertices)
     pieces = parts(shape.surfaces.dense, count)
     for piece, own in zip(pieces, (FIRST, SECOND), strict=True):
@@ -92,3 +93,25 @@ def test_every_point_has_the_color_and_the_optical_depth_of_its_own_thing(relati
         unit = np.ptp(piece[:, 1]) / np.ptp(before[:, 1])
         expected = own.colors.density(there)  # per its own length
         torch.testing.assert_close(shape.colors.density(points) * unit, expected, rtol=1e-3, atol=0)
+
+
+def test_the_inverse_relation_swaps_the_two() -> None:
+    over = join_shapes((FIRST, SECOND), [Join("on", False)]).surfaces.mesh.vertices
+    under = join_shapes((SECOND, FIRST), [Join("on", True)]).surfaces.mesh.vertices
+    count = len(FIRST.surfaces.mesh.vertices)
+    np.testing.assert_allclose(np.roll(under, count, axis=0), over, atol=1e-6)
+
+
+def test_a_third_thing_stands_to_both_before_it() -> None:
+    shape = join_shapes((FIRST, SECOND, FIRST), [Join("on", False), Join("next to", False)])
+    ball, box_size = (len(one.surfaces.mesh.vertices) for one in (FIRST, SECOND))
+    above, below, beside = np.split(shape.surfaces.mesh.vertices.astype(np.float64), [ball, ball + box_size])
+    assert above[:, 1].min() == pytest.approx(below[:, 1].max(), abs=1e-5)
+    assert beside[:, 1].min() == pytest.approx(below[:, 1].min(), abs=1e-5)
+    assert beside[:, 0].min() > max(above[:, 0].max(), below[:, 0].max())
+    assert np.ptp(beside[:, 1]) / np.ptp(below[:, 1]) == pytest.approx(  # no smaller than in a pair
+        np.ptp(FIRST.surfaces.mesh.vertices[:, 1]) / np.ptp(SECOND.surfaces.mesh.vertices[:, 1]), rel=1e-4
+    )
+    farthest = [above[above[:, 1].argmax()], below[below[:, 1].argmin()], beside[beside[:, 0].argmax()]]
+    reds = shape.colors.albedo_srgb(torch.from_numpy(np.stack(farthest)).float())[:, 0].tolist()
+    assert reds == [0.25, 0.75, 0.25]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 # Part of what decides a row: raise it when a number changes its meaning, so that old rows are measured again.
-METRICS_VERSION = 3
+METRICS_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ COLUMNS = (
     Column("chamfer_relative", "rel chamfer", 2, "low", "0: like another instance; 1: like a wrong family"),
     Column("saturation", "saturation", 3, "", "mean of max - min over sRGB channels"),
     Column("saturation_excess", "excess sat", 3, "", "the same minus that of the best instance; 0 is right"),
-    Column("floaters", "floaters", 0, "low", "pieces beyond the largest, welded"),
+    Column("floaters", "floaters", 0, "low", "pieces beyond one for each thing named, welded"),
     Column("floater_area", "floater area", 4, "low", "their share of the area"),
     Column("watertight", "closed", 0, "high", "every edge walked once in each direction"),
     Column("boundary_edges", "open edges", 0, "low", "edges of exactly one face"),

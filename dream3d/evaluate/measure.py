@@ -30,6 +30,7 @@ from dream3d.metrics.learned import LearnedJudge
 from dream3d.metrics.surface import surface_facts
 from dream3d.metrics.views import Views, in_frame, look
 from dream3d.preview import render_turntable, sheet
+from dream3d.things.relations import split_things
 
 STRIP_VIEWS, STRIP_SIZE = 8, 128
 JPEG_QUALITY = 82
@@ -103,7 +104,9 @@ def measure_file(path: Path, prompt: str | None, judges: Sequence[Judge]) -> Mea
     asset = join_parts(contents.parts)
     prompt = prompt or _own_prompt(contents)
     measured = measure_asset(asset, prompt, judges)
-    metrics = measured.metrics | asdict(surface_facts(asset.mesh)) | _file_facts(path, contents)
+    num_things = len(split_things(prompt or "", bool).texts)
+    surface = asdict(surface_facts(asset.mesh, num_things))
+    metrics = measured.metrics | surface | _file_facts(path, contents)
     return replace(measured, metrics=metrics, provenance=contents.provenance | {"prompt": prompt})
 
 

@@ -13,14 +13,19 @@ class SurfaceFacts:
     """Counted after vertices at the same position were welded, which undoes UV seams and creases."""
 
     faces: int  # as stored
-    floaters: int  # pieces that share no vertex with the largest one (by area)
+    floaters: int  # pieces beyond those of the things it shows, which are the largest by area
     floater_area: float  # their share of the whole area, 0 to 1
     watertight: bool  # every edge is walked exactly once in each direction
     boundary_edges: int  # edges of exactly one face: the rims of holes
 
 
-def surface_facts(mesh: Mesh) -> SurfaceFacts:
-    """Count pieces and holes of a mesh; faces without area (two corners in one place) are left out."""
+def surface_facts(mesh: Mesh, num_things: int = 1) -> SurfaceFacts:
+    """Count pieces and holes of a mesh; faces without area (two corners in one place) are left out.
+
+    Args:
+        mesh: Anywhere.
+        num_things: How many separate things it shows; so many pieces do not float.
+    """
     vertices, faces = weld(mesh.vertices, mesh.faces)
     a, b, c = faces.T
     faces = faces[(a != b) & (b != c) & (c != a)]
@@ -30,10 +35,11 @@ def surface_facts(mesh: Mesh) -> SurfaceFacts:
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     areas = np.bincount(face_components(faces), weights=np.linalg.norm(normals, axis=1))
     total = float(areas.sum())
+    floating = np.sort(areas)[:-num_things]
     return SurfaceFacts(
         faces=len(mesh.faces),
-        floaters=len(areas) - 1,
-        floater_area=1.0 - float(areas.max()) / total if total > 0 else 0.0,
+        floaters=len(floating),
+        floater_area=float(floating.sum()) / total if total > 0 else 0.0,
         watertight=is_watertight(faces),
         boundary_edges=_count_boundary_edges(faces),
     )

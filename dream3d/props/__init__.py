@@ -3,7 +3,6 @@
 They train the built-in prior and judge results; generation never looks a shape up here.
 """
 
-from dream3d.pair.relations import RELATIONS
 from dream3d.props.build import Prop, make_prop
 from dream3d.props.captions import caption
 from dream3d.props.catalogue import FAMILIES
@@ -15,6 +14,7 @@ from dream3d.props.parsing import parse_caption
 from dream3d.props.sample import sample_prop, sample_spec
 from dream3d.props.spec import SIZES, PropSpec, SceneSpec, Spec, prop_spec
 from dream3d.props.words import vocabulary
+from dream3d.things.relations import RELATIONS
 
 __all__ = [
     "COLORS",

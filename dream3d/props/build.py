@@ -10,13 +10,13 @@ from torch import Tensor
 from trimesh.remesh import subdivide_to_size
 
 from dream3d.mesh import FRAME_RADIUS, IntArray, Mesh
-from dream3d.pair.arrange import arrange
 from dream3d.props.body import Body, joined
 from dream3d.props.captions import caption
 from dream3d.props.catalogue import FAMILIES
 from dream3d.props.family import QUARTER_TURN, WHOLE_TOP, Build, Family, Vary
 from dream3d.props.finish import Paint, base_color, mix_paint
 from dream3d.props.spec import PropSpec, Size, Spec
+from dream3d.things.arrange import arrange
 
 PAINT_SPACING = 0.03  # of the vertices that carry a pattern: below a pixel of the 64 that metrics see
 SMALL = 0.6  # of that radius, or of the usual size beside another prop

@@ -15,7 +15,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from dream3d.pair.relations import INVERSE_RELATIONS, RELATION_SPELLINGS
 from dream3d.props.catalogue import FAMILIES
 from dream3d.props.family import Family, Part
 from dream3d.props.finish import MATERIAL_SPELLINGS, PATTERN_SPELLINGS, Finish
@@ -28,6 +27,7 @@ from dream3d.props.words import (
     PREFIXES,
     SIZE_SPELLINGS,
 )
+from dream3d.things.relations import INVERSE_RELATIONS, RELATION_SPELLINGS
 
 Value = TypeVar("Value")  # Python 3.11 has no type parameter syntax
 PREFIX_RATE, ARTICLE_RATE, SPELLING_RATE, SYNONYM_RATE = 0.06, 0.65, 0.2, 0.3

@@ -15,11 +15,11 @@ from functools import cache
 from typing import Literal, get_args
 from zlib import crc32
 
-from dream3d.pair.relations import Relation
 from dream3d.props.catalogue import FAMILIES
 from dream3d.props.finish import MATERIALS, PATTERNS
 from dream3d.props.palette import COLORS
 from dream3d.props.spec import PropSpec, Spec
+from dream3d.things.relations import Relation
 
 PairKind = Literal["color", "material", "pattern", "relation"]
 PAIR_KINDS: tuple[PairKind, ...] = get_args(PairKind)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal, TypeVar, cast
 
-from dream3d.pair.relations import find_relation
 from dream3d.props.catalogue import FAMILIES
 from dream3d.props.family import Family
 from dream3d.props.finish import Finish
@@ -19,6 +18,7 @@ from dream3d.props.words import (
     canonical,
     finish_role,
 )
+from dream3d.things.relations import find_relation
 
 Value = TypeVar("Value")  # Python 3.11 has no type parameter syntax
 Mode = Literal["main", "parts", "missing"]  # what the next words tell about

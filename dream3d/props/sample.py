@@ -5,7 +5,6 @@ from typing import Literal, TypeVar, get_args
 
 import numpy as np
 
-from dream3d.pair.relations import RELATIONS
 from dream3d.props.build import Prop, make_prop
 from dream3d.props.catalogue import FAMILIES
 from dream3d.props.finish import MATERIALS, PATTERNS, Finish, Material, natural_srgb
@@ -17,6 +16,7 @@ from dream3d.props.held_out import (
 )
 from dream3d.props.palette import COLORS, SRGB
 from dream3d.props.spec import SIZES, PropSpec, SceneSpec, Spec
+from dream3d.things.relations import RELATIONS
 
 Value = TypeVar("Value")  # Python 3.11 has no type parameter syntax
 Attribute = Literal["color", "material", "pattern", "part", "size", "presence"]

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from dream3d.pair.relations import Relation
 from dream3d.props.catalogue import FAMILIES
 from dream3d.props.finish import Finish
+from dream3d.things.relations import Relation
 
 Size = Literal["tall", "short", "wide", "slim", "fat", "long", "small"]
 SIZES: tuple[Size, ...] = ("tall", "short", "wide", "slim", "fat", "long", "small")

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from functools import cache
 
-from dream3d.pair.relations import INVERSE_RELATIONS, RELATION_SPELLINGS
 from dream3d.props.catalogue import FAMILIES
 from dream3d.props.finish import MATERIAL_SPELLINGS, MATERIALS, PATTERN_SPELLINGS, PATTERNS, Pattern
 from dream3d.props.palette import COLORS, SPELLINGS
 from dream3d.props.spec import SIZES, Size
+from dream3d.things.relations import INVERSE_RELATIONS, RELATION_SPELLINGS
 
 SIZE_SPELLINGS: dict[str, Size] = {
     "thin": "slim",

@@ -1,4 +1,4 @@
-"""Runs that make two things one by one: as a whole, interrupted, and where they are not to be told apart."""
+"""Runs that make things one by one: as a whole, interrupted, and where they are not to be told apart."""
 
 from dataclasses import replace
 
@@ -16,29 +16,30 @@ from dream3d.prior import Prior
 from dream3d.run_folder import open_run
 from dream3d.stage_config import GuidanceConfig
 from dream3d.stages import distill, distill_things
+from dream3d.things.relations import Join
 
 PROMPT = "a red mushroom on a house"
 
 
-@pytest.mark.parametrize(("pairs", "texts"), [("auto", 2), ("apart", 2), ("together", 1)])
-def test_the_built_in_prior_reads_two_things_one_by_one(tiny_prior: Prior, pairs, texts) -> None:
-    opened = open_prior(PROMPT, Config(), "cpu", tiny_prior, ignore, {}, pairs=pairs)
+@pytest.mark.parametrize(("how", "texts"), [("auto", 2), ("apart", 2), ("together", 1)])
+def test_the_built_in_prior_reads_two_things_one_by_one(tiny_prior: Prior, how, texts) -> None:
+    opened = open_prior(PROMPT, Config(), "cpu", tiny_prior, ignore, {}, things=how)
     assert opened.embedding.prompt == PROMPT
     expected = ["a red mushroom", "a house"] if texts == 2 else [PROMPT]
     assert [thing.prompt for thing in opened.things] == expected
-    assert opened.relation == ("on" if texts == 2 else None)
+    assert opened.joins == ((Join("on", False),) if texts == 2 else ())
 
 
 @pytest.mark.parametrize("prompt", ["a red mushroom", "a red mushroom on fire", "a tall red on a house"])
 def test_what_names_one_thing_is_not_split(tiny_prior: Prior, prompt: str) -> None:
-    opened = open_prior(prompt, Config(), "cpu", tiny_prior, ignore, {}, pairs="apart")
-    assert (opened.relation, len(opened.things)) == (None, 1)
+    opened = open_prior(prompt, Config(), "cpu", tiny_prior, ignore, {}, things="apart")
+    assert (opened.joins, len(opened.things)) == ((), 1)
 
 
 def test_emphasis_acts_on_each_of_two_things(tiny_prior: Prior) -> None:
     guided = {"--coarse.guidance": GuidanceConfig(emphasis=0.5)}
     opened = open_prior(
-        "a tall mushroom on a house", Config(), "cpu", tiny_prior, ignore, guided, pairs="auto"
+        "a tall mushroom on a house", Config(), "cpu", tiny_prior, ignore, guided, things="auto"
     )
     assert [thing.says_looks for thing in opened.things] == [True, False]
     (line,) = opened.warnings
@@ -81,11 +82,17 @@ def test_both_things_are_in_the_asset(tiny_prior: Prior, tmp_path) -> None:
     assert asset.metrics["steps"] == 2 * single.metrics["steps"]
     assert len(mesh.faces) <= config.extract.target_faces
     assert np.linalg.norm(mesh.vertices, axis=1).max() == pytest.approx(0.9, abs=1e-5)
-    assert "two things" in str(asset.textured_mesh.metadata["method"])
+    assert "several things" in str(asset.textured_mesh.metadata["method"])
     (report,) = validate(asset.save(tmp_path / "pair.glb")[0])
     assert report["messages"] == []
 
 
-def test_other_words_for_how_to_make_pairs_are_refused() -> None:
-    with pytest.raises(InputError, match="--pairs must be auto, apart or together"):
-        Config(pairs="maybe")  # pyright: ignore[reportArgumentType]
+def test_other_words_for_how_to_make_things_are_refused() -> None:
+    with pytest.raises(InputError, match="--things must be auto, apart or together"):
+        Config(things="maybe")  # pyright: ignore[reportArgumentType]
+
+
+def test_more_things_than_anybody_waits_for_are_refused(tiny_prior: Prior) -> None:
+    prompt = " next to ".join(["a red house"] * 5)
+    with pytest.raises(InputError, match="names 5 things, and at most 4 are made one by one"):
+        open_prior(prompt, Config(), "cpu", tiny_prior, ignore, {}, things="auto")

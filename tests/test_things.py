@@ -1,4 +1,4 @@
-"""Prompts of two things: which words say so, and where things stand steadily."""
+"""Prompts of several things: which words say so, and where things stand steadily."""
 
 import numpy as np
 import pytest
@@ -6,49 +6,59 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_scenes import body_of
 
-from dream3d.pair.arrange import GAP, STEADY, arrange, heights_over, steadiest_stand
-from dream3d.pair.relations import Pair, split_pair
 from dream3d.prior.text import Vocabulary
 from dream3d.props import FAMILIES, SceneSpec, caption, parse_caption, sample_spec
 from dream3d.props.body import Body, joined
 from dream3d.props.shapes import box
+from dream3d.things.arrange import GAP, STEADY, arrange, heights_over, steadiest_stand
+from dream3d.things.relations import RELATIONS, Join, Things, split_things
+
+ON, BESIDE, BEFORE = (Join(relation, False) for relation in RELATIONS)
+BELOW, BEHIND = Join("on", True), Join("in front of", True)
 
 
 @pytest.mark.parametrize(
-    ("prompt", "pair"),
+    ("prompt", "texts", "joins"),
     [
-        ("a candle on a barrel", Pair("a candle", "on", "a barrel")),
-        ("A Duck, in front of the red Crate!", Pair("A Duck", "in front of", "the red Crate!")),
-        ("toadstool under bee", Pair("bee", "on", "toadstool")),
-        ("a chest behind a sword", Pair("a sword", "in front of", "a chest")),
-        ("a café  on top of\ta würfel", Pair("a café", "on", "a würfel")),
-        ("a mug beside a cup on a table", Pair("a mug", "next to", "a cup on a table")),
-        ("a red mushroom", None),
-        ("an onion ring", None),
-        ("on a barrel", None),
-        ("a candle on", None),
-        ("on", None),
-        ("...", None),
+        ("a candle on a barrel", ("a candle", "a barrel"), (ON,)),
+        ("A Duck, in front of the red Crate!", ("A Duck", "the red Crate!"), (BEFORE,)),
+        ("toadstool under bee", ("toadstool", "bee"), (BELOW,)),
+        ("a chest behind a sword", ("a chest", "a sword"), (BEHIND,)),
+        ("a café  on top of\ta würfel", ("a café", "a würfel"), (ON,)),
+        ("a mug on a table next to a cup", ("a mug", "a table", "a cup"), (ON, BESIDE)),
+        ("a mug near a cup below a bee", ("a mug", "a cup", "a bee"), (BESIDE, BELOW)),
+        ("a red mushroom", ("a red mushroom",), ()),
+        ("an onion ring", ("an onion ring",), ()),
+        ("on a barrel", ("on a barrel",), ()),
+        ("a candle on", ("a candle on",), ()),
+        ("on", ("on",), ()),
+        ("...", ("...",), ()),
+        ("", ("",), ()),
     ],
 )
-def test_a_prompt_is_split_at_its_first_relation(prompt: str, pair: Pair | None) -> None:
-    assert split_pair(prompt) == pair
+def test_a_prompt_is_split_at_its_relations(prompt: str, texts: tuple, joins: tuple) -> None:
+    assert split_things(prompt, bool) == Things(texts, joins)
+
+
+def test_a_relation_to_what_is_no_thing_is_a_part_of_one() -> None:
+    found = split_things(
+        "a mug on fire next to a cup on the left", lambda text: "mug" in text or "cup" in text
+    )
+    assert found == Things(("a mug on fire", "a cup on the left"), (BESIDE,))
 
 
 @given(st.integers(0, 10**6), st.sampled_from(list(FAMILIES)))
-def test_the_halves_of_a_caption_say_what_the_caption_says(seed: int, family: str) -> None:
+def test_the_parts_of_a_caption_say_what_the_caption_says(seed: int, family: str) -> None:
     rng = np.random.default_rng(seed)
     spec = sample_spec(rng, family)
-    pair = split_pair(caption(spec, rng))
+    found = split_things(caption(spec, rng), bool)
+    specs = [parse_caption(text) for text in found.texts]
     if not isinstance(spec, SceneSpec):
-        assert pair is None
+        assert specs == [spec]
         return
-    assert pair is not None
-    assert (parse_caption(pair.first), pair.relation, parse_caption(pair.second)) == (
-        spec.first,
-        spec.relation,
-        spec.second,
-    )
+    (join,) = found.joins
+    first, second = reversed(specs) if join.is_inverse else specs
+    assert (first, join.relation, second) == (spec.first, spec.relation, spec.second)
 
 
 def test_only_nouns_name_things() -> None:

@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dream3d.pair.relations import Relation
+from dream3d.things.relations import Relation
 
 Array = NDArray[np.float64]
 

@@ -1,1 +1,0 @@
-"""Two things in one prompt: what the words say of how they stand, and how they are put so."""

@@ -1,0 +1,77 @@
+"""Words for how things stand to each other, and prompts that say so."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+Relation = Literal["on", "next to", "in front of"]
+RELATIONS: tuple[Relation, ...] = ("on", "next to", "in front of")
+RELATION_SPELLINGS: dict[str, Relation] = {
+    **{name: name for name in RELATIONS},
+    "on top of": "on",
+    "beside": "next to",
+    "near": "next to",
+}
+INVERSE_RELATIONS: dict[str, Relation] = {"under": "on", "below": "on", "behind": "in front of"}
+
+
+@dataclass(frozen=True)
+class Join:
+    """How the next thing stands to all that was named before it."""
+
+    relation: Relation
+    is_inverse: bool  # the next one is on (next to, in front of) the others, not they on it
+
+
+@dataclass(frozen=True)
+class Things:
+    """What a prompt names, in its order: "a candle on a barrel next to a chest"."""
+
+    texts: tuple[str, ...]  # at least one
+    joins: tuple[Join, ...]  # one less
+
+
+def split_things(prompt: str, names_thing: Callable[[str], bool]) -> Things:
+    """The things that a prompt names, apart from each other.
+
+    Args:
+        prompt: Text.
+        names_thing: Whether a text names a thing; relations between others ("on fire") are a part of one.
+    """
+    words = list(re.finditer(r"\w+", prompt))
+    heard = [word[0].lower() for word in words]
+    texts, joins, begin, start = list[str](), list[Join](), 0, 1
+    while (found := find_relation(heard, start)) and found[3] < len(words):
+        relation, is_inverse, start, end = found
+        before, after = prompt[begin : words[start].start()].strip(" ,"), prompt[words[end].start() :]
+        following = find_relation(heard, end + 1)
+        if following:
+            after = prompt[words[end].start() : words[following[2]].start()]
+        if names_thing(before) and names_thing(after):
+            texts.append(before)
+            joins.append(Join(relation, is_inverse))
+            begin = words[end].start()
+        start = end + 1
+    return Things((*texts, prompt[begin:].strip()), tuple(joins))
+
+
+def find_relation(words: Sequence[str], start: int) -> tuple[Relation, bool, int, int] | None:
+    """The first relation from a position on: its name, whether it is inverse, and the range of its words."""
+    for position in range(start, len(words)):
+        for length in (3, 2, 1):
+            heard = tuple(words[position : position + length])
+            found = _relations().get(heard)
+            if found is not None:
+                return *found, position, position + len(heard)
+    return None
+
+
+@cache
+def _relations() -> dict[tuple[str, ...], tuple[Relation, bool]]:
+    return {
+        tuple(words.split()): (name, is_inverse)
+        for is_inverse, spellings in ((False, RELATION_SPELLINGS), (True, INVERSE_RELATIONS))
+        for words, name in spellings.items()
+    }
