@@ -77,7 +77,7 @@ def open_prior(
     said = find_things(prompt, things, prior)
     read = tuple(prior.embed(text, config.negative_prompt) for text in said.texts)
     unknown = dict.fromkeys(line for text in said.texts for line in unknown_word_warnings(prior, text))
-    warnings = (*unknown, *emphasis_warnings(read, guided))
+    warnings = (*unknown, *emphasis_warnings(read, guided, from_prompt is not None))
     on_event(Event("prior", 1, 1, "; ".join(warnings)))
     return Opened(prior, embedding, warnings, read, said.joins)
 
@@ -109,15 +109,26 @@ def unknown_word_warnings(prior: Prior, prompt: str) -> list[str]:
     return lines
 
 
-def emphasis_warnings(things: Sequence[TextEmbedding], guided: Mapping[str, GuidanceConfig]) -> list[str]:
-    """One line per stage whose emphasis changes nothing: the prompt says nothing that it acts on."""
-    return [
-        f"{option}.emphasis changes nothing: to the prior, {thing.prompt!r} says no more than one thing "
-        "and its color, or speaks of two things, or its words are not known"
-        for option, guidance in guided.items()
-        for thing in things
-        if guidance.emphasis and not thing.says_looks
-    ]
+def emphasis_warnings(
+    things: Sequence[TextEmbedding], guided: Mapping[str, GuidanceConfig], is_edit: bool = False
+) -> list[str]:
+    """One line per stage whose emphasis changes nothing, because there is nothing that it acts on."""
+    said = " and ".join(repr(thing.prompt) for thing in things)
+    says_looks = any(thing.says_looks for thing in things)
+    lines = []
+    for option, guidance in guided.items():
+        if not guidance.emphasis:
+            continue
+        if is_edit and option == "--paint.guidance":  # `dream3d.guidance.dds`
+            lines.append(
+                f"{option}.emphasis changes nothing in an edit, which goes from one prompt to another"
+            )
+        elif not says_looks:
+            lines.append(
+                f"{option}.emphasis changes nothing: to the prior, {said} says no more than one thing and its "
+                "color, or speaks of two things, or its words are not known"
+            )
+    return lines
 
 
 def bake_material(

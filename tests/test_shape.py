@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dream3d.extract.mesh import Surfaces
 from dream3d.extract.normals import add_normals
+from dream3d.extract.solid import find_flaw
 from dream3d.mesh import FRAME_RADIUS, Mesh, fit_sphere
 from dream3d.props.shapes import box, sphere
 from dream3d.shape import Shape, join_shapes
@@ -93,6 +94,13 @@ def test_every_point_has_the_color_and_the_optical_depth_of_its_own_thing(relati
         unit = np.ptp(piece[:, 1]) / np.ptp(before[:, 1])
         expected = own.colors.density(there)  # per its own length
         torch.testing.assert_close(shape.colors.density(points) * unit, expected, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+def test_solids_stay_solids(relation: Relation) -> None:
+    pytest.importorskip("manifold3d")
+    shape = join_shapes((FIRST, SECOND), [Join(relation, False)])
+    assert find_flaw(shape.surfaces.mesh) == ""
 
 
 def test_the_inverse_relation_swaps_the_two() -> None:

@@ -42,8 +42,7 @@ def test_emphasis_acts_on_each_of_two_things(tiny_prior: Prior) -> None:
         "a tall mushroom on a house", Config(), "cpu", tiny_prior, ignore, guided, things="auto"
     )
     assert [thing.says_looks for thing in opened.things] == [True, False]
-    (line,) = opened.warnings
-    assert "'a house'" in line
+    assert opened.warnings == ()
 
 
 def test_two_things_interrupted_at_every_step_come_out_the_same(tiny_prior: Prior, tmp_path) -> None:
@@ -73,8 +72,9 @@ def test_two_things_interrupted_at_every_step_come_out_the_same(tiny_prior: Prio
     assert done == 2 * steps
 
 
-def test_both_things_are_in_the_asset(tiny_prior: Prior, tmp_path) -> None:
-    config = settings("sds", 0)
+@pytest.mark.parametrize("refine_steps", [0, 2])
+def test_both_things_are_in_the_asset(tiny_prior: Prior, tmp_path, refine_steps: int) -> None:
+    config = settings("sds", refine_steps)
     asset = dream3d.generate(PROMPT, config, prior=tiny_prior)
     single = dream3d.generate("a red mushroom", config, prior=tiny_prior)
     mesh = asset.mesh
