@@ -125,8 +125,8 @@ def emphasis_warnings(
             )
         elif not says_looks:
             lines.append(
-                f"{option}.emphasis changes nothing: to the prior, {said} says no more than one thing and its "
-                "color, or speaks of two things, or its words are not known"
+                f"{option}.emphasis changes nothing: to the prior, {said} says no more than one thing and "
+                "its color, or speaks of two things, or its words are not known"
             )
     return lines
 

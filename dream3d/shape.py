@@ -101,7 +101,7 @@ class Group:
         vertices = np.concatenate([mesh.vertices for mesh in meshes])
         return Mesh(vertices, np.concatenate(faces), np.concatenate(normals))
 
-    @cached_property
+    @property
     def vertices(self) -> NDArray[np.float64]:
         """[V, 3] where they stand."""
         return self.placed.vertices.astype(np.float64)

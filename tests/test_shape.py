@@ -62,7 +62,8 @@ def test_each_thing_keeps_its_form_and_both_fill_the_scene(relation: Relation) -
 
 
 def test_the_relation_is_seen_in_the_boxes() -> None:
-    for relation, axis in (("on", 1), ("next to", 0), ("in front of", 2)):
+    axes: dict[Relation, int] = {"on": 1, "next to": 0, "in front of": 2}
+    for relation, axis in axes.items():
         first, second = parts(
             join_shapes((FIRST, SECOND), [Join(relation, False)]).surfaces.mesh,
             len(FIRST.surfaces.mesh.vertices),
