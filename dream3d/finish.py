@@ -75,7 +75,9 @@ def open_prior(
     prior.check_said((prompt, config.negative_prompt, from_prompt or ""))
     embedding = prior.embed(prompt, config.negative_prompt)
     said = find_things(prompt, things, prior)
-    read = tuple(prior.embed(text, config.negative_prompt) for text in said.texts)
+    read = (embedding,)
+    if said.joins:
+        read = tuple(prior.embed(text, config.negative_prompt) for text in said.texts)
     unknown = dict.fromkeys(line for text in said.texts for line in unknown_word_warnings(prior, text))
     warnings = (*unknown, *emphasis_warnings(read, guided, from_prompt is not None))
     on_event(Event("prior", 1, 1, "; ".join(warnings)))

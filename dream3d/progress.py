@@ -29,7 +29,7 @@ class ProgressLine:
     def __call__(self, event: Event) -> None:
         """Show an event: at a change of stage, at its end, and now and then between."""
         now = self.clock()
-        if event.stage != self._stage or not event.step:  # of two things, the second begins again
+        if event.stage != self._stage or not event.step:  # the next thing, or a restart
             self._stage, self._started, self._shown = event.stage, now, float("-inf")
         if event.message:
             self._print(event.message)
