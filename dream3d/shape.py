@@ -16,7 +16,7 @@ from dream3d.extract.mesh import Surfaces, clean_surfaces, extract_surfaces
 from dream3d.extract.solid import close_surfaces
 from dream3d.mesh import FRAME_RADIUS, Frame, IntArray, Mesh
 from dream3d.stages import Distilled
-from dream3d.things.arrange import arrange, steadiest_stand
+from dream3d.things.arrange import arrange, find_stand
 from dream3d.things.relations import Join
 
 
@@ -69,7 +69,7 @@ def join_shapes(shapes: Sequence[Shape], joins: Sequence[Join]) -> Shape:
     group = things[0]
     for thing, join in zip(things[1:], joins, strict=True):
         first, second = (thing, group) if join.is_inverse else (group, thing)
-        stand = steadiest_stand(first, second) if join.relation == "on" else (0.0, 1.0)
+        stand = find_stand(first, second) if join.relation == "on" else (0.0, 1.0)
         placed = arrange(first, join.relation, second, stand)
         group = united(reversed(placed) if join.is_inverse else placed)
     around = Frame.around(group.placed, FRAME_RADIUS)

@@ -9,8 +9,8 @@ from test_scenes import body_of
 from dream3d.prior.text import Vocabulary
 from dream3d.props import FAMILIES, SceneSpec, caption, parse_caption, sample_spec
 from dream3d.props.body import Body, joined
-from dream3d.props.shapes import box
-from dream3d.things.arrange import GAP, STEADY, arrange, heights_over, steadiest_stand
+from dream3d.props.shapes import box, cone
+from dream3d.things.arrange import GAP, STEADY, arrange, find_stand, heights_over
 from dream3d.things.relations import RELATIONS, Join, Things, split_things
 
 ON, BESIDE, BEFORE = (Join(relation, False) for relation in RELATIONS)
@@ -82,7 +82,7 @@ def moved_box(size: tuple[float, float, float], shift: tuple[float, float, float
 
 def test_a_thing_stands_on_the_seat_and_not_over_it_on_the_back_rest() -> None:
     seat, cube = seat_with_back(), body_of(box(1, 1, 1))
-    stand = steadiest_stand(cube, seat)
+    stand = find_stand(cube, seat)
     first, second = arrange(cube, "on", seat, stand)
     seat_height = second.low[1] + 0.5 * np.ptp(second.vertices[:, 1])
     assert first.low[1] == pytest.approx(seat_height)
@@ -94,9 +94,16 @@ def test_a_thing_stands_on_the_seat_and_not_over_it_on_the_back_rest() -> None:
 
 def test_all_of_a_flat_top_is_stood_on() -> None:
     cube = body_of(box(1, 1, 1))
-    assert steadiest_stand(cube, cube) == (0.0, 1.0)
+    assert find_stand(cube, cube) == (0.0, 1.0)
     wavy = joined(moved_box((1, 1, 1), (0, 0, 0)), moved_box((0.2, 0.5 * STEADY, 0.2), (0, 1, 0)))
-    assert steadiest_stand(cube, wavy.fitted(1.0)) == (0.0, 1.0)  # a low bump does not disturb
+    assert find_stand(cube, wavy.fitted(1.0)) == (0.0, 1.0)  # a low bump does not disturb
+
+
+def test_on_what_is_round_a_thing_stands_on_the_top() -> None:
+    cube, hill = body_of(box(1, 1, 1)), body_of(cone(1.0, 1.0))
+    assert find_stand(cube, hill) == (0.0, 1.0)
+    first, second = arrange(cube, "on", hill, find_stand(cube, hill))
+    assert first.low[1] == pytest.approx(second.high[1])
 
 
 def test_heights_are_those_of_the_highest_surface_and_unknown_beside_it() -> None:

@@ -16,7 +16,8 @@ FRONT_SCALE = 0.62  # of the thing in front: the one behind must be seen
 OVERHANG = 1.1  # most of a support's width that what stands on it may be wide
 PROBES = 9  # heights of a support are taken at PROBES x PROBES places
 DEPTHS = tuple((a / 8, b / 8) for b in range(8, 2, -1) for a in range(b - 2))  # at least 3/8, the whole first
-STEADY = 0.05  # what is that much lower than the highest place still supports, in units of the radius
+STEADY = 0.05  # what is that much lower than the highest place still bears, in units of the radius
+BORNE = 0.5  # share of the places under a base that must bear it, for it to stand steadily
 
 
 class Movable(Protocol):
@@ -89,23 +90,24 @@ def put_on(first: Thing, second: Movable, stand: tuple[float, float], size: floa
     return first.moved(y=height - first.low[1])
 
 
-def steadiest_stand(first: Movable, second: Movable) -> tuple[float, float]:
-    """Where on the second thing the first one stands best: large, and on much that bears it.
+def find_stand(first: Movable, second: Movable) -> tuple[float, float]:
+    """Where on the second thing the first one stands: large, but steadily where that is possible.
 
-    A seat is chosen before the top of the back rest: what stands there would float over the seat.
+    A seat is chosen before the top of its back rest: what stands there would float over the seat. On what is
+    round everywhere the first stands on the top.
 
     Returns:
         The range of the second's depth, as shares from its back.
     """
-
-    def merit(stand: tuple[float, float]) -> float:
+    best, largest = DEPTHS[0], 0.0
+    for stand in DEPTHS:
         placed = put_on(first, second, stand, 1.0)
-        base = _base(placed)
+        base, size = _base(placed), float((placed.high - placed.low)[1])
         heights = heights_over(second, base.min(axis=0), base.max(axis=0))
         borne = np.count_nonzero(heights >= placed.low[1] - STEADY) / heights.size  # NaN bears nothing
-        return borne * float((placed.high - placed.low)[1])
-
-    return max(DEPTHS, key=merit)
+        if borne >= BORNE and size > 1.001 * largest:
+            best, largest = stand, size
+    return best
 
 
 def top_height(thing: Movable, low: Array, high: Array) -> float:
