@@ -47,6 +47,20 @@ def test_a_relation_to_what_is_no_thing_is_a_part_of_one() -> None:
     assert found == Things(("a mug on fire", "a cup on the left"), (BESIDE,))
 
 
+@given(
+    st.lists(st.sampled_from(["a mug", "on", "under", "next to", "in", "front", "of", ",", "é", "\t", "9"]))
+)
+def test_any_text_comes_apart_into_pieces_of_itself(words: list[str]) -> None:
+    prompt = " ".join(words)
+    found = split_things(prompt, bool)
+    assert len(found.texts) == len(found.joins) + 1
+    rest = prompt
+    for text in found.texts:  # in their order, none twice
+        assert text in rest
+        rest = rest[rest.index(text) + len(text) :]
+    assert all(found.texts) or not found.joins
+
+
 @given(st.integers(0, 10**6), st.sampled_from(list(FAMILIES)))
 def test_the_parts_of_a_caption_say_what_the_caption_says(seed: int, family: str) -> None:
     rng = np.random.default_rng(seed)
