@@ -121,11 +121,12 @@ def test_generate_watch_look_download_and_export(visit: Visit, chromium: Any, tm
     page = visit.page
     page.get_by_role("button", name="a yellow duck").click()
     assert page.get_by_label("Prompt", exact=True).input_value() == "a yellow duck"
-    visit.generate("a red mushrom", steps="24")
+    visit.generate("a red mushrom", steps="40")
     page.locator(".d3-hint", has_text="nearest known: mushroom").wait_for()
     card = visit.wait_for("running")
+    # The line goes with its stage, which may end before the next look; the picture stays until the run ends.
+    card.locator(".d3-line", has_text=re.compile(r"Shape step \d+ of 40.*left")).wait_for()
     card.locator("img").wait_for()  # the scene as it is
-    card.locator(".d3-line", has_text=re.compile(r"Shape step \d+ of 24.*left")).wait_for()
     visit.wait_for("done")
     page.locator(".d3-facts", has_text="400 faces · 64 px texture").wait_for()
     page.wait_for_function("document.querySelector('canvas')?.width > 100")
