@@ -1,5 +1,6 @@
 """The triangle mesh and material that travel between stages. Plain NumPy arrays, no behaviour."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -71,6 +72,17 @@ class Frame:
         """The mesh back where it was."""
         vertices = self.center + self.unit * mesh.vertices.astype(np.float64)
         return replace(mesh, vertices=vertices.astype(np.float32))
+
+
+def join_meshes(meshes: Sequence[Mesh]) -> Mesh:
+    """Meshes as one, in their order: positions, triangles, and normals where all have them."""
+    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])], dtype=np.int32)
+    normals = [mesh.normals for mesh in meshes if mesh.normals is not None]
+    return Mesh(
+        np.concatenate([mesh.vertices for mesh in meshes]),
+        np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts, strict=True)]),
+        np.concatenate(normals) if len(normals) == len(meshes) else None,
+    )
 
 
 def fit_sphere(mesh: Mesh, radius: float = 1.0) -> Mesh:

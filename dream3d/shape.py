@@ -14,7 +14,7 @@ from dream3d.bake import Colored
 from dream3d.config import Config
 from dream3d.extract.mesh import Surfaces, clean_surfaces, extract_surfaces
 from dream3d.extract.solid import close_surfaces
-from dream3d.mesh import FRAME_RADIUS, Frame, IntArray, Mesh
+from dream3d.mesh import FRAME_RADIUS, Frame, IntArray, Mesh, join_meshes
 from dream3d.stages import Distilled
 from dream3d.things.arrange import arrange, find_stand
 from dream3d.things.relations import Join
@@ -88,18 +88,9 @@ class Group:
     frames: tuple[Frame, ...]
 
     @cached_property
-    def starts(self) -> IntArray:
-        """Where each one's vertices begin among all, [N]."""
-        return np.cumsum([0, *(len(mesh.vertices) for mesh in self.meshes[:-1])], dtype=np.int32)
-
-    @cached_property
     def placed(self) -> Mesh:
         """All where they stand, as one mesh."""
-        meshes = [frame.leave(mesh) for mesh, frame in zip(self.meshes, self.frames, strict=True)]
-        faces = [mesh.faces + start for mesh, start in zip(meshes, self.starts, strict=True)]
-        normals = [mesh.normals for mesh in meshes if mesh.normals is not None]
-        vertices = np.concatenate([mesh.vertices for mesh in meshes])
-        return Mesh(vertices, np.concatenate(faces), np.concatenate(normals))
+        return join_meshes([frame.leave(mesh) for mesh, frame in zip(self.meshes, self.frames, strict=True)])
 
     @property
     def vertices(self) -> NDArray[np.float64]:
@@ -153,7 +144,7 @@ class JoinedColors:
         """
         self.colors = colors
         self.frames = surfaces.frames
-        self.starts = surfaces.starts
+        self.ends = np.cumsum([len(mesh.vertices) for mesh in surfaces.meshes])
         self._tree = KDTree(surfaces.vertices)
 
     def density(self, points: Tensor) -> Tensor:
@@ -173,7 +164,7 @@ class JoinedColors:
     def _shares(self, points: Tensor) -> list[tuple[Tensor, Tensor, Colored, Frame]]:
         """For each thing: which points are its own [N], these in its own scene, its colors, its frame."""
         _, nearest = self._tree.query(points.cpu().numpy())
-        owner = torch.from_numpy(np.searchsorted(self.starts, nearest, side="right") - 1).to(points.device)
+        owner = torch.from_numpy(np.searchsorted(self.ends, nearest, side="right")).to(points.device)
         shares = []
         for index, (colors, frame) in enumerate(zip(self.colors, self.frames, strict=True)):
             own = owner == index

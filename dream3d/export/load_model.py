@@ -10,7 +10,7 @@ import torch
 from dream3d.errors import InputError
 from dream3d.export.load import load_glb
 from dream3d.export.load_obj import load_obj
-from dream3d.mesh import MAX_EXTENT, MIN_EXTENT, Material, Mesh, TexturedMesh
+from dream3d.mesh import MAX_EXTENT, MIN_EXTENT, Material, Mesh, TexturedMesh, join_meshes
 from dream3d.render.surface import sample_bilinear
 
 MAX_FACES = 1_000_000  # a game asset has a hundredth of that
@@ -54,15 +54,8 @@ def join_parts(parts: Sequence[TexturedMesh]) -> TexturedMesh:
     """All meshes of a file as one. With several, textures are read at the vertices only."""
     if len(parts) == 1:
         return parts[0]
-    meshes = [part.mesh for part in parts]
-    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
-    normals = [mesh.normals for mesh in meshes if mesh.normals is not None]
-    mesh = Mesh(
-        np.concatenate([mesh.vertices for mesh in meshes]),
-        np.concatenate([mesh.faces + int(start) for mesh, start in zip(meshes, starts, strict=True)]),
-        np.concatenate(normals) if len(normals) == len(meshes) else None,
-        colors=np.concatenate([_vertex_colors(part) for part in parts]),
-    )
+    mesh = join_meshes([part.mesh for part in parts])
+    mesh = replace(mesh, colors=np.concatenate([_vertex_colors(part) for part in parts]))
     return TexturedMesh(mesh, Material(np.full((1, 1, 3), 255, np.uint8)), metadata=parts[0].metadata)
 
 

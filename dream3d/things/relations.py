@@ -42,18 +42,16 @@ def split_things(prompt: str, names_thing: Callable[[str], bool]) -> Things:
     """
     words = list(re.finditer(r"\w+", prompt))
     heard = [word[0].lower() for word in words]
-    texts, joins, begin, start = list[str](), list[Join](), 0, 1
-    while (found := find_relation(heard, start)) and found[3] < len(words):
+    texts, joins, begin, found = list[str](), list[Join](), 0, find_relation(heard, 1)
+    while found and found[3] < len(words):
         relation, is_inverse, start, end = found
-        before, after = prompt[begin : words[start].start()].strip(" ,"), prompt[words[end].start() :]
-        following = find_relation(heard, end + 1)
-        if following:
-            after = prompt[words[end].start() : words[following[2]].start()]
-        if names_thing(before) and names_thing(after):
+        found = find_relation(heard, end + 1)
+        after = slice(words[end].start(), words[found[2]].start() if found else None)
+        before = prompt[begin : words[start].start()].strip(" ,")
+        if names_thing(before) and names_thing(prompt[after]):
             texts.append(before)
             joins.append(Join(relation, is_inverse))
-            begin = words[end].start()
-        start = end + 1
+            begin = after.start
     return Things((*texts, prompt[begin:].strip()), tuple(joins))
 
 
