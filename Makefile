@@ -59,9 +59,10 @@ demo: setup  ## prompt -> .glb in out/: make demo PROMPT="a blue chair"
 
 test: test-cpp test-python  ## all tests
 
-# A process per core, each with one thread: the tests are small, and threads would wait for each other.
+# A process per core, each with one thread: the tests are small, and threads would wait for each other. One that
+# dies or hangs is not replaced: the test it died in would be run again, and hang again.
 test-python: setup $(VENV)/.validator  ## the Python tests: make test-python PYTEST_ARGS="-k cli"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --max-worker-restart 0 $(PYTEST_ARGS)
 
 # The Khronos glTF validator and three.js, npm packages. Tests that need them say so when npm is missing.
 $(VENV)/.validator: tests/package.json

@@ -1,7 +1,11 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 from analytic_fields import ball, box, solid, torus, union
+from one_thread import ONE_THREAD
 from scipy import ndimage
 
 import dream3d.extract.unwrap as unwrap_module
@@ -98,3 +102,25 @@ def test_texels_are_shared_out_evenly():
     ratio = uv_area[large] / area[large]
     low, high = np.quantile(ratio, [0.05, 0.95])
     assert high / low < 3
+
+
+DROP_ATLASES = """
+import numpy as np
+from dream3d.extract.unwrap import _new_atlas
+
+triangle = np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.uint32)
+for _ in range(3000):
+    with _new_atlas() as atlas:
+        atlas.add_mesh(*triangle)
+    del atlas
+"""
+
+
+def test_dropping_an_atlas_never_hangs():
+    """Without the wait it does after some hundreds: xatlas loses the signal that ends its threads."""
+    programs = [subprocess.Popen([sys.executable, "-c", DROP_ATLASES], env=ONE_THREAD) for _ in range(3)]
+    try:
+        assert [program.wait(timeout=60) for program in programs] == [0, 0, 0]
+    finally:
+        for program in programs:
+            program.kill()

@@ -1,6 +1,10 @@
 """UV atlas: cuts the surface into charts and packs them into the unit square."""
 
 import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import xatlas
@@ -53,15 +57,17 @@ def _charts(mesh: Mesh) -> tuple[NDArray[np.integer], NDArray[np.uint32], NDArra
     next_column = 0.0
     for block in _blocks(mesh):
         used, inverse = np.unique(mesh.faces[block], return_inverse=True)
-        atlas = xatlas.Atlas()
-        atlas.add_mesh(np.ascontiguousarray(mesh.vertices[used]), inverse.reshape(-1, 3).astype(np.uint32))
         options = xatlas.PackOptions()
         options.texels_per_unit = 256.0 / max(float(np.ptp(mesh.vertices)), 1e-12)
         charts = xatlas.ChartOptions()
         charts.max_iterations = 1
-        atlas.generate(charts, options)
-        source, faces, uvs = atlas[0]
-        uvs = uvs * np.array([atlas.width, atlas.height], np.float32) / np.float32(options.texels_per_unit)
+        with _new_atlas() as atlas:
+            vertices = np.ascontiguousarray(mesh.vertices[used])
+            atlas.add_mesh(vertices, inverse.reshape(-1, 3).astype(np.uint32))
+            atlas.generate(charts, options)
+            source, faces, uvs = atlas[0]
+            size = np.array([atlas.width, atlas.height], np.float32)
+        uvs = uvs * size / np.float32(options.texels_per_unit)
         uvs[:, 0] += next_column
         next_column = float(uvs[:, 0].max()) + 1.0
         sources.append(used[source])
@@ -86,8 +92,6 @@ def _pack(
     # Four texels around every chart of a tiny texture would leave no room for the charts.
     padding = max(1, min(padding_texels, texture_size // 64))
     for _ in range(60):
-        atlas = xatlas.Atlas()
-        atlas.add_uv_mesh(chart_uvs, faces)
         options = xatlas.PackOptions()
         options.resolution = texture_size
         options.texels_per_unit = scale
@@ -95,11 +99,13 @@ def _pack(
         options.padding = padding - 1
         options.bilinear = True
         options.blockAlign = True  # fewer places to try: faster, and as tight
-        atlas.generate(pack_options=options)
-        if atlas.atlas_count == 1 and max(atlas.width, atlas.height) <= texture_size:
-            source, packed_faces, uvs = atlas[0]
-            used = np.array([atlas.width, atlas.height], np.float32) / texture_size
-            return source.astype(np.int64), packed_faces.astype(np.int32), uvs * used
+        with _new_atlas() as atlas:
+            atlas.add_uv_mesh(chart_uvs, faces)
+            atlas.generate(pack_options=options)
+            if atlas.atlas_count == 1 and max(atlas.width, atlas.height) <= texture_size:
+                source, packed_faces, uvs = atlas[0]
+                used = np.array([atlas.width, atlas.height], np.float32) / texture_size
+                return source.astype(np.int64), packed_faces.astype(np.int32), uvs * used
         scale *= 0.95
     raise RunError(
         f"the surface does not fit a texture of {texture_size} texels: "
@@ -120,3 +126,37 @@ def _blocks(mesh: Mesh) -> list[NDArray[np.int64]]:
         order = np.argsort(centers[block, axis], kind="stable")
         waiting += [np.sort(block[half]) for half in np.array_split(order, 2)]
     return done
+
+
+@contextmanager
+def _new_atlas() -> Iterator[xatlas.Atlas]:
+    """An atlas that may be dropped afterwards.
+
+    xatlas ends its threads by setting a flag and waking them up, without their lock: one that has read the
+    flag and is about to sleep misses that, and the destructor waits for it for ever, with the interpreter
+    locked. Where the kernel shows threads (Linux), they are waited for until they sleep.
+    """
+    before = _thread_ids()
+    try:
+        yield xatlas.Atlas()
+    finally:
+        deadline = time.monotonic() + 1.0  # among them may be busy threads that are not the atlas's
+        for thread_id in _thread_ids() - before:
+            while not _is_asleep(thread_id) and time.monotonic() < deadline:
+                time.sleep(0.0005)
+        if not before:
+            time.sleep(0.05)
+
+
+def _thread_ids() -> set[int]:
+    """Threads of this process; none where the kernel does not show them."""
+    folder = Path("/proc/self/task")
+    return {int(path.name) for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def _is_asleep(thread_id: int) -> bool:
+    try:
+        status = Path(f"/proc/self/task/{thread_id}/stat").read_text()
+    except OSError:
+        return True  # it has ended
+    return status.rpartition(")")[2].split()[0] == "S"
