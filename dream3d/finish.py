@@ -1,7 +1,7 @@
 """What every way to an asset shares: the device, the prior's warnings, textures, and how it was made."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
@@ -15,7 +15,8 @@ from dream3d.events import Event, OnEvent
 from dream3d.mesh import Material, Mesh
 from dream3d.prior import Prior, TextEmbedding
 from dream3d.stage_config import GuidanceConfig
-from dream3d.things.relations import Join, Things, split_things
+from dream3d.things.relations import Things, split_things
+from dream3d.things.sizes import split_size
 
 MAX_THINGS = 4  # each takes as long as a prompt of its own
 
@@ -37,10 +38,10 @@ class Opened:
     """A prior, and the prompt as it reads it."""
 
     prior: Prior
-    embedding: TextEmbedding
+    embedding: TextEmbedding  # of all of it
     warnings: tuple[str, ...]  # one per word or option that it can do nothing with
-    things: tuple[TextEmbedding, ...]  # what is made one by one, or all of the prompt
-    joins: tuple[Join, ...]  # how each of these but the first stands to those before it
+    said: Things  # what is made one by one, or all of the prompt
+    things: tuple[TextEmbedding, ...]  # of each of these
 
 
 def open_prior(
@@ -73,33 +74,36 @@ def open_prior(
     for option, guidance in guided.items():
         prior.check_views(guidance.views, f"{option}.views")
     prior.check_said((prompt, config.negative_prompt, from_prompt or ""))
-    embedding = prior.embed(prompt, config.negative_prompt)
     said = find_things(prompt, things, prior)
-    read = (embedding,)
-    if said.joins:
-        read = tuple(prior.embed(text, config.negative_prompt) for text in said.texts)
+    read = tuple(prior.embed(text, config.negative_prompt) for text in said.texts)
+    embedding = prior.embed(prompt, config.negative_prompt) if said.joins else read[0]
     unknown = dict.fromkeys(line for text in said.texts for line in unknown_word_warnings(prior, text))
     warnings = (*unknown, *emphasis_warnings(read, guided, from_prompt is not None))
     on_event(Event("prior", 1, 1, "; ".join(warnings)))
-    return Opened(prior, embedding, warnings, read, said.joins)
+    return Opened(prior, embedding, warnings, said, read)
 
 
 def find_things(prompt: str, things: OneByOne, prior: Prior) -> Things:
     """What a prompt speaks of; all of it as one where its things are to be made at once.
 
+    A prior with a vocabulary is asked for things of the usual size: in its pictures small ones are small.
+
     Raises:
         InputError: There are too many.
     """
     words = prior.vocabulary
-    if things == "together" or (things == "auto" and words is None):
-        return Things((prompt,), ())
     found = split_things(prompt, words.names_thing if words else bool)
+    if found.joins and (things == "together" or (things == "auto" and words is None)):
+        return Things((prompt,), (), (1.0,))
     if len(found.texts) > MAX_THINGS:
         raise InputError(
             f"the prompt names {len(found.texts)} things, and at most {MAX_THINGS} are made one by one: "
             "name fewer, or take --things together"
         )
-    return found
+    if words is None:
+        return found
+    texts, sizes = zip(*map(split_size, found.texts), strict=True)
+    return replace(found, texts=texts, sizes=sizes)
 
 
 def unknown_word_warnings(prior: Prior, prompt: str) -> list[str]:

@@ -65,12 +65,12 @@ def generate(
         if folder is not None:
             folder.expect({"prompt": prompt, "settings": asdict(config)})
         opened = open_prior(prompt, config, device, prior, on_event, guided, things=config.things)
-        metadata = provenance(prompt, config, opened.prior, METHOD_OF_THINGS if opened.joins else METHOD)
+        metadata = provenance(prompt, config, opened.prior, METHOD_OF_THINGS if opened.said.joins else METHOD)
         if folder is not None:
             folder.claim(metadata | {"device": device})
         distilled = distill_things(opened.prior, opened.things, config, device, on_event, folder)
     on_event(Event("extract", 0, 2))
-    shape = shape_of(distilled, opened.joins, config, device)
+    shape = shape_of(distilled, opened.said, config, device)
     on_event(Event("extract", 1, 2))
     # On a refined surface the prior saw the color itself, not in a soft shell.
     bake = replace(config.bake, samples=1) if config.refine.num_steps else config.bake

@@ -17,7 +17,7 @@ from dream3d.extract.solid import close_surfaces
 from dream3d.mesh import FRAME_RADIUS, Frame, IntArray, Mesh, join_meshes
 from dream3d.stages import Distilled
 from dream3d.things.arrange import arrange, find_stand
-from dream3d.things.relations import Join
+from dream3d.things.relations import Join, Things
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Shape:
     colors: Colored
 
 
-def shape_of(distilled: Sequence[Distilled], joins: Sequence[Join], config: Config, device: str) -> Shape:
+def shape_of(distilled: Sequence[Distilled], said: Things, config: Config, device: str) -> Shape:
     """The shape of one distilled thing, or of several, which share the budget of faces.
 
     Args:
         distilled: The things.
-        joins: How each but the first stands to those before it.
+        said: How they stand, and their sizes.
         config: All settings.
         device: Where the fields live.
 
@@ -43,7 +43,7 @@ def shape_of(distilled: Sequence[Distilled], joins: Sequence[Join], config: Conf
     budget = max(config.extract.target_faces // len(distilled), 4)
     extract = replace(config.extract, target_faces=budget)
     shapes = [extract_shape(one, replace(config, extract=extract), device) for one in distilled]
-    return join_shapes(shapes, joins) if joins else shapes[0]
+    return join_shapes(shapes, said.joins, said.sizes) if said.joins else shapes[0]
 
 
 def extract_shape(distilled: Distilled, config: Config, device: str) -> Shape:
@@ -57,21 +57,26 @@ def extract_shape(distilled: Distilled, config: Config, device: str) -> Shape:
     return Shape(surfaces, distilled.field)
 
 
-def join_shapes(shapes: Sequence[Shape], joins: Sequence[Join]) -> Shape:
+def join_shapes(shapes: Sequence[Shape], joins: Sequence[Join], sizes: Sequence[float]) -> Shape:
     """Things that are put together, as one shape that fills the scene; each keeps its triangles and colors.
 
     Args:
         shapes: Two or more.
         joins: How each but the first stands to those before it.
+        sizes: Of each, in units of what its relation gives it.
     """
     here = Frame(np.zeros(3), 1.0)
-    things = [Group((shape.surfaces.mesh,), (here,)) for shape in shapes]
-    group = things[0]
+    things = [
+        (Group((shape.surfaces.mesh,), (here,)), size) for shape, size in zip(shapes, sizes, strict=True)
+    ]
+    group, size = things[0]
     for thing, join in zip(things[1:], joins, strict=True):
-        first, second = (thing, group) if join.is_inverse else (group, thing)
+        pair = ((group, size), thing)
+        (first, first_size), (second, second_size) = reversed(pair) if join.is_inverse else pair
+        second = second.scaled(second_size)
         stand = find_stand(first, second) if join.relation == "on" else (0.0, 1.0)
-        placed = arrange(first, join.relation, second, stand)
-        group = united(reversed(placed) if join.is_inverse else placed)
+        placed = arrange(first, join.relation, second, stand, first_size)
+        group, size = united(reversed(placed) if join.is_inverse else placed), 1.0
     around = Frame.around(group.placed, FRAME_RADIUS)
     frames = group.moved(*-around.center).scaled(1.0 / around.unit).frames
     mesh = Group(tuple(shape.surfaces.mesh for shape in shapes), frames).placed

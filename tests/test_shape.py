@@ -1,5 +1,6 @@
 """Shapes put together: triangles and colors stay those of each thing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,9 +44,16 @@ def parts(mesh: Mesh, count: int) -> tuple[np.ndarray, np.ndarray]:
     return mesh.vertices[:count].astype(np.float64), mesh.vertices[count:].astype(np.float64)
 
 
+def put_together(
+    shapes: Sequence[Shape], joins: Sequence[Join], sizes: Sequence[float] = (1.0,) * 3
+) -> Shape:
+    """As `join_shapes`, of the usual sizes."""
+    return join_shapes(shapes, joins, sizes[: len(shapes)])
+
+
 @pytest.mark.parametrize("relation", RELATIONS)
 def test_each_thing_keeps_its_form_and_both_fill_the_scene(relation: Relation) -> None:
-    shape = join_shapes((FIRST, SECOND), [Join(relation, False)])
+    shape = put_together((FIRST, SECOND), [Join(relation, False)])
     mesh = shape.surfaces.mesh
     assert np.linalg.norm(mesh.vertices, axis=1).max() == pytest.approx(FRAME_RADIUS, abs=1e-5)
     assert mesh.vertices.min(axis=0) == pytest.approx(-mesh.vertices.max(axis=0), abs=1e-5)
@@ -65,7 +73,7 @@ def test_the_relation_is_seen_in_the_boxes() -> None:
     axes: dict[Relation, int] = {"on": 1, "next to": 0, "in front of": 2}
     for relation, axis in axes.items():
         first, second = parts(
-            join_shapes((FIRST, SECOND), [Join(relation, False)]).surfaces.mesh,
+            put_together((FIRST, SECOND), [Join(relation, False)]).surfaces.mesh,
             len(FIRST.surfaces.mesh.vertices),
         )
         if relation == "on":
@@ -80,7 +88,7 @@ def test_the_relation_is_seen_in_the_boxes() -> None:
 
 @pytest.mark.parametrize("relation", RELATIONS)
 def test_every_point_has_the_color_and_the_optical_depth_of_its_own_thing(relation: Relation) -> None:
-    shape = join_shapes((FIRST, SECOND), [Join(relation, False)])
+    shape = put_together((FIRST, SECOND), [Join(relation, False)])
     count = len(FIRST.surfaces.dense.vertices)
     pieces = parts(shape.surfaces.dense, count)
     for piece, own in zip(pieces, (FIRST, SECOND), strict=True):
@@ -100,19 +108,19 @@ def test_every_point_has_the_color_and_the_optical_depth_of_its_own_thing(relati
 @pytest.mark.parametrize("relation", RELATIONS)
 def test_solids_stay_solids(relation: Relation) -> None:
     pytest.importorskip("manifold3d")
-    shape = join_shapes((FIRST, SECOND), [Join(relation, False)])
+    shape = put_together((FIRST, SECOND), [Join(relation, False)])
     assert find_flaw(shape.surfaces.mesh) == ""
 
 
 def test_the_inverse_relation_swaps_the_two() -> None:
-    over = join_shapes((FIRST, SECOND), [Join("on", False)]).surfaces.mesh.vertices
-    under = join_shapes((SECOND, FIRST), [Join("on", True)]).surfaces.mesh.vertices
+    over = put_together((FIRST, SECOND), [Join("on", False)]).surfaces.mesh.vertices
+    under = put_together((SECOND, FIRST), [Join("on", True)]).surfaces.mesh.vertices
     count = len(FIRST.surfaces.mesh.vertices)
     np.testing.assert_allclose(np.roll(under, count, axis=0), over, atol=1e-6)
 
 
 def test_a_third_thing_stands_to_both_before_it() -> None:
-    shape = join_shapes((FIRST, SECOND, FIRST), [Join("on", False), Join("next to", False)])
+    shape = put_together((FIRST, SECOND, FIRST), [Join("on", False), Join("next to", False)])
     ball, box_size = (len(one.surfaces.mesh.vertices) for one in (FIRST, SECOND))
     above, below, beside = np.split(shape.surfaces.mesh.vertices.astype(np.float64), [ball, ball + box_size])
     assert above[:, 1].min() == pytest.approx(below[:, 1].max(), abs=1e-5)
@@ -124,3 +132,21 @@ def test_a_third_thing_stands_to_both_before_it() -> None:
     farthest = [above[above[:, 1].argmax()], below[below[:, 1].argmin()], beside[beside[:, 0].argmax()]]
     reds = shape.colors.albedo_srgb(torch.from_numpy(np.stack(farthest)).float())[:, 0].tolist()
     assert reds == [0.25, 0.75, 0.25]
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_small_thing_stands_as_the_usual_one_does_but_smaller(relation: Relation, is_first: bool) -> None:
+    """Beside what keeps its size; what is on a small thing shrinks with it."""
+    ratios = []
+    for size in (1.0, 0.5):
+        sizes = (size, 1.0) if is_first else (1.0, size)
+        mesh = put_together((FIRST, SECOND), [Join(relation, False)], sizes).surfaces.mesh
+        first, second = parts(mesh, len(FIRST.surfaces.mesh.vertices))
+        ratios.append(np.ptp(first, axis=0) / np.ptp(second, axis=0))
+        if relation == "on":
+            assert first[:, 1].min() == pytest.approx(second[:, 1].max(), abs=1e-5)
+        else:
+            assert first[:, 1].min() == pytest.approx(second[:, 1].min(), abs=1e-5)
+    change = 0.5 if is_first else 1.0 if relation == "on" else 2.0
+    np.testing.assert_allclose(ratios[1], change * ratios[0], rtol=1e-5)

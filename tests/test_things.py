@@ -1,5 +1,7 @@
 """Prompts of several things: which words say so, and where things stand steadily."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from dream3d.props.body import Body, joined
 from dream3d.props.shapes import box, cone
 from dream3d.things.arrange import GAP, STEADY, arrange, find_stand, heights_over
 from dream3d.things.relations import RELATIONS, Join, Things, split_things
+from dream3d.things.sizes import SMALL, split_size
 
 ON, BESIDE, BEFORE = (Join(relation, False) for relation in RELATIONS)
 BELOW, BEHIND = Join("on", True), Join("in front of", True)
@@ -37,14 +40,14 @@ BELOW, BEHIND = Join("on", True), Join("in front of", True)
     ],
 )
 def test_a_prompt_is_split_at_its_relations(prompt: str, texts: tuple, joins: tuple) -> None:
-    assert split_things(prompt, bool) == Things(texts, joins)
+    assert split_things(prompt, bool) == Things(texts, joins, (1.0,) * len(texts))
 
 
 def test_a_relation_to_what_is_no_thing_is_a_part_of_one() -> None:
     found = split_things(
         "a mug on fire next to a cup on the left", lambda text: "mug" in text or "cup" in text
     )
-    assert found == Things(("a mug on fire", "a cup on the left"), (BESIDE,))
+    assert found == Things(("a mug on fire", "a cup on the left"), (BESIDE,), (1.0, 1.0))
 
 
 @given(
@@ -59,6 +62,37 @@ def test_any_text_comes_apart_into_pieces_of_itself(words: list[str]) -> None:
         assert text in rest
         rest = rest[rest.index(text) + len(text) :]
     assert all(found.texts) or not found.joins
+
+
+@pytest.mark.parametrize(
+    ("text", "thing", "size"),
+    [
+        ("a small red mushroom", "a red mushroom", SMALL),
+        ("Tiny, little  mug", "mug", SMALL),
+        ("a tall mug", "a tall mug", 1.0),
+        ("a small cart with a little wheel", "a cart with a little wheel", SMALL),
+        ("a mug without a tiny handle", "a mug without a tiny handle", 1.0),
+        ("a mug that is small", "a mug that is small", 1.0),
+        ("a smallish belittled mug", "a smallish belittled mug", 1.0),
+        ("small", "small", 1.0),
+    ],
+)
+def test_words_that_make_a_thing_small_are_told_from_it(text: str, thing: str, size: float) -> None:
+    assert split_size(text) == (thing, size)
+
+
+@given(st.integers(0, 10**6), st.sampled_from(list(FAMILIES)))
+def test_the_caption_of_a_small_prop_is_that_of_a_larger_one(seed: int, family: str) -> None:
+    rng = np.random.default_rng(seed)
+    spec = sample_spec(rng, family)
+    if isinstance(spec, SceneSpec):
+        return
+    said = caption(spec, rng)
+    thing, size = split_size(said)
+    without = parse_caption(thing)
+    assert without == (replace(spec, size=None) if size == SMALL else spec)
+    if spec.size == "small" and size == 1.0:  # "that is small" stays, and so does the size it is drawn in
+        assert parse_caption(said) == without
 
 
 @given(st.integers(0, 10**6), st.sampled_from(list(FAMILIES)))

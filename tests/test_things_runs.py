@@ -17,6 +17,7 @@ from dream3d.run_folder import open_run
 from dream3d.stage_config import GuidanceConfig
 from dream3d.stages import distill, distill_things
 from dream3d.things.relations import Join
+from dream3d.things.sizes import SMALL
 
 PROMPT = "a red mushroom on a house"
 
@@ -27,13 +28,25 @@ def test_the_built_in_prior_reads_two_things_one_by_one(tiny_prior: Prior, how, 
     assert opened.embedding.prompt == PROMPT
     expected = ["a red mushroom", "a house"] if texts == 2 else [PROMPT]
     assert [thing.prompt for thing in opened.things] == expected
-    assert opened.joins == ((Join("on", False),) if texts == 2 else ())
+    assert opened.said.joins == ((Join("on", False),) if texts == 2 else ())
 
 
 @pytest.mark.parametrize("prompt", ["a red mushroom", "a red mushroom on fire", "a tall red on a house"])
 def test_what_names_one_thing_is_not_split(tiny_prior: Prior, prompt: str) -> None:
     opened = open_prior(prompt, Config(), "cpu", tiny_prior, ignore, {}, things="apart")
-    assert (opened.joins, len(opened.things)) == ((), 1)
+    assert (opened.said.joins, len(opened.things)) == ((), 1)
+
+
+@pytest.mark.parametrize("how", ["auto", "apart", "together"])
+def test_a_small_thing_is_asked_for_in_the_usual_size(tiny_prior: Prior, how) -> None:
+    """In the pictures that the prior learned from, small things are small."""
+    opened = open_prior("a small red mushroom", Config(), "cpu", tiny_prior, ignore, {}, things=how)
+    assert opened.embedding.prompt == opened.things[0].prompt == "a red mushroom"
+    opened = open_prior("a tiny mushroom on a house", Config(), "cpu", tiny_prior, ignore, {}, things=how)
+    apart = how != "together"
+    expected = ["a mushroom", "a house"] if apart else ["a tiny mushroom on a house"]
+    assert [thing.prompt for thing in opened.things] == expected
+    assert opened.said.sizes == ((SMALL, 1.0) if apart else (1.0,))
 
 
 def test_emphasis_acts_on_each_of_two_things(tiny_prior: Prior) -> None:

@@ -17,9 +17,9 @@ from dream3d.props.family import QUARTER_TURN, WHOLE_TOP, Build, Family, Vary
 from dream3d.props.finish import Paint, base_color, mix_paint
 from dream3d.props.spec import PropSpec, Size, Spec
 from dream3d.things.arrange import arrange
+from dream3d.things.sizes import SMALL
 
 PAINT_SPACING = 0.03  # of the vertices that carry a pattern: below a pixel of the 64 that metrics see
-SMALL = 0.6  # of that radius, or of the usual size beside another prop
 STRETCH: Mapping[Size, tuple[float, float, float]] = {  # size word -> factors of width, height and depth
     "tall": (1.0, 1.4, 1.0),
     "short": (1.0, 0.68, 1.0),

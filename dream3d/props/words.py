@@ -8,15 +8,15 @@ from dream3d.props.finish import MATERIAL_SPELLINGS, MATERIALS, PATTERN_SPELLING
 from dream3d.props.palette import COLORS, SPELLINGS
 from dream3d.props.spec import SIZES, Size
 from dream3d.things.relations import INVERSE_RELATIONS, RELATION_SPELLINGS
+from dream3d.things.sizes import SMALL_WORDS
 
 SIZE_SPELLINGS: dict[str, Size] = {
     "thin": "slim",
     "narrow": "slim",
     "chubby": "fat",
     "thick": "fat",
-    "tiny": "small",
-    "little": "small",
     "broad": "wide",
+    **dict.fromkeys(SMALL_WORDS[1:], "small"),
 }
 # "a mug with stripes": only where the family has no part of that name.
 PATTERN_NOUNS: dict[str, Pattern] = {

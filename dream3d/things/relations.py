@@ -31,6 +31,7 @@ class Things:
 
     texts: tuple[str, ...]  # at least one
     joins: tuple[Join, ...]  # one less
+    sizes: tuple[float, ...]  # of each, in units of the usual one
 
 
 def split_things(prompt: str, names_thing: Callable[[str], bool]) -> Things:
@@ -52,7 +53,8 @@ def split_things(prompt: str, names_thing: Callable[[str], bool]) -> Things:
             texts.append(before)
             joins.append(Join(relation, is_inverse))
             begin = after.start
-    return Things((*texts, prompt[begin:].strip()), tuple(joins))
+    texts.append(prompt[begin:].strip())
+    return Things(tuple(texts), tuple(joins), (1.0,) * len(texts))
 
 
 def find_relation(words: Sequence[str], start: int) -> tuple[Relation, bool, int, int] | None:
