@@ -28,7 +28,7 @@ from dream3d.math import linear_to_srgb
 from dream3d.mesh import ByteArray, IntArray, Mesh
 from dream3d.metrics.questions import present_parts, props_of
 from dream3d.prior import Prior
-from dream3d.prior.text import split_words
+from dream3d.prior.vocabulary import split_words
 from dream3d.props import Prop, make_prop
 
 TEXTURE_SIZE, PADDING = 256, 4

@@ -181,7 +181,7 @@ def _is_hard(spec: Spec) -> bool:
 
 
 def known_words() -> dict[str, list[str]]:
-    """The words of all captions, by what they say (dream3d.prior.text.Vocabulary)."""
+    """The words of all captions, by what they say (dream3d.prior.vocabulary.Vocabulary)."""
     families = FAMILIES.values()
     return {
         "nouns": sorted({noun for family in families for noun in family.nouns}),

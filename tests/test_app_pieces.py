@@ -12,7 +12,7 @@ from dream3d.app.jobs import Job
 from dream3d.app.limits import Order
 from dream3d.config import Config
 from dream3d.events import Event
-from dream3d.prior.text import Vocabulary
+from dream3d.prior.vocabulary import Vocabulary
 from dream3d.stage_config import RefineConfig
 
 HOSTILE = "<script>alert('1')</script>\"'><img src=x onerror=alert(1)> &lt; {{x}} ${x}"

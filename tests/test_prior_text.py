@@ -6,7 +6,7 @@ from prior_folders import VOCABULARY, WORDS, write_tiny_prior
 
 from dream3d.errors import InputError
 from dream3d.prior import Prior
-from dream3d.prior.text import Vocabulary, keep_known, plain_prompt, split_words, unknown_words
+from dream3d.prior.vocabulary import Vocabulary, keep_known, plain_prompt, split_words, unknown_words
 
 KNOWN = Vocabulary(**{name: tuple(words) for name, words in VOCABULARY.items()})
 LOOKS = Vocabulary(

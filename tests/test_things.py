@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_scenes import body_of
 
-from dream3d.prior.text import Vocabulary
+from dream3d.prior.vocabulary import Vocabulary
 from dream3d.props import FAMILIES, SceneSpec, caption, parse_caption, sample_spec
 from dream3d.props.body import Body, joined
 from dream3d.props.shapes import box, cone

@@ -17,7 +17,7 @@ from dream3d.config import Config
 from dream3d.errors import InputError, RunError
 from dream3d.inputs import MAX_PROMPT_LENGTH
 from dream3d.prior import Prior
-from dream3d.prior.text import Vocabulary, split_words
+from dream3d.prior.vocabulary import Vocabulary, split_words
 
 RELOAD = "the page was closed for too long, or the server was started again: reload the page"
 GONE = "this asset is not kept any more: generate it again"

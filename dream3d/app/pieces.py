@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from dream3d.app.jobs import Job
-from dream3d.prior.text import Vocabulary
+from dream3d.prior.vocabulary import Vocabulary
 from dream3d.progress import format_seconds
 
 STAGES = {

@@ -19,7 +19,7 @@ from dream3d.cameras import FRAME_DISTANCE, FRAME_FOV_Y_DEG, Cameras, join_camer
 from dream3d.mesh import FRAME_RADIUS, ByteArray, FloatArray, Frame, IntArray, Mesh
 from dream3d.prior import Prior, TextEmbedding
 from dream3d.prior.cell_reader import Naturals
-from dream3d.prior.text import split_words
+from dream3d.prior.vocabulary import split_words
 from dream3d.render.surface import render_surface
 
 PLAIN = "plain"

@@ -11,11 +11,12 @@ from torch import Tensor
 from dream3d.cameras import Cameras
 from dream3d.errors import InputError, reason_of
 from dream3d.ops._library import resolve_backend
-from dream3d.prior import schedule, text
+from dream3d.prior import schedule, text, vocabulary
 from dream3d.prior.cell_reader import CellReader, read_block
 from dream3d.prior.conditioning import ray_map, view_vector
 from dream3d.prior.files import find_weights, read_scheduler
-from dream3d.prior.text import Branch, TextEmbedding, Vocabulary
+from dream3d.prior.text import Branch, TextEmbedding
+from dream3d.prior.vocabulary import Vocabulary
 from dream3d.stage_config import Shading, ViewConditioning
 
 
@@ -34,15 +35,16 @@ class BuiltinTexts:
         Raises:
             InputError: No word of the prompt says anything the prior knows.
         """
-        words = set(text.split_words(prompt))
+        words = set(vocabulary.split_words(prompt))
         if not words & self.vocabulary.content_words():
             raise InputError(
                 f"the prior {self.name!r} knows no word of {prompt!r}: "
                 f"'dream3d priors {self.name}' lists what it knows"
             )
-        said, unwanted = (text.keep_known(item, self.vocabulary) for item in (prompt, negative_prompt))
+        said, unwanted = (vocabulary.keep_known(item, self.vocabulary) for item in (prompt, negative_prompt))
         try:
-            texts = text.embedded_texts(said, unwanted, text.plain_prompt(said, self.vocabulary))
+            plain = vocabulary.plain_prompt(said, self.vocabulary)
+            texts = text.embedded_texts(said, unwanted, plain)
             tokens, pooled = text.encode(self.tokenizer, self.encoder, texts)
         except Exception as error:  # A damaged tokenizer, or one of another encoder, raises nearly anything.
             raise InputError(f"the texts of {self.name!r} cannot be encoded: {reason_of(error)}") from error
@@ -50,7 +52,7 @@ class BuiltinTexts:
 
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:
         """Words of the prompt that the prior never saw, each with its nearest known words."""
-        return text.unknown_words(prompt, self.vocabulary)
+        return vocabulary.unknown_words(prompt, self.vocabulary)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dream3d.errors import InputError
 from dream3d.prior.camera_law import CameraLaw
 from dream3d.prior.files import read_json
 from dream3d.prior.folder import CARD
-from dream3d.prior.text import Vocabulary
+from dream3d.prior.vocabulary import Vocabulary
 from dream3d.stage_config import ViewConditioning
 
 MAX_SIDE = 2048  # pixels

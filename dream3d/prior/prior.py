@@ -23,7 +23,8 @@ from dream3d.prior.pipelines.denoiser import PipelineDenoiser
 from dream3d.prior.pipelines.load import load_pipeline
 from dream3d.prior.pipelines.texts import PipelineTexts
 from dream3d.prior.precision import precision_dtype
-from dream3d.prior.text import Branch, TextEmbedding, Vocabulary
+from dream3d.prior.text import Branch, TextEmbedding
+from dream3d.prior.vocabulary import Vocabulary
 from dream3d.stage_config import Shading, ViewConditioning
 
 
