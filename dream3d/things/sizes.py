@@ -5,7 +5,12 @@ import re
 SMALL = 0.6  # of the usual size, in a picture of its own or beside another thing
 SMALL_WORDS = ("small", "tiny", "little")
 
-_BEFORE_A_WORD = re.compile(rf"\b(?:{'|'.join(SMALL_WORDS)})\b[\s,]+(?=\w)", re.IGNORECASE)
+_WORDS = "|".join(SMALL_WORDS)
+_SAID = re.compile(
+    rf"\b(?:{_WORDS})\b[\s,]+(?:and\s+)?(?=\w)"  # "a small mug", "a small and red mug"
+    rf"|\s+that\s+is\s+(?:{_WORDS})\b(?=[\s,.!?]*$)",  # "a mug that is small"
+    re.IGNORECASE,
+)
 _PARTS = re.compile(r"\bwith(?:out)?\b", re.IGNORECASE)
 
 
@@ -18,5 +23,5 @@ def split_size(text: str) -> tuple[str, float]:
     """
     parts = _PARTS.search(text)
     end = parts.start() if parts else len(text)
-    thing, count = _BEFORE_A_WORD.subn("", text[:end])
+    thing, count = _SAID.subn("", text[:end])
     return thing + text[end:], SMALL if count else 1.0
