@@ -134,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), 2)
     except RunError as error:
         return _fail(str(error), 1)
-    except (KeyboardInterrupt, StoppedError, _TerminatedError) as stop:
+    except (KeyboardInterrupt, StoppedError) as stop:
         kept = getattr(stop, "__notes__", ["nothing was written"])  # PEP 678
         return _fail(f"interrupted; {kept[-1]}", 130)
     except BrokenPipeError:
@@ -151,8 +151,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, previous)
 
 
-class _TerminatedError(Exception):
-    """SIGTERM: end as after Ctrl-C, so that unfinished files are removed."""
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM: end as after Ctrl-C, so that unfinished files are removed. No error of what was going on."""
 
 
 def _stop(_signum: int, _frame: FrameType | None) -> None:

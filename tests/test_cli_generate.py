@@ -4,6 +4,7 @@ What it makes is shapeless; what is tested is all around it: streams, files, exi
 """
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from one_thread import ONE_THREAD
 from prior_folders import VOCABULARY, write_tiny_prior
 
@@ -79,6 +81,23 @@ def test_an_interrupted_run_stops_cleanly_and_leaves_nothing(
     assert errors.splitlines()[-1] == "dream3d: interrupted; nothing was written"
     assert "Traceback" not in errors
     assert output == ""
+    assert list(work.iterdir()) == []
+
+
+def test_a_signal_while_the_prior_computes_is_no_failure_of_the_prior(
+    capfd: pytest.CaptureFixture[str], prior: Path, work: Path
+) -> None:
+    def stop(module: torch.nn.Module, _inputs: object) -> None:
+        if isinstance(module, UNet2DConditionModel):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(stop)
+    try:
+        code = main(["generate", "a red mushroom", "--prior", str(prior), "--coarse.num-steps", "6"])
+    finally:
+        hook.remove()
+    assert code == 130
+    assert capfd.readouterr().err.splitlines()[-1] == "dream3d: interrupted; nothing was written"
     assert list(work.iterdir()) == []
 
 
