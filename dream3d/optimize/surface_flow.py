@@ -12,14 +12,17 @@ from dream3d.ops.rows import add_rows, gather_rows
 from dream3d.optimize.mesh_regularizers import MeshAdjacency
 
 
-def smooth_rows(rows: Tensor, adjacency: MeshAdjacency, strength: float, num_rounds: int = 30) -> Tensor:
+def smooth_rows(rows: Tensor, adjacency: MeshAdjacency, strength: float, num_rounds: int = 15) -> Tensor:
     """Solve (I + s L) x = rows, where L is a value less the mean of its neighbours: the "large step".
+
+    By Jacobi's iteration, accelerated by Chebyshev's polynomials (Golub and Varga 1961): the spectrum of one
+    round is real and within s / (1 + s), as a random walk to neighbours is symmetric but for the degrees.
 
     Args:
         rows: [V, C].
         adjacency: Of the mesh; a vertex without neighbours keeps its value.
         strength: s; values spread about sqrt(s) edges far. 0 leaves them as they are.
-        num_rounds: Of Jacobi's iteration; each shrinks the error by s / (1 + s).
+        num_rounds: Each shrinks the error by r / (1 + sqrt(1 - r^2)) with r = s / (1 + s): 0.64 if s is 10.
 
     Returns:
         [V, C], without gradient.
@@ -28,12 +31,18 @@ def smooth_rows(rows: Tensor, adjacency: MeshAdjacency, strength: float, num_rou
         size = rows.shape[0]
         first, second = adjacency.edges.unbind(1)
         degree = torch.bincount(adjacency.edges.view(-1), minlength=size)[:, None]
-        weight = torch.where(degree > 0, strength / (1.0 + strength), 0.0).to(rows)
+        radius = strength / (1.0 + strength)
+        weight = torch.where(degree > 0, radius, 0.0).to(rows)
         share = weight / degree.clamp_min(1)
         to, come = torch.cat([first, second]), torch.cat([second, first])
-        own, spread = (1.0 - weight) * rows, rows
-        for _ in range(num_rounds):
-            spread = own + share * add_rows(gather_rows(spread, come), to, size)
+
+        def mixed(values: Tensor) -> Tensor:
+            return (1.0 - weight) * rows + share * add_rows(gather_rows(values, come), to, size)
+
+        before, spread, factor = rows, mixed(rows), 2.0
+        for _ in range(num_rounds - 1):
+            factor = 1.0 / (1.0 - 0.25 * radius**2 * factor)
+            before, spread = spread, before + factor * (mixed(spread) - before)
         return spread
 
 
