@@ -47,14 +47,17 @@ class Demo:
         """Serve until Ctrl-C or SIGTERM."""
         check_extra("gradio", "demo", "dream3d demo", "use dream3d generate")
         host, login = self._host(), _read_login(self.auth)
-        draft = load_config("draft").coarse.num_steps
+        draft = load_config("draft")
         self._check_limits()
         # Heavy: torch and Gradio.
         from dream3d.app.server import Address, serve
 
         address = Address(host, self.port, login)
         listener = address.listen()
-        steps = min(draft, self.settings.coarse.num_steps)
+        steps = (
+            min(draft.coarse.num_steps, self.settings.coarse.num_steps),
+            min(draft.refine.num_steps, self.settings.refine.num_steps),
+        )
         with (
             _until_interrupted() as interrupted,
             serve(listener, address, self.settings, steps, self.limits) as url,

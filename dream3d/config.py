@@ -268,5 +268,10 @@ def check_guidance(stages: Iterable[GuidanceConfig], options: PriorOptions) -> N
 
 
 def given_mesh_settings() -> Config:
-    """The defaults for a mesh that somebody else made: its size and place stay, and a free shape moves."""
-    return Config(export=ExportConfig(height_m=None, origin="source"), refine=RefineConfig(num_steps=120))
+    """The defaults for a mesh that somebody else made: its size and place stay, and a free shape moves.
+
+    Less noise than after a coarse stage: there is more worth keeping.
+    """
+    refine = RefineConfig(num_steps=120, shape_until=0.6)
+    refine = replace(refine, guidance=replace(refine.guidance, t_max_start=0.5))
+    return Config(export=ExportConfig(height_m=None, origin="source"), refine=refine)

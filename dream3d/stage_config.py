@@ -140,8 +140,9 @@ class GuidanceConfig:
 class CoarseConfig:
     """Distillation of the prior into a radiance field."""
 
-    num_steps: int = 400
-    """Optimisation steps; 0 leaves the ball that the field starts as to the refinement."""
+    num_steps: int = 80
+    """Optimisation steps; 0 leaves the ball that the field starts as to the refinement. Many more make shapes
+    extreme."""
     num_views: int = 4
     """Views rendered in each step, in groups of four around the object."""
     radiance_field: FieldConfig = field(default_factory=FieldConfig)
@@ -237,14 +238,14 @@ class PaintConfig:
 class RefineConfig(PaintConfig):
     """Distillation of the prior into a surface with a color field on it."""
 
-    num_steps: int = 0
+    num_steps: int = 80
     """Optimisation steps; 0 leaves the stage out."""
     guidance: GuidanceConfig = field(
         default_factory=lambda: GuidanceConfig(
             scale=3.0,
             scale_at_noise=6.0,
             hold=0.0,
-            t_max_start=0.5,
+            t_max_start=0.7,
             t_max_end=0.3,
             t_min_start=0.02,
             t_min_end=0.02,
@@ -252,7 +253,7 @@ class RefineConfig(PaintConfig):
     )
     lattice_resolution: int = 64
     """Cells of the tetrahedral lattice along each axis."""
-    shape_until: float = 0.6
+    shape_until: float = 0.8
     """Share of the steps in which the shape moves; after that only the color does."""
     smoothing: float = 10.0
     """How far the gradient of the shape spreads before it is followed: the root of this, in edges."""

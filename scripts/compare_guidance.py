@@ -1,13 +1,13 @@
 """The laboratory of guidance: methods x scales on a list of prompts, under the judges.
 
-    python scripts/compare_guidance.py --config draft              # all, then assets/ablations/guidance.md
-    python scripts/compare_guidance.py --config draft --shard 0/2  # half of the prompts, for one of two
-                                                                   # processes; then once without
+    python scripts/compare_guidance.py --refine.num-steps 0              # all, then the page
+    python scripts/compare_guidance.py --refine.num-steps 0 --shard 0/2  # half of the prompts, for one of two
+                                                                         # processes; then once without
     python scripts/compare_guidance.py --methods sds csd --scales 3 10 --prompts mine.txt --page out/mine.md
 
-What is in the folder already is kept. Every method gets the same steps, views, regularizers and, but for
-plain SDS, the same opening of SDS: what differs is what follows. The diversity is how much two seeds of a
-prompt differ.
+What is in the folder already is kept. The methods are those of the first stage: without the second the table
+is of them alone. Every method gets the same steps, views, regularizers and, but for plain SDS, the same
+opening of SDS: what differs is what follows. The diversity is how much two seeds of a prompt differ.
 """
 
 import sys

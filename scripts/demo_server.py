@@ -19,6 +19,7 @@ STOP_SECONDS = 60.0
 # A run in seconds: nothing of it is good, all of it is there.
 TINY = (
     "--coarse.num-steps=8",
+    "--refine.num-steps=0",
     "--target-faces=400",
     "--texture-size=64",
     "--extract.resolution=32",

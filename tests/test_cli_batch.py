@@ -21,7 +21,8 @@ pytestmark = pytest.mark.usefixtures("work")
 
 PROGRAM = [sys.executable, "-m", "dream3d.cli", "batch"]
 SMALL = [
-    *("--coarse.num-steps=4", "--target-faces=200", "--texture-size=64", "--extract.resolution=32"),
+    *("--coarse.num-steps=4", "--refine.num-steps=0", "--target-faces=200"),
+    *("--texture-size=64", "--extract.resolution=32"),
     "--refine.lattice-resolution=16",
 ]
 OUT = Path("out")

@@ -37,7 +37,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (["--auth", "ann:"], "--auth must be USER:PASSWORD"),
         (["--auth", "@missing"], "--auth: missing cannot be read: "),
         (["--limits.max-waiting", "0"], "--limits.max-waiting must be above 0, not 0"),
-        (["--limits.max-steps", "100"], "--coarse.num-steps 400 is above --limits.max-steps 100: change one"),
+        (["--limits.max-steps", "50"], "--coarse.num-steps 80 is above --limits.max-steps 50: change one"),
         (["--texture-size", "2048"], "--texture-size 2048 is above --limits.max-texture-size 1024"),
         (["--config", "quick"], "--config quick: no such file"),
         (["--shares"], "unknown option --shares"),

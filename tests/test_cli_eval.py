@@ -18,7 +18,8 @@ from dream3d.evaluate.validator import find_validator
 pytestmark = pytest.mark.usefixtures("work")
 
 PROGRAM = [sys.executable, "-m", "dream3d.cli", "eval"]
-SMALL = ["--coarse.num-steps=4", "--target-faces=200", "--texture-size=64", "--extract.resolution=32"]
+SMALL = ["--coarse.num-steps=4", "--refine.num-steps=0", "--target-faces=200"]
+SMALL += ["--texture-size=64", "--extract.resolution=32"]
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,8 @@ def refused(capfd: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 def test_json_is_all_there_is_on_the_streams(capfd: pytest.CaptureFixture[str], prior: Path) -> None:
-    small = ["--coarse.num-steps", "6", "--target-faces", "200", "--texture-size", "64", "--height", "2"]
+    small = ["--coarse.num-steps", "6", "--refine.num-steps", "2", "--target-faces", "200"]
+    small += ["--texture-size", "64", "--height", "2"]
     words = ["a shiny red mushroom", "--prior", str(prior), "--json", *small]
     done = subprocess.run([*PROGRAM, *words], capture_output=True, text=True, env=ONE_THREAD)
     assert (done.returncode, done.stderr) == (0, "")

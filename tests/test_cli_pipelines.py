@@ -10,7 +10,7 @@ from dream3d.cli import main
 
 pytestmark = pytest.mark.usefixtures("work")
 
-SMALL = ["--coarse.num-steps", "6", "--target-faces", "200"]
+SMALL = ["--coarse.num-steps", "6", "--refine.num-steps", "0", "--target-faces", "200"]
 SMALL += ["--texture-size", "64", "--json"]
 
 

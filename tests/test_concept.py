@@ -171,6 +171,8 @@ def test_a_word_that_nobody_says_is_refused_before_any_work(made, tmp_path, capf
         "words",
         "--coarse.num-steps",
         "2",
+        "--refine.num-steps",
+        "0",
         "--target-faces",
         "99",
     ]

@@ -10,6 +10,8 @@ from dream3d.config import BakeConfig, Config, ExportConfig, ExtractConfig
 from dream3d.errors import InputError
 from dream3d.stage_config import CoarseConfig, FieldConfig, GuidanceConfig, PaintConfig, RefineConfig
 
+NOTHING_MADE = {"coarse": CoarseConfig(num_steps=0), "refine": RefineConfig(num_steps=0)}
+
 
 @pytest.mark.parametrize("size", [64, 128, 256, 512, 1024, 2048, 4096])
 def test_texture_sizes_that_work(size: int) -> None:
@@ -27,7 +29,7 @@ def test_texture_sizes_that_work(size: int) -> None:
         ],
         *[(Config, {"seed": seed}, "--seed must be between") for seed in (-1, 2**32)],
         (CoarseConfig, {"num_steps": -1}, "0 or more"),
-        (Config, {"coarse": CoarseConfig(num_steps=0)}, "needs --refine.num-steps"),
+        (Config, NOTHING_MADE, "needs --refine.num-steps"),
         *[(CoarseConfig, {"num_views": views}, "--coarse.num-views must be") for views in (-4, 0, 6, 10**7)],
         *[(CoarseConfig, {"occupancy_resolution": cells}, "between 4 and 512") for cells in (-1, 0, 10**7)],
         (CoarseConfig, {"num_views": 10**400}, "--coarse.num-views must be between 4 and 256, not 1000"),

@@ -269,7 +269,8 @@ def test_the_command_takes_one_and_refuses_what_is_none(made, capfd):
     folder, _, control = made["sd1"]
     shutil.copytree(control, "control")
     words = ["generate", "a red dragon", "--prior", str(folder), "--coarse.guidance.views", "words"]
-    words += ["--coarse.num-steps", "3", "--target-faces", "100", "--texture-size", "64", "--json"]
+    words += ["--coarse.num-steps", "3", "--refine.num-steps", "0", "--target-faces", "100"]
+    words += ["--texture-size", "64", "--json"]
     assert main([*words, "--controlnet", "control", "--controlnet-kind", "depth"]) == 0
     report = json.loads(capfd.readouterr().out)
     made_by = json.loads(Path(next(name for name in report["files"] if name.endswith(".json"))).read_text())

@@ -38,6 +38,7 @@ BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What "draft" stands for while pages are run: the code is the same, with less to do.
 DRAFT = {
     "coarse": {"num_steps": 10, "half_size_until": 1.0, "max_restarts": 0},
+    "refine": {"num_steps": 2, "lattice_resolution": 16},
     "extract": {"resolution": 32, "target_faces": 200},
     "bake": {"texture_size": 64, "samples": 1, "substance": False},
 }

@@ -45,12 +45,12 @@ def theme() -> Any:
     )
 
 
-def build_page(handlers: Handlers, draft_steps: int) -> Any:
+def build_page(handlers: Handlers, draft_steps: tuple[int, int]) -> Any:
     """The page as Gradio serves it.
 
     Args:
         handlers: What answers.
-        draft_steps: Steps of the quick quality; the other one has those of the server's settings.
+        draft_steps: Steps of the quick quality, and of its refinement; the settings are the other one.
     """
     with gr.Blocks(title="dream3d", analytics_enabled=False, fill_width=True) as page:
         gr.HTML('<div class="d3-head"><h1>dream3d</h1><span>Text to game-ready 3D assets</span></div>')
@@ -96,7 +96,7 @@ def _connect(page: Any, handlers: Handlers, form: Parts, view: View) -> None:
     )
 
 
-def _order_parts(handlers: Handlers, draft_steps: int) -> Parts:
+def _order_parts(handlers: Handlers, draft_steps: tuple[int, int]) -> Parts:
     """What a visitor fills in, and the buttons."""
     settings, limits = handlers.settings, handlers.limits
     prompt = gr.Textbox(
@@ -109,9 +109,12 @@ def _order_parts(handlers: Handlers, draft_steps: int) -> Parts:
         for example in EXAMPLES:
             chip = gr.Button(example, size="sm", min_width=0)
             chip.click(None, outputs=prompt, js=f"() => {example!r}", api_visibility="private")
-    standard_steps = settings.coarse.num_steps
+    standard_steps = settings.coarse.num_steps, settings.refine.num_steps
     quality = gr.Radio(
-        [(f"Draft, {draft_steps} steps", "draft"), (f"Standard, {standard_steps} steps", "standard")],
+        [
+            (f"Draft, {sum(draft_steps)} steps", "draft"),
+            (f"Standard, {sum(standard_steps)} steps", "standard"),
+        ],
         value="draft",
         label="Quality",
     )
@@ -133,15 +136,15 @@ def _order_parts(handlers: Handlers, draft_steps: int) -> Parts:
     quality.change(
         None,
         quality,
-        more["steps"],
-        js=f"(name) => name === 'draft' ? {draft_steps} : {standard_steps}",
+        [more["steps"], more["refine_steps"]],
+        js=f"(name) => name === 'draft' ? {list(draft_steps)} : {list(standard_steps)}",
         api_visibility="private",
     )
     mine = {"prompt": prompt, "hint": hint, "generate": generate, "stop": stop, "notice": notice}
     return mine | more | {"negative_prompt": negative, "seed": seed, "random_seed": random_seed}
 
 
-def _expert_parts(settings: Config, num_steps: int, limits: Limits) -> Parts:
+def _expert_parts(settings: Config, num_steps: tuple[int, int], limits: Limits) -> Parts:
     """Settings that most leave alone."""
     guidance, options = settings.coarse.guidance, settings.prior_options
     methods = _possible(
@@ -149,9 +152,9 @@ def _expert_parts(settings: Config, num_steps: int, limits: Limits) -> Parts:
     )
     sizes = [size for size in TEXTURE_SIZES if size <= limits.max_texture_size]
     return {
-        "steps": gr.Slider(1, limits.max_steps, num_steps, step=1, label="Steps"),
+        "steps": gr.Slider(1, limits.max_steps, num_steps[0], step=1, label="Steps"),
         "refine_steps": gr.Slider(
-            0, limits.max_steps, settings.refine.num_steps, step=1, label="Steps of refinement, 0 for none"
+            0, limits.max_steps, num_steps[1], step=1, label="Steps of refinement, 0 for none"
         ),
         "method": gr.Dropdown(list(methods), value=guidance.method, label="Guidance method"),
         "scale": gr.Slider(0, 100, guidance.scale, step=0.5, label="Guidance scale"),

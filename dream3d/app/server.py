@@ -63,7 +63,7 @@ class Address:
 
 @contextlib.contextmanager
 def serve(
-    listener: socket.socket, address: Address, settings: Config, draft_steps: int, limits: Limits
+    listener: socket.socket, address: Address, settings: Config, draft_steps: tuple[int, int], limits: Limits
 ) -> Iterator[str]:
     """Serve the demo while the block goes on; then stop what goes on, and remove all files.
 
@@ -71,7 +71,7 @@ def serve(
         listener: From `address.listen`; it is closed.
         address: Who may come.
         settings: Of the runs; visitors change some of them.
-        draft_steps: Steps of the quick quality.
+        draft_steps: Steps of the quick quality, and of its refinement.
         limits: How much is done for visitors.
 
     Yields:
@@ -102,7 +102,7 @@ def serve(
 def _gradio_app(
     folder: Path,
     settings: Config,
-    draft_steps: int,
+    draft_steps: tuple[int, int],
     limits: Limits,
     pipeline: Pipeline,
     visitors: Visitors,

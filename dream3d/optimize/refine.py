@@ -1,8 +1,8 @@
 """The second stage: the coarse field becomes a surface, and the prior looks at that.
 
 Magic3D (Lin et al. 2023, arXiv 2211.10440, section 3.2): the density's level set goes on as signed distances
-on a lattice of tetrahedra, the color as the field it is. First both move, under small noise only, so that the
-layout stays; then the shape is frozen and the color alone is refined.
+on a lattice of tetrahedra, the color as the field it is. First both move, without the highest noise, so that
+the layout stays; then the shape is frozen and the color alone is refined.
 """
 
 import math
