@@ -21,6 +21,8 @@ from dream3d.scene.tet_lattice import tet_lattice
 from dream3d.scene.tet_surface import TetSurface
 from dream3d.stage_config import PaintConfig, RefineConfig
 
+START_SMOOTHING = 2  # rounds: a short coarse stage leaves rough surfaces
+
 
 @dataclass(frozen=True)
 class Distilled:
@@ -96,7 +98,8 @@ def distill(
     lattice = tet_lattice(config.refine.lattice_resolution, device=device)
     if begun is None:
         threshold = density_threshold(field.density, config.extract.resolution, device)
-        surface, moment = TetSurface.from_density(field.density, threshold, lattice), None
+        surface = TetSurface.from_density(field.density, threshold, lattice, smoothing_rounds=START_SMOOTHING)
+        moment = None
     else:
         surface, moment = TetSurface(lattice, torch.ones_like(lattice.vertices[:, 0])), begun["moment"]
     tell = _saving(on_event, folder, "refine", generator, asdict(stats))

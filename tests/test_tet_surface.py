@@ -210,6 +210,29 @@ class TestFromDensity:
         )
         assert torch.equal(one.sdf, other.sdf)
 
+    def test_smoothing_takes_noise_away_and_keeps_the_place(self) -> None:
+        noise = torch.Generator().manual_seed(3)
+
+        def rough(points: Tensor) -> Tensor:
+            bumps = 0.6 * torch.randn(len(points), generator=noise.manual_seed(3))
+            return solid(ball((0, 0, 0), 0.6))(points) * bumps.exp()
+
+        spread, off = [], []
+        for rounds in (0, 2):
+            surface = TetSurface.from_density(rough, 3.0, lattice_of(24), smoothing_rounds=rounds)
+            radius = surface.mesh()[0].detach().norm(dim=1)
+            spread.append(float(radius.std()))
+            off.append(abs(float(radius.mean()) - 0.6))
+        assert spread[1] < 0.5 * spread[0]
+        assert off[1] < min(off[0], 0.25 * 2 / 24)
+
+    def test_what_is_thinner_than_the_smoothing_stays(self) -> None:
+        def speck(points: Tensor) -> Tensor:
+            return torch.where(points.norm(dim=1) < 1e-6, 10.0, 0.0)
+
+        kept = TetSurface.from_density(speck, 1.0, lattice_of(8), smoothing_rounds=2)
+        assert len(kept.mesh()[1]) > 0
+
     def test_cavities_are_filled(self) -> None:
         shell = difference(ball((0, 0, 0), 0.7), ball((0, 0, 0), 0.4))
         surface = TetSurface.from_density(solid(union(shell, ball((0, 0, 0), 0.15))), 3.0, lattice_of(20))

@@ -70,8 +70,8 @@ def distance_gradient(flow: Tensor, normals: Tensor, crossings: Tensor, lattice_
         first = add_rows(speed.repeat_interleave(2), beside, size) / count.clamp_min(1)
         # Else the surface would stop at distances that never heard of it.
         is_beside = count > 0
-        ends = lattice_edges.long()
-        ends = ends[is_beside[ends[:, 0]] != is_beside[ends[:, 1]]]
+        one, other = (is_beside.index_select(0, end) for end in lattice_edges.unbind(1))
+        ends = lattice_edges[one != other].long()
         ends = torch.where(is_beside[ends[:, :1]], ends, ends.flip(1))  # from beside to next to that
         total = add_rows(gather_rows(first, ends[:, 0]), ends[:, 1], size)
         return first + total / torch.bincount(ends[:, 1], minlength=size).clamp_min(1)

@@ -17,6 +17,7 @@ from dream3d.errors import InputError, RunError
 from dream3d.ops._checks import check_tensor
 from dream3d.ops._library import Backend
 from dream3d.ops.marching_tetrahedra import edge_crossings, surface_topology
+from dream3d.ops.rows import add_rows
 from dream3d.scene.tet_lattice import TetLattice
 
 Density = Callable[[Tensor], Tensor]  # points in the world [N, 3] -> density [N], in 1 / scene units
@@ -65,7 +66,12 @@ class TetSurface(nn.Module):
 
     @classmethod
     def from_density(
-        cls, density: Density, threshold: float, lattice: TetLattice, chunk_size: int = 1 << 18
+        cls,
+        density: Density,
+        threshold: float,
+        lattice: TetLattice,
+        chunk_size: int = 1 << 18,
+        smoothing_rounds: int = 0,
     ) -> "TetSurface":
         """The level set of a density field, with distances that grow about one unit per unit.
 
@@ -78,6 +84,8 @@ class TetSurface(nn.Module):
             threshold: Density at the surface, > 0; `dream3d.extract.isosurface.density_threshold` finds one.
             lattice: The lattice, on the device of the field.
             chunk_size: Points per call, which bounds the memory.
+            smoothing_rounds: How often each distance is averaged with the mean of its neighbours, as by a
+                Gaussian of 0.4 cells; less where nothing would be left.
 
         Raises:
             InputError: The threshold is not a positive number.
@@ -100,6 +108,9 @@ class TetSurface(nn.Module):
             # The same limit on both sides, else a sharp field would put the surface off the middle of edges.
             limit = min(float((-sdf[sdf < 0]).median()), MAX_LOG_RATIO)
             sdf = _fill_cavities(sdf.clamp(-limit, limit), lattice)
+            for _ in range(smoothing_rounds):
+                smoothed = 0.5 * (sdf + _neighbour_means(sdf, lattice.edges))
+                sdf = smoothed if bool((smoothed < 0).any()) else sdf
             return cls(lattice, sdf * _distance_per_unit(sdf, lattice))
 
     @property
@@ -153,6 +164,13 @@ def _fill_cavities(sdf: Tensor, lattice: TetLattice) -> Tensor:
     reached[pieces[lattice.is_boundary.cpu().numpy()]] = True
     cavity = torch.from_numpy(outside & ~reached[pieces]).to(sdf.device)
     return torch.where(cavity, sdf.min(), sdf)
+
+
+def _neighbour_means(values: Tensor, edges: Tensor) -> Tensor:
+    """Mean over the neighbours of each vertex [V]."""
+    first, second = edges.long().unbind(1)
+    total = add_rows(values[second], first, len(values)) + add_rows(values[first], second, len(values))
+    return total / torch.bincount(edges.reshape(-1), minlength=len(values)).clamp_min(1)
 
 
 def _distance_per_unit(values: Tensor, lattice: TetLattice) -> float:
