@@ -39,6 +39,7 @@ level a step, longest where content is decided (DreamTime)."""
 
 
 MAX_VIEWS = 256  # in a step
+MAX_LATTICE_CELLS = 256  # 34 million vertices and 200 million tetrahedra; more do not fit in memory either
 
 
 @dataclass(frozen=True)
@@ -272,4 +273,5 @@ class RefineConfig(PaintConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_numbers(self, "refine", smoothing=(0.0, 1e4))
+        bounds = {"lattice_resolution": (1, MAX_LATTICE_CELLS), "shape_until": (0.0, 1.0)}
+        check_numbers(self, "refine", smoothing=(0.0, 1e4), **bounds)

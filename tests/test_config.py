@@ -39,6 +39,15 @@ def test_texture_sizes_that_work(size: int) -> None:
         *[(GuidanceConfig, {"scale": scale}, "a finite number") for scale in (math.inf, math.nan)],
         (PaintConfig, {"samples_per_axis": 0}, "--paint.samples-per-axis must be between 1 and 8, not 0"),
         (RefineConfig, {"num_views": 8, "smoothing": -1.0}, "--refine.smoothing must be between 0.0"),
+        *[
+            (
+                RefineConfig,
+                {"lattice_resolution": cells},
+                "lattice-resolution must be between 1 and 256",
+            )
+            for cells in (-1, 0, 257)
+        ],
+        *[(RefineConfig, {"shape_until": share}, "--refine.shape-until must be") for share in (-0.1, 1.1)],
         (BakeConfig, {"roughness": math.nan}, "--bake.roughness must be"),
         (ExtractConfig, {"crease_angle_deg": math.inf}, "--extract.crease-angle-deg must be"),
     ],

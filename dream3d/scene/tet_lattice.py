@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dream3d.errors import InputError
-
-MAX_RESOLUTION = 256  # 34 million vertices and 200 million tetrahedra; more do not fit in memory either
+from dream3d.stage_config import MAX_LATTICE_CELLS
 
 Grid = NDArray[np.int32]  # [X, Y, Z] vertex indices
 
@@ -86,8 +85,8 @@ def tet_lattice(
 def _checked_cells(resolution: int | Sequence[int]) -> tuple[int, int, int]:
     """Cells along each axis."""
     cells = (resolution,) * 3 if isinstance(resolution, int) else tuple(resolution)
-    if len(cells) != 3 or not all(1 <= count <= MAX_RESOLUTION for count in cells):
-        raise InputError(f"a lattice has 1 to {MAX_RESOLUTION} cells along each axis, not {resolution}")
+    if len(cells) != 3 or not all(1 <= count <= MAX_LATTICE_CELLS for count in cells):
+        raise InputError(f"a lattice has 1 to {MAX_LATTICE_CELLS} cells along each axis, not {resolution}")
     return cells
 
 
