@@ -43,7 +43,7 @@ def test_texture_sizes_that_work(size: int) -> None:
             (
                 RefineConfig,
                 {"lattice_resolution": cells},
-                "lattice-resolution must be between 1 and 256",
+                "--refine.lattice-resolution must be between 1 and 256",
             )
             for cells in (-1, 0, 257)
         ],
