@@ -9,6 +9,7 @@ What is in the folder already is kept. Each variant has a folder there; that of 
 shared by all ablations and holds the calibration.
 """
 
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +40,8 @@ Extra = Callable[[Sequence[Row], Path], float | None]  # rows of a variant, and 
 PICTURE_VIEWS, PICTURE_HEIGHT = 4, 80  # of each asset; pixels
 HEAD = """# Ablations
 
-Made by `{command}`: {prompts} prompts, {seeds} seed(s) each, for every variant, {steps} steps.
+Made by `{command}`: {prompts} prompts, {seeds} seed(s) each, for every variant, {steps} steps
+of the field and {refined} of its surface.
 `{list}` holds families whose front one view tells, half of them in combinations that training
 never shows. The numbers are those of `dream3d eval`, explained in its page and in
 CONVENTIONS.md.
@@ -75,14 +77,14 @@ class Ablate:
     def run(
         self,
         ablations: Sequence[Ablation] = ABLATIONS,
-        script: str = "ablate.py",
+        command: Sequence[str] = (),
         extra: Mapping[str, Extra] = {},
     ) -> None:
         """Generate and measure what is not there yet; then the page.
 
         Args:
             ablations: What is compared.
-            script: That defines it, as the page says how it was made.
+            command: Script and options, as the page says how it was made.
             extra: Title -> number of a variant as a whole, for a column of its own.
         """
         chosen = [ablation for ablation in ablations if not self.only or ablation.name in self.only]
@@ -93,7 +95,7 @@ class Ablate:
         shard = parse_shard(self.shard) if self.shard else Shard(0, 1)
         results = self._results(chosen, shard.of(lines))
         if self.shard is None:
-            self._write_page(chosen, results, len(lines), script, extra)
+            self._write_page(chosen, results, len(lines), command, extra)
 
     def _results(self, chosen: Sequence[Ablation], lines: Sequence[Line]) -> dict[str, list[Row]]:
         """Rows of all assets by folder name, with the relative Chamfer distance."""
@@ -130,19 +132,19 @@ class Ablate:
         chosen: Sequence[Ablation],
         results: Mapping[str, list[Row]],
         num_prompts: int,
-        script: str,
+        command: Sequence[str],
         extra: Mapping[str, Extra],
     ) -> None:
         """The page and its pictures, all or none."""
         self.page.parent.mkdir(parents=True, exist_ok=True)
-        options = " ".join(f"--config {name}" for name in self.config)
         parts = [
             HEAD.format(
-                command=f"python scripts/{script} {options}".strip(),
+                command=shlex.join(["python", *command]),
                 prompts=num_prompts,
                 seeds=self.seeds,
                 list=self.prompts,
                 steps=self.settings.coarse.num_steps,
+                refined=self.settings.refine.num_steps,
             )
         ]
         files: dict[Path, bytes] = {}
@@ -200,6 +202,6 @@ def _four_views(folder: Path, row: Row) -> Image.Image | None:
 
 if __name__ == "__main__":
     try:
-        parse(Ablate, sys.argv[1:], "ablate.py").run()
+        parse(Ablate, sys.argv[1:], "ablate.py").run(command=sys.argv)
     except InputError as error:
         sys.exit(f"ablate: {error}")

@@ -60,8 +60,8 @@ class CompareGuidance:
     """Overlay of settings: the effort."""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Config)
 
-    def run(self) -> None:
-        """Generate and measure what is not there yet; then the page."""
+    def run(self, command: Sequence[str] = ()) -> None:
+        """Generate and measure what is not there yet; then the page, which names the command."""
         variants = tuple(variant(name, scale) for name in self.methods for scale in self.scales)
         ablation = Ablation("guidance", QUESTION, variants)
         Ablate(
@@ -73,7 +73,7 @@ class CompareGuidance:
             page=self.page,
             config=self.config,
             settings=self.settings,
-        ).run((ablation,), "compare_guidance.py", {"diversity": diversity})
+        ).run((ablation,), command, {"diversity": diversity})
 
 
 def variant(name: str, scale: float) -> Variant:
@@ -108,6 +108,6 @@ def diversity(rows: Sequence[Row], folder: Path) -> float | None:
 
 if __name__ == "__main__":
     try:
-        parse(CompareGuidance, sys.argv[1:], "compare_guidance.py").run()
+        parse(CompareGuidance, sys.argv[1:], "compare_guidance.py").run(sys.argv)
     except InputError as error:
         sys.exit(f"compare_guidance: {error}")

@@ -1,4 +1,5 @@
 import math
+import shlex
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ def test_the_page_is_made_of_rows_that_processes_share(work: Path, tmp_path: Pat
     assert kinds["views-words"] == kinds["views-camera"] == ["asset"] * 2
     assert kinds["default"].count("ground truth") == 2
     stamps = {path: path.stat().st_mtime_ns for path in Path("out/ablations").rglob("*.*")}
-    parse(Ablate, words, "ablate").run()
+    parse(Ablate, words, "ablate").run(command=["scripts/ablate.py", *words])
     assert {path: path.stat().st_mtime_ns for path in Path("out/ablations").rglob("*.*")} == stamps
     page = Path("assets/ablations/README.md").read_text()
     assert [line.split("|")[1:4] for line in page.splitlines() if line.startswith("|")][2:] == [
@@ -121,6 +122,8 @@ def test_the_page_is_made_of_rows_that_processes_share(work: Path, tmp_path: Pat
         [" camera ", " 2 ", " 0 "],
         [" joint (reference) ", " 2 ", " 0 "],
     ]
+    assert f"`python scripts/ablate.py {shlex.join(words)}`" in page
+    assert "4 steps\nof the field and 0 of its surface" in page
     assert "](views.jpg)" in page
     assert Path("assets/ablations/views.jpg").is_file()
 
