@@ -110,7 +110,7 @@ def refine(
     return Asset(textured, config.export, costs, opened.warnings + notes)
 
 
-def _surfaces(given: Mesh, refined: Mesh | None, config: Config) -> Surfaces:
+def _surfaces(given: Mesh, refined: TetSurface | None, config: Config) -> Surfaces:
     """The surface as it was given, or a refined one as a game wants it."""
     if refined is None:
         return Surfaces(given, given)

@@ -15,6 +15,7 @@ from dream3d.config import Config
 from dream3d.extract.mesh import Surfaces, clean_surfaces, extract_surfaces
 from dream3d.extract.solid import close_surfaces
 from dream3d.mesh import FRAME_RADIUS, Frame, IntArray, Mesh, join_meshes
+from dream3d.scene.tet_surface import TetSurface
 from dream3d.stages import Distilled
 from dream3d.things.arrange import arrange, find_stand
 from dream3d.things.relations import Join, Things
@@ -48,10 +49,10 @@ def shape_of(distilled: Sequence[Distilled], said: Things, config: Config, devic
 
 def extract_shape(distilled: Distilled, config: Config, device: str) -> Shape:
     """The shape of one distilled thing, as of `shape_of`."""
-    if distilled.surface is None:
-        surfaces = extract_surfaces(distilled.field.density, config.extract, device)
+    if isinstance(distilled.shape, TetSurface):
+        surfaces = clean_surfaces(distilled.shape, config.extract)
     else:
-        surfaces = clean_surfaces(distilled.surface, config.extract)
+        surfaces = extract_surfaces(distilled.shape, config.extract, device)
     if config.export.require_watertight:
         surfaces = close_surfaces(surfaces, config.extract)
     return Shape(surfaces, distilled.field)

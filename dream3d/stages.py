@@ -8,7 +8,7 @@ import torch
 from dream3d.checkpoint import State, check_form, expect_fit
 from dream3d.config import Config
 from dream3d.events import Event, OnEvent
-from dream3d.extract.isosurface import density_threshold
+from dream3d.extract.isosurface import Density, density_threshold
 from dream3d.mesh import Mesh
 from dream3d.optimize.coarse import CoarseStats, optimize_coarse
 from dream3d.optimize.latent_pictures import LatentPictures
@@ -29,7 +29,7 @@ class Distilled:
     """What the prior made of a prompt."""
 
     field: RadianceField
-    surface: Mesh | None  # refined, closed, vertices and faces only; None where there was no second stage
+    shape: Density | TetSurface  # the density as renders saw it, or, after the second stage, a surface
     stats: CoarseStats
     prior_evaluations: int  # of all stages
 
@@ -81,9 +81,11 @@ def distill(
     begun = _begun(folder, generator)
 
     if begun is not None and begun["stage"] == "refine":
-        # Only the form: its weights are in the state.
+        # Only the form: the numbers are in the state.
         layer = LatentPictures.of(prior).layer if config.coarse.latent_share > 0 else None
         field = RadianceField(config.coarse.radiance_field, torch.Generator(), layer).to(device)
+        lattice = tet_lattice(config.refine.lattice_resolution, device=device)
+        surface, moment = TetSurface(lattice, torch.ones_like(lattice.vertices[:, 0])), begun["moment"]
         with expect_fit():
             check_form(begun["before"], asdict(CoarseStats(0, 0, 0.0, 0)), "before")
             stats = CoarseStats(**begun["before"])
@@ -91,27 +93,27 @@ def distill(
         tell = _saving(on_event, folder, "coarse", generator)
         moment = None if begun is None else begun["moment"]
         coarse = optimize_coarse(prior, embedding, config.coarse, generator, tell, device, moment)
-        field, stats, begun = coarse.field, coarse.stats, None
-    if not config.refine.num_steps:
-        return Distilled(field, None, stats, stats.prior_evaluations)
-
-    lattice = tet_lattice(config.refine.lattice_resolution, device=device)
-    if begun is None:
-        threshold = density_threshold(field.density, config.extract.resolution, device)
-        surface = TetSurface.from_density(field.density, threshold, lattice, smoothing_rounds=START_SMOOTHING)
-        moment = None
-    else:
-        surface, moment = TetSurface(lattice, torch.ones_like(lattice.vertices[:, 0])), begun["moment"]
+        field, stats = coarse.field, coarse.stats
+        if not config.refine.num_steps:
+            return Distilled(field, coarse.seen_density, stats, stats.prior_evaluations)
+        surface, moment = _level_set(coarse.seen_density, config, device), None
     tell = _saving(on_event, folder, "refine", generator, asdict(stats))
     refined = optimize_refine(prior, embedding, field, surface, config.refine, generator, tell, moment)
-    return Distilled(field, refined.mesh, stats, stats.prior_evaluations + refined.prior_evaluations)
+    return Distilled(field, refined.surface, stats, stats.prior_evaluations + refined.prior_evaluations)
+
+
+def _level_set(density: Density, config: Config, device: str) -> TetSurface:
+    """Where the refinement starts."""
+    lattice = tet_lattice(config.refine.lattice_resolution, device=device)
+    threshold = density_threshold(density, config.extract.resolution, device)
+    return TetSurface.from_density(density, threshold, lattice, smoothing_rounds=START_SMOOTHING)
 
 
 @dataclass(frozen=True)
 class Repainted:
     """What the prior made of a given mesh; its colors are those of the field, which learned in place."""
 
-    surface: Mesh | None  # closed, vertices and faces only; None where the shape stayed
+    surface: TetSurface | None  # None where the shape stayed
     prior_evaluations: int  # of both stages
 
 
@@ -161,7 +163,7 @@ def repaint(
     tell = _saving(on_event, folder, "refine", generator, {"prior_evaluations": evaluations})
     moment = None if begun is None else begun["moment"]
     refined = optimize_refine(prior, embedding, field, *free, generator, tell, moment)
-    return Repainted(refined.mesh, evaluations + refined.prior_evaluations)
+    return Repainted(refined.surface, evaluations + refined.prior_evaluations)
 
 
 def _begun(folder: RunFolder | None, generator: torch.Generator) -> State | None:

@@ -9,7 +9,7 @@ from analytic_fields import ball, box, solid, torus, union
 from dream3d.config import ExtractConfig
 from dream3d.errors import RunError
 from dream3d.extract.cleanup import decimate, remove_floaters, smooth
-from dream3d.extract.mesh import extract_mesh, extract_surfaces
+from dream3d.extract.mesh import clean_surfaces, extract_mesh, extract_surfaces
 from dream3d.extract.normals import add_normals
 from dream3d.extract.topology import (
     euler_characteristic,
@@ -19,6 +19,8 @@ from dream3d.extract.topology import (
     weld,
 )
 from dream3d.mesh import Mesh
+from dream3d.scene.tet_lattice import tet_lattice
+from dream3d.scene.tet_surface import TetSurface
 
 
 def mesh_of(shape: trimesh.Trimesh) -> Mesh:
@@ -172,3 +174,25 @@ def test_a_sponge_is_closed_within_the_budget():
     assert len(mesh.faces) <= 1000
     assert is_watertight(welded)
     assert np.linalg.norm(mesh.vertices, axis=1).max() == pytest.approx(0.7, abs=0.1)
+
+
+def test_a_refined_surface_loses_tunnels_that_the_budget_cannot_hold():
+    def drilled(points):
+        from_axis = (torch.remainder(points[:, 1:] + 0.1, 0.2) - 0.1).norm(dim=1)
+        return torch.maximum(ball((0, 0, 0), 0.6)(points), 0.05 - from_axis)
+
+    lattice, config = tet_lattice(32), ExtractConfig(target_faces=600)
+    surface = TetSurface(lattice, drilled(lattice.vertices))
+    before = surface.detached_mesh()
+    assert euler_characteristic(before.faces) == 2 - 2 * 21
+    smoothed = smooth(before, config.smoothing_iterations)
+    assert not is_watertight(decimate(smoothed, config.target_faces).faces)
+    cleaned = clean_surfaces(surface, config)
+    _, welded = weld(cleaned.mesh.vertices, cleaned.mesh.faces)
+    assert is_watertight(welded)
+    assert len(welded) <= 600
+    assert euler_characteristic(welded) == 2
+    radius = np.linalg.norm(cleaned.mesh.vertices, axis=1)
+    assert radius.max() == pytest.approx(0.6, abs=0.02)
+    assert radius.min() == pytest.approx(0.6, abs=0.06)  # a dimple where each tunnel ended
+    np.testing.assert_array_equal(surface.detached_mesh().vertices, before.vertices)

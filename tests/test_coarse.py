@@ -2,16 +2,21 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 from oracle_prior import CHAIR, MUSHROOM, OraclePrior, Part, picture
 from torch.nn import functional
 
 from dream3d.cameras import Cameras, orbit
+from dream3d.config import ExtractConfig
 from dream3d.errors import RunError
 from dream3d.events import Event, ignore
-from dream3d.optimize.coarse import CoarseResult, optimize_coarse
+from dream3d.extract.mesh import extract_surfaces
+from dream3d.optimize.coarse import CoarseResult, CoarseStats, optimize_coarse
 from dream3d.render.volume import render_volume
+from dream3d.scene.occupancy import OccupancyGrid
+from dream3d.scene.radiance_field import RadianceField
 from dream3d.stage_config import CoarseConfig, FieldConfig, GuidanceConfig
 
 TINY = CoarseConfig(
@@ -213,3 +218,23 @@ def test_the_prior_is_asked_at_the_sizes_it_knows(known, asked):
     config = replace(TINY, num_steps=6, half_size_until=1 / 3, double_size_from=2 / 3)
     run(WatchedPrior(MUSHROOM, image_size=16, image_sizes=known), config)
     assert seen == asked
+
+
+class MistyBall(RadianceField):
+    """A ball in mist that is too thin for rays to stop there."""
+
+    def density(self, points: torch.Tensor) -> torch.Tensor:
+        return torch.where(points.norm(dim=-1) < 0.5, 60.0, 2.0)
+
+
+def test_mist_that_no_render_shows_is_no_part_of_the_shape():
+    field, grid = MistyBall(TINY.radiance_field), OccupancyGrid(64)
+    grid.update(field, CoarseConfig().occupancy_threshold, 0.9, torch.Generator().manual_seed(0))
+    result = CoarseResult(field, grid, CoarseStats(0, 0, 0.0, 0))
+    config = ExtractConfig(resolution=64)
+    radius = {
+        name: np.linalg.norm(extract_surfaces(density, config).dense.vertices, axis=1).max()
+        for name, density in (("all", field.density), ("seen", result.seen_density))
+    }
+    assert radius["all"] > 0.9  # rays through all of it would find it opaque
+    assert radius["seen"] == pytest.approx(0.5, abs=2 / 64)

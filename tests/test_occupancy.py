@@ -51,6 +51,7 @@ def test_cells_of_maps_centers_to_their_own_cell_and_clamps():
     grid = OccupancyGrid(8)
     cells = grid.cells_of(centers(8).reshape(-1, 3))
     assert torch.equal(cells, torch.arange(8**3))
+    assert grid.is_occupied(centers(8).reshape(-1, 3)).view(8, 8, 8).equal(grid.occupied > 0)
     assert grid.cells_of(torch.tensor([[9.0, 9.0, 9.0], [-9.0, -9.0, -9.0]])).tolist() == [8**3 - 1, 0]
 
 

@@ -16,6 +16,7 @@ from dream3d.config import BakeConfig, Config, ExtractConfig
 from dream3d.errors import InputError, StoppedError
 from dream3d.events import Event, ignore
 from dream3d.run_folder import open_run
+from dream3d.scene.tet_surface import TetSurface
 from dream3d.stage_config import CoarseConfig, FieldConfig, GuidanceConfig, RefineConfig
 from dream3d.stages import Distilled, distill
 
@@ -59,9 +60,12 @@ def same(one: Distilled, other: Distilled) -> None:
     first, second = one.field.state_dict(), other.field.state_dict()
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
-    if one.surface is not None:
-        np.testing.assert_array_equal(one.surface.vertices, other.surface.vertices)
-        np.testing.assert_array_equal(one.surface.faces, other.surface.faces)
+    assert isinstance(one.shape, TetSurface) == isinstance(other.shape, TetSurface)
+    if isinstance(one.shape, TetSurface):
+        assert torch.equal(one.shape.sdf, other.shape.sdf)
+    else:
+        points = torch.linspace(-0.8, 0.8, 300).view(100, 3)
+        assert torch.equal(one.shape(points), other.shape(points))
     assert replace(one.stats, seconds=0.0) == replace(other.stats, seconds=0.0)
     assert one.prior_evaluations == other.prior_evaluations
 

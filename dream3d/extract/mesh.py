@@ -17,8 +17,11 @@ from dream3d.extract.isosurface import (
 from dream3d.extract.normals import add_normals
 from dream3d.extract.topology import euler_characteristic, is_watertight
 from dream3d.mesh import Mesh
+from dream3d.scene.tet_surface import TetSurface
 
-MORE_SMOOTHING_VOXELS = (1.5, 3.0, 5.0)  # of the attempts after the first, for intricate fields
+# Of the attempts after the first, for intricate fields, and surfaces with tunnels finer than a triangle.
+MORE_SMOOTHING_VOXELS = (1.5, 3.0, 5.0)
+MORE_SMOOTHING_ROUNDS = (2, 6, 18)  # twice and three times as wide as the first
 FACES_PER_HANDLE = 8  # a mesh with fewer has no faces left for its shape
 
 
@@ -71,19 +74,34 @@ def _with_normals(reduced: Mesh, surface: Mesh, config: ExtractConfig) -> Surfac
     return Surfaces(add_normals(reduced, config.crease_angle_deg), add_normals(surface, 180.0))
 
 
-def clean_surfaces(surface: Mesh, config: ExtractConfig) -> Surfaces:
-    """Turn a closed surface of many triangles into a clean mesh with normals, within the budget.
+def clean_surfaces(surface: TetSurface, config: ExtractConfig) -> Surfaces:
+    """Turn a refined surface into a closed, clean mesh with normals, within the budget.
 
     Args:
-        surface: Welded, closed pieces, in scene units.
+        surface: In scene units; left as it is.
         config: Smoothing and budget.
+
+    Returns:
+        As `extract_surfaces`.
 
     Raises:
         RunError: No piece encloses any volume.
     """
-    pieces = remove_floaters(surface, config.min_volume_share)
-    smoothed = smooth(pieces, config.smoothing_iterations)
-    return _with_normals(decimate(smoothed, config.target_faces), smoothed, config)
+    first: tuple[Mesh, Mesh] | None = None
+    for rounds in (0, *MORE_SMOOTHING_ROUNDS):
+        attempt = surface.smoothed(rounds) if rounds else surface
+        try:
+            pieces = remove_floaters(attempt.detached_mesh(), config.min_volume_share)
+        except RunError:
+            if first is None:
+                raise
+            break
+        dense = smooth(pieces, config.smoothing_iterations)
+        reduced = decimate(dense, config.target_faces)
+        if is_watertight(reduced.faces):
+            return _with_normals(reduced, dense, config)
+        first = first or (reduced, dense)
+    return _with_normals(*first, config)
 
 
 def _surface(volume: Volume, level: float, smoothing_voxels: float, config: ExtractConfig) -> Mesh:

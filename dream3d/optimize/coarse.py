@@ -48,6 +48,13 @@ class CoarseResult:
     occupancy: OccupancyGrid
     stats: CoarseStats
 
+    def seen_density(self, points: Tensor) -> Tensor:
+        """The density [N] at points [N, 3] as renders saw it: none in cells that rays skip.
+
+        Mist may be left there: no gradient reaches it.
+        """
+        return torch.where(self.occupancy.is_occupied(points), self.field.density(points), 0.0)
+
 
 def optimize_coarse(
     prior: RenderablePrior,

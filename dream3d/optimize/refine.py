@@ -32,8 +32,13 @@ from dream3d.stage_config import RefineConfig
 class RefineResult:
     """A finished surface; its color is that of the field given, which has been refined in place."""
 
-    mesh: Mesh  # closed, vertices and faces only, in scene units
+    surface: TetSurface  # the one given
     prior_evaluations: int  # images denoised, all guidance branches counted
+
+    @property
+    def mesh(self) -> Mesh:
+        """Closed, vertices and faces only, in scene units."""
+        return self.surface.detached_mesh()
 
 
 def optimize_refine(
@@ -74,8 +79,7 @@ def optimize_refine(
         raise RunError(
             "the surface vanished while it was refined: try another --seed, or fewer --refine.num-steps"
         )
-    mesh = Mesh(vertices.detach().cpu().numpy(), faces.cpu().numpy())
-    return RefineResult(mesh, run.painter.guide.evaluations)
+    return RefineResult(surface, run.painter.guide.evaluations)
 
 
 class RefineRun:

@@ -73,6 +73,10 @@ class OccupancyGrid:
         """Share of the cells inside the sphere that are occupied."""
         return float(self.occupied.sum()) / len(self._cells)
 
+    def is_occupied(self, points: Tensor) -> Tensor:
+        """Whether rays stop at `points` [N, 3], or skip their cells: [N] bool."""
+        return self.occupied.reshape(-1)[self.cells_of(points)] > 0
+
     def cells_of(self, points: Tensor) -> Tensor:
         """Flat cell indices [N], int64, of `points` [N, 3]; points outside the box get the nearest cell."""
         position = ((points + 1.0) * (0.5 * self.resolution)).clamp(0.0, self.resolution - 1.0).long()

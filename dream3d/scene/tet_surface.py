@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor, nn
 
 from dream3d.errors import InputError, RunError
+from dream3d.mesh import Mesh
 from dream3d.ops._checks import check_tensor
 from dream3d.ops._library import Backend
 from dream3d.ops.marching_tetrahedra import edge_crossings, surface_topology
@@ -108,10 +109,15 @@ class TetSurface(nn.Module):
             # The same limit on both sides, else a sharp field would put the surface off the middle of edges.
             limit = min(float((-sdf[sdf < 0]).median()), MAX_LOG_RATIO)
             sdf = _fill_cavities(sdf.clamp(-limit, limit), lattice)
-            for _ in range(smoothing_rounds):
-                smoothed = 0.5 * (sdf + _neighbour_means(sdf, lattice.edges))
-                sdf = smoothed if bool((smoothed < 0).any()) else sdf
+            sdf = _smoothed(sdf, lattice, smoothing_rounds)
             return cls(lattice, sdf * _distance_per_unit(sdf, lattice))
+
+    @torch.no_grad()
+    def smoothed(self, rounds: int) -> "TetSurface":
+        """A copy with smoother distances, as in `from_density`: thin tunnels close, thin walls may open."""
+        copy = TetSurface(self.lattice, _smoothed(self.closed_sdf(), self.lattice, rounds))
+        copy.deformation.copy_(self.deformation)
+        return copy
 
     @property
     def lattice(self) -> TetLattice:
@@ -153,6 +159,12 @@ class TetSurface(nn.Module):
         edges, faces = self.topology(backend)
         return self.positions(edges), faces
 
+    @torch.no_grad()
+    def detached_mesh(self) -> Mesh:
+        """The same as arrays of their own, vertices and faces only."""
+        vertices, faces = self.mesh()
+        return Mesh(vertices.cpu().numpy(), faces.cpu().numpy())
+
 
 def _fill_cavities(sdf: Tensor, lattice: TetLattice) -> Tensor:
     """Distances [V] with what is outside but cannot be reached from the walls made as inside as any."""
@@ -164,6 +176,14 @@ def _fill_cavities(sdf: Tensor, lattice: TetLattice) -> Tensor:
     reached[pieces[lattice.is_boundary.cpu().numpy()]] = True
     cavity = torch.from_numpy(outside & ~reached[pieces]).to(sdf.device)
     return torch.where(cavity, sdf.min(), sdf)
+
+
+def _smoothed(sdf: Tensor, lattice: TetLattice, rounds: int) -> Tensor:
+    """Distances [V], each averaged with the mean of its neighbours, so often."""
+    for _ in range(rounds):
+        smoothed = 0.5 * (sdf + _neighbour_means(sdf, lattice.edges))
+        sdf = smoothed if bool((smoothed < 0).any()) else sdf
+    return sdf
 
 
 def _neighbour_means(values: Tensor, edges: Tensor) -> Tensor:
