@@ -87,21 +87,24 @@ def clean_surfaces(surface: TetSurface, config: ExtractConfig) -> Surfaces:
     Raises:
         RunError: No piece encloses any volume.
     """
-    first: tuple[Mesh, Mesh] | None = None
-    for rounds in (0, *MORE_SMOOTHING_ROUNDS):
-        attempt = surface.smoothed(rounds) if rounds else surface
-        try:
-            pieces = remove_floaters(attempt.detached_mesh(), config.min_volume_share)
-        except RunError:
-            if first is None:
-                raise
-            break
-        dense = smooth(pieces, config.smoothing_iterations)
-        reduced = decimate(dense, config.target_faces)
+    reduced, dense = _cleaned(surface, config)
+    for rounds in MORE_SMOOTHING_ROUNDS:
         if is_watertight(reduced.faces):
-            return _with_normals(reduced, dense, config)
-        first = first or (reduced, dense)
-    return _with_normals(*first, config)
+            break
+        try:
+            smoother = _cleaned(surface.smoothed(rounds), config)
+        except RunError:  # all of it is thinner than the smoothing: an open mesh is better than none
+            break
+        if is_watertight(smoother[0].faces):
+            reduced, dense = smoother
+    return _with_normals(reduced, dense, config)
+
+
+def _cleaned(surface: TetSurface, config: ExtractConfig) -> tuple[Mesh, Mesh]:
+    """The surface without floaters, within the budget, and before its triangles were reduced."""
+    pieces = remove_floaters(surface.detached_mesh(), config.min_volume_share)
+    dense = smooth(pieces, config.smoothing_iterations)
+    return decimate(dense, config.target_faces), dense
 
 
 def _surface(volume: Volume, level: float, smoothing_voxels: float, config: ExtractConfig) -> Mesh:
