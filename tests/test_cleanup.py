@@ -50,6 +50,11 @@ def test_an_inside_out_surface_encloses_nothing():
         remove_floaters(mesh_of(shape), 0.01)
 
 
+def test_nothing_encloses_nothing():
+    with pytest.raises(RunError, match="no piece of the surface encloses a volume"):
+        remove_floaters(Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32)), 0.01)
+
+
 def test_smoothing_removes_noise_and_keeps_the_volume():
     sphere = trimesh.creation.icosphere(4, 0.5)
     noise = np.random.default_rng(0).normal(0, 0.005, (len(sphere.vertices), 1))

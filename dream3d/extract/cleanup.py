@@ -37,9 +37,9 @@ def remove_floaters(mesh: Mesh, min_volume_share: float) -> Mesh:
     Raises:
         RunError: No piece encloses any volume.
     """
-    pieces = face_components(mesh.faces)
+    pieces = face_components(mesh.faces) if len(mesh.faces) else np.zeros(0, np.int32)
     volumes = np.bincount(pieces, weights=signed_volumes(mesh.vertices, mesh.faces))
-    largest = float(volumes.max())
+    largest = float(volumes.max(initial=0.0))
     if largest <= 0:
         raise RunError("nothing to extract: no piece of the surface encloses a volume")
     keep = (volumes >= min_volume_share * largest) & (volumes > 0)
