@@ -168,6 +168,9 @@ class Drive:
         folder = make_folder(self._folder / job.name)
         remove_unfinished(folder)
         run_folder = folder.absolute() / RUN_FOLDER
+        # Before the record: an interruption after it must find whose it is.
+        seat.job, seat.began_at = job, time.monotonic()
+        seat.heard_at = seat.began_at
         self._manifest.append(
             "begun",
             job.name,
@@ -175,8 +178,6 @@ class Drive:
             worker=seat.name,
             goes_on=any(run_folder.glob("checkpoint-*")),
         )
-        seat.job, seat.began_at = job, time.monotonic()
-        seat.heard_at = seat.began_at
         seat.handle.give(Task(job.item.prompt, job.item.config, job.file, job.prior_sha256, str(run_folder)))
 
     def _listen(self) -> None:
