@@ -21,7 +21,7 @@ from dream3d.scene.tet_surface import TetSurface
 
 # Of the attempts after the first, for intricate fields, and surfaces with tunnels finer than a triangle.
 MORE_SMOOTHING_VOXELS = (1.5, 3.0, 5.0)
-MORE_SMOOTHING_ROUNDS = (2, 6, 18)  # twice and three times as wide as the first
+MORE_SMOOTHING_ROUNDS = (2, 6, 18)  # each 1.7 times as wide as the one before
 FACES_PER_HANDLE = 8  # a mesh with fewer has no faces left for its shape
 
 
