@@ -63,6 +63,9 @@ def same(one: Distilled, other: Distilled) -> None:
     assert isinstance(one.shape, TetSurface) == isinstance(other.shape, TetSurface)
     if isinstance(one.shape, TetSurface):
         assert torch.equal(one.shape.sdf, other.shape.sdf)
+        first_mesh, second_mesh = one.shape.detached_mesh(), other.shape.detached_mesh()
+        np.testing.assert_array_equal(first_mesh.vertices, second_mesh.vertices)
+        np.testing.assert_array_equal(first_mesh.faces, second_mesh.faces)
     else:
         points = torch.linspace(-0.8, 0.8, 300).view(100, 3)
         assert torch.equal(one.shape(points), other.shape(points))
