@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from kernel_rows import print_header, time_both_ways, time_row
 from torch import Tensor
-from torch.nn.functional import group_norm, silu
+from torch.nn.functional import conv2d, group_norm, silu
 
 from dream3d.cameras import orbit
 from dream3d.ops._library import Backend
@@ -33,6 +33,7 @@ from dream3d.ops.rasterize import (
 )
 from dream3d.ops.ray_march import RaySamples, ray_march, ray_march_reference
 from dream3d.ops.texture import build_mipmaps, sample_texture
+from dream3d.ops.winograd_conv import pack_winograd_weight, winograd_conv
 from dream3d.scene.tet_lattice import tet_lattice
 
 
@@ -46,6 +47,7 @@ def main() -> None:
         "hash_grid": bench_hash_grid,
         "field_mlp": bench_field_mlp,
         "group_norm_silu": bench_group_norm_silu,
+        "winograd_conv": bench_winograd_conv,
         "ray_march": bench_ray_march,
     }
     parser = argparse.ArgumentParser(description=__doc__)
@@ -224,6 +226,20 @@ def bench_group_norm_silu(device: torch.device) -> None:
             by_torch,
             [images],
             torch.randn(shape).to(**layout),
+        )
+
+
+def bench_winograd_conv(device: torch.device) -> None:
+    """8 images in float32, as the levels of the built-in prior have them; the twin is torch's convolution."""
+    for channels, size in ((64, 32), (128, 16), (256, 8), (256, 16)):
+        layout = {"device": device, "memory_format": torch.channels_last}
+        images = torch.randn(8, channels, size, size).to(**layout)
+        weight = torch.randn(channels, channels, 3, 3).to(**layout)
+        bias = torch.randn(channels, device=device)
+        time_row(
+            f"convolution 3 x 3, 8 x {channels} x {size}^2",
+            partial(winograd_conv, images, pack_winograd_weight(weight), bias),
+            partial(conv2d, images, weight, bias, padding=1),
         )
 
 

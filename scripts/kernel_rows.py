@@ -33,7 +33,7 @@ def time_row(case: str, kernel: Callable[[], object], twin: Callable[[], object]
     """Print one row; without a twin its columns are NaN."""
     kernel_ms = _milliseconds(kernel)
     twin_ms = _milliseconds(twin, runs=1) if twin else math.nan
-    print(f"{case:<52}{kernel_ms:>11.3f}{twin_ms:>11.1f}{twin_ms / kernel_ms:>9.0f}", flush=True)
+    print(f"{case:<52}{kernel_ms:>11.3f}{twin_ms:>11.1f}{twin_ms / kernel_ms:>9.1f}", flush=True)
 
 
 def _milliseconds(run: Callable[[], object], runs: int = 20) -> float:

@@ -19,7 +19,7 @@ def gather_rows(table: Tensor, index: Tensor) -> Tensor:
     Returns:
         [N, ...].
     """
-    picked = table.reshape(-1).index_select(0, _flat(index, table[:1].numel()))
+    picked = table.reshape(-1).index_select(0, flat_index(index, table[:1].numel()))
     return picked.view(index.shape[0], *table.shape[1:])
 
 
@@ -35,10 +35,10 @@ def add_rows(rows: Tensor, index: Tensor, size: int) -> Tensor:
         [V, ...], zero where no row goes.
     """
     shape = (size, *rows.shape[1:])
-    flat = _flat(index, rows[:1].numel())
+    flat = flat_index(index, rows[:1].numel())
     return rows.new_zeros(shape).view(-1).index_add(0, flat, rows.reshape(-1)).view(shape)
 
 
-def _flat(index: Tensor, width: int) -> Tensor:
+def flat_index(index: Tensor, width: int) -> Tensor:
     """Numbers of the elements of rows of a width, [N * width]."""
     return (index.long()[:, None] * width + torch.arange(width, device=index.device)).view(-1)

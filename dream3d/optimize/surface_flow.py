@@ -8,7 +8,7 @@ Rendering of Geometry") moves neighbours together: the same minimum, reached alo
 import torch
 from torch import Tensor
 
-from dream3d.ops.rows import add_rows, gather_rows
+from dream3d.ops.rows import add_rows, flat_index, gather_rows
 from dream3d.optimize.mesh_regularizers import MeshAdjacency
 
 
@@ -28,16 +28,19 @@ def smooth_rows(rows: Tensor, adjacency: MeshAdjacency, strength: float, num_rou
         [V, C], without gradient.
     """
     with torch.no_grad():
-        size = rows.shape[0]
+        size, width = rows.shape
         first, second = adjacency.edges.unbind(1)
         degree = torch.bincount(adjacency.edges.view(-1), minlength=size)[:, None]
         radius = strength / (1.0 + strength)
         weight = torch.where(degree > 0, radius, 0.0).to(rows)
-        share = weight / degree.clamp_min(1)
-        to, come = torch.cat([first, second]), torch.cat([second, first])
+        kept = (1.0 - weight) * rows
+        share = (weight / degree.clamp_min(1)).expand(size, width).reshape(-1)
+        # Numbers of elements instead of rows, found once for all rounds.
+        to, come = (flat_index(torch.cat(ends), width) for ends in ((first, second), (second, first)))
 
         def mixed(values: Tensor) -> Tensor:
-            return (1.0 - weight) * rows + share * add_rows(gather_rows(values, come), to, size)
+            around = torch.zeros_like(share).index_add(0, to, values.reshape(-1).index_select(0, come))
+            return kept + (share * around).view(size, width)
 
         before, spread, factor = rows, mixed(rows), 2.0
         for _ in range(num_rounds - 1):

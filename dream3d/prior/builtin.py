@@ -127,8 +127,10 @@ class RayDenoiser:
         ).sample.float()
 
 
-def load_components(folder: Path, device: torch.device) -> tuple[Any, Any, Any, Any]:
+def load_components(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[Any, Any, Any, Any]:
     """UNet, text encoder, tokenizer and scheduler, from safetensors and JSON only.
+
+    The UNet is frozen, on the device and in the dtype in which it computes.
 
     Raises:
         InputError: They would not fit what the files hold. The loaders raise dozens of other types.
@@ -137,7 +139,7 @@ def load_components(folder: Path, device: torch.device) -> tuple[Any, Any, Any, 
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    from dream3d.prior.fused_blocks import fuse_blocks
+    from dream3d.prior.fused_blocks import fuse_blocks, pack_convolutions
     from dream3d.prior.joint_attention import JointViewAttention
 
     options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True}
@@ -148,10 +150,15 @@ def load_components(folder: Path, device: torch.device) -> tuple[Any, Any, Any, 
     stored_bytes = sum(file.stat().st_size for file in find_weights(folder / "unet").files)
     if sum(parameter.numel() for parameter in asked.parameters()) > stored_bytes:
         raise InputError(f"{folder / 'unet'} lacks weights that its configuration asks for")
-    unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", low_cpu_mem_usage=False, **options)
+    unet: Any = UNet2DConditionModel.from_pretrained(
+        folder, subfolder="unet", low_cpu_mem_usage=False, **options
+    )
     unet.set_attn_processor(JointViewAttention())
+    unet.to(device=device, dtype=dtype, memory_format=torch.channels_last).requires_grad_(False).eval()
     if resolve_backend("auto", device) == "cpu":
         fuse_blocks(unet)
+        if dtype == torch.float32:
+            pack_convolutions(unet)
     encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", **options)
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
     scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)

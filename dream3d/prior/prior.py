@@ -283,12 +283,11 @@ def _load_builtin(folder: Path, device: torch.device, dtype: torch.dtype) -> Pri
     """A prior with a card of its own, from its folder."""
     card = read_card(folder)
     try:
-        unet, encoder, tokenizer, scheduler = load_components(folder, device)
+        unet, encoder, tokenizer, scheduler = load_components(folder, device, dtype)
     except InputError:
         raise
     except Exception as error:  # The loaders raise dozens of types; all mean a damaged folder.
         raise InputError(f"the prior in {folder} cannot be loaded: {reason_of(error)}") from error
-    unet = unet.to(device=device, dtype=dtype, memory_format=torch.channels_last).requires_grad_(False).eval()
     encoder = encoder.to(device).requires_grad_(False).eval()
     reader = load_reader(folder)
     alphas_cumprod = scheduler.alphas_cumprod.float().to(device)

@@ -15,6 +15,7 @@ from dream3d.cameras import Cameras
 from dream3d.math import normalize
 from dream3d.ops.antialias import antialias
 from dream3d.ops.rasterize import interpolate, rasterize
+from dream3d.ops.rows import add_rows, gather_rows
 from dream3d.render.shading import shade_srgb
 from dream3d.stage_config import Shading
 
@@ -79,9 +80,7 @@ def render_rasterized(
 
 def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     """Unit normals averaged over the faces around each vertex by area: [V, 3]; 0 where they cancel out."""
-    corners = vertices[faces.long()]  # [T, 3, 3]
-    weighted = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    total = torch.zeros_like(vertices)
-    for corner in range(3):
-        total = total.index_add(0, faces[:, corner].long(), weighted)
+    corners = gather_rows(vertices, faces.reshape(-1)).view(-1, 3, 3)
+    weighted = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])  # [T, 3]
+    total = add_rows(weighted.repeat_interleave(3, dim=0), faces.reshape(-1), len(vertices))
     return normalize(total)

@@ -464,4 +464,23 @@ struct D3dGroupNormSiluBackwardParams {
 D3D_API int32_t d3d_group_norm_silu_backward(const D3dGroupNormSiluBackwardParams* params, size_t params_size,
                                              const D3dLaunch* launch);
 
+// ---- winograd_conv (CPU library only)
+// -----------------------------------------------------------------------------------------------------
+
+// Convolution with 3 x 3 weights, stride 1 and one pixel of zeros around the image; channels last.
+struct D3dWinogradConvParams {
+  const float* input;    // [B, H, W, C]
+  const float* weight;   // [36, K / 16, C, 16], G g G^T of every pair of channels
+  const float* bias;     // [K]
+  float* output;         // [B, H, W, K] out
+  int64_t num_images;    // B
+  int32_t height;        // H >= 1
+  int32_t width;         // W >= 1
+  int32_t in_channels;   // C, a multiple of 16
+  int32_t out_channels;  // K, a multiple of 16
+};
+
+D3D_API int32_t d3d_winograd_conv(const D3dWinogradConvParams* params, size_t params_size,
+                                  const D3dLaunch* launch);
+
 }  // extern "C"
