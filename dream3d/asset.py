@@ -135,16 +135,17 @@ class Asset:
         if export.require_watertight:
             prove_solids(layout)
         files = encode_files(layout, target, export.compression)
-        report = self._report(target, files[target], layout, export)
+        report = self._report(target, files[target], placed.mesh, layout, export)
         json_path, png_path = target.with_suffix(".json"), target.with_suffix(".png")
         text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         beside = {json_path: text.encode(), png_path: encode_png_preview(self.textured_mesh)}
         write_files(beside | files)  # the target is last: where it is, the others are
         return target, json_path, png_path, *(file for file in files if file != target)
 
-    def _report(self, target: Path, content: bytes, layout: Layout, export: ExportConfig) -> dict[str, Any]:
+    def _report(
+        self, target: Path, content: bytes, mesh: Mesh, layout: Layout, export: ExportConfig
+    ) -> dict[str, Any]:
         """What FILE.json says."""
-        mesh = layout.nodes[0].mesh
         _, welded = weld(mesh.vertices, mesh.faces)
         warnings = list(self.warnings)
         if len(layout.groups) < export.lods:
@@ -156,7 +157,8 @@ class Asset:
             "faces": len(mesh.faces),
             "vertices": len(mesh.vertices),
             "watertight": is_watertight(welded),
-            "lod_faces": [len(group.nodes[0].mesh.faces) for group in layout.groups],
+            "things": list(self.textured_mesh.things),
+            "lod_faces": [group.num_faces for group in layout.groups],
             "collision_hulls": sum(not node.is_visible for node in layout.nodes),
             "texture_size": list(self.material.base_color_srgb.shape[1::-1]),
             "bounds_m": [mesh.vertices.min(axis=0).tolist(), mesh.vertices.max(axis=0).tolist()],

@@ -81,7 +81,8 @@ def generate(
     material = bake_material(
         mesh, shape.surfaces.dense, shape.colors, opened.prior, opened.embedding, bake, on_event
     )
-    textured = TexturedMesh(mesh, material, slug(prompt), metadata)
+    names = opened.said.texts if opened.said.joins else ()
+    textured = TexturedMesh(mesh, material, slug(prompt), metadata, names)
     costs = _costs(distilled) | {"seconds": time.perf_counter() - started}
     return Asset(textured, config.export, costs, opened.warnings)
 

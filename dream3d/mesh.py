@@ -1,7 +1,8 @@
-"""The triangle mesh and material that travel between stages. Plain NumPy arrays, no behaviour."""
+"""The triangle mesh and material that travel between stages. Plain NumPy arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,21 @@ class Mesh:
     uvs: FloatArray | None = None  # [V, 2], glTF convention: (0, 0) is the top left texel corner
     colors: FloatArray | None = None  # [V, 3], linear base colour in [0, 1]
     tangents: FloatArray | None = None  # [V, 4], unit tangent of the UVs and the sign of the bitangent (glTF)
+    thing: IntArray | None = None  # [V], which of several things it belongs to; no two of them share a vertex
+
+    def of_faces(self, faces: IntArray) -> "Mesh":
+        """The mesh of some of its faces [T', 3], with the vertices that they use only."""
+        used, inverse = np.unique(faces, return_inverse=True)
+        return self.of_vertices(used, inverse.reshape(-1, 3).astype(np.int32))
+
+    def of_vertices(self, source: NDArray[np.integer], faces: IntArray) -> "Mesh":
+        """The mesh of vertices [V'] of this one, repeated as may be, and faces [T', 3] between those."""
+
+        def taken(values: Any) -> Any:
+            return None if values is None else np.ascontiguousarray(values[source])
+
+        optional = (self.normals, self.uvs, self.colors, self.tangents, self.thing)
+        return Mesh(taken(self.vertices), faces, *map(taken, optional))
 
 
 @dataclass(frozen=True)
@@ -46,6 +62,7 @@ class TexturedMesh:
     material: Material
     name: str = "asset"
     metadata: dict[str, object] = field(default_factory=dict)
+    things: tuple[str, ...] = ()  # names, where the mesh says of several things which vertices are whose
 
 
 @dataclass(frozen=True)
@@ -75,13 +92,19 @@ class Frame:
 
 
 def join_meshes(meshes: Sequence[Mesh]) -> Mesh:
-    """Meshes as one, in their order: positions, triangles, and normals where all have them."""
-    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])], dtype=np.int32)
-    normals = [mesh.normals for mesh in meshes if mesh.normals is not None]
+    """Meshes as one, in their order, each a thing of its own; of what they have, what all of them have."""
+    counts = [len(mesh.vertices) for mesh in meshes]
+    starts = np.cumsum([0, *counts[:-1]], dtype=np.int32)
+
+    def joined(name: str) -> Any:
+        values = [getattr(mesh, name) for mesh in meshes]
+        return None if any(value is None for value in values) else np.concatenate(values)
+
     return Mesh(
-        np.concatenate([mesh.vertices for mesh in meshes]),
+        joined("vertices"),
         np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts, strict=True)]),
-        np.concatenate(normals) if len(normals) == len(meshes) else None,
+        *map(joined, ("normals", "uvs", "colors", "tangents")),
+        thing=np.repeat(np.arange(len(meshes), dtype=np.int32), counts),
     )
 
 

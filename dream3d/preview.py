@@ -14,7 +14,7 @@ from dream3d.cameras import orbit
 from dream3d.errors import InputError
 from dream3d.export.animation import encode_gif, encode_mp4, video_writer
 from dream3d.export.files import write_files
-from dream3d.export.load import load_textured_mesh
+from dream3d.export.load_model import load_textured_mesh
 from dream3d.mesh import ByteArray, TexturedMesh, fit_sphere
 from dream3d.render.looks import BACKDROP_SRGB, Look, paint, set_stage
 from dream3d.render.occlusion import shadow_maps

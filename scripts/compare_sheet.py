@@ -22,7 +22,7 @@ from sheets import BLACK, RED, Tile, contact_sheet, encode_jpeg
 from dream3d.errors import InputError
 from dream3d.evaluate.prompts import read_prompts
 from dream3d.export.files import write_files
-from dream3d.export.load import load_textured_mesh
+from dream3d.export.load_model import load_textured_mesh
 from dream3d.inputs import check_output, default_output
 from dream3d.mesh import TexturedMesh
 from dream3d.preview import render_looks

@@ -34,7 +34,7 @@ from dream3d.config import BakeConfig
 from dream3d.detail.bake import bake_detail
 from dream3d.detail.substance import packed_orm
 from dream3d.errors import InputError, RunError
-from dream3d.export.load import load_textured_mesh
+from dream3d.export.load_model import load_textured_mesh
 from dream3d.extract.normals import add_normals
 from dream3d.extract.tangents import add_tangents
 from dream3d.extract.topology import is_watertight, weld

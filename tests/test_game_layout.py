@@ -13,7 +13,8 @@ from khronos import validate
 from dream3d.asset import Asset
 from dream3d.errors import InputError
 from dream3d.export.inspect import inspect
-from dream3d.export.load import load_glb, load_textured_mesh
+from dream3d.export.load import load_glb
+from dream3d.export.load_model import load_textured_mesh
 from dream3d.export.names import is_collision_only, lod_level
 
 OPTIONS = {

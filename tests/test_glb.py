@@ -15,7 +15,7 @@ from PIL import Image
 from dream3d.asset import place
 from dream3d.config import ExportConfig
 from dream3d.export.glb import encode_glb
-from dream3d.export.load import load_textured_mesh
+from dream3d.export.load_model import load_textured_mesh
 from dream3d.export.names import slug
 from dream3d.mesh import Material, Mesh, TexturedMesh
 

@@ -1,16 +1,16 @@
 """What files say is what is loaded: transforms, normals and colors, of ours and of others."""
 
 import numpy as np
-import pytest
 import trimesh
 from analytic_fields import make_figure
 from glb_bytes import join_glb, split_glb, valid_glb
 
-from dream3d.errors import InputError
 from dream3d.export.glb import encode_glb
 from dream3d.export.inspect import inspect
-from dream3d.export.load import load_glb, load_textured_mesh
+from dream3d.export.load import load_glb
+from dream3d.export.load_model import load_textured_mesh
 from dream3d.mesh import Material, TexturedMesh
+from dream3d.preview import encode_png_preview
 
 
 def test_files_of_others_are_read(tmp_path):
@@ -32,8 +32,10 @@ def test_files_of_others_are_read(tmp_path):
         shape = trimesh.Trimesh(part.mesh.vertices, part.mesh.faces)
         assert shape.volume > 0  # mirrored parts still face outwards
         assert part.mesh.colors is not None
-    with pytest.raises(InputError, match="holds 2 meshes"):
-        load_textured_mesh(path)
+    whole = load_textured_mesh(path)
+    assert len(whole.mesh.faces) == report.faces
+    assert len(whole.things) == 2
+    assert encode_png_preview(whole)
 
 
 def test_rotated_and_squeezed_normals_stay_perpendicular(tmp_path):

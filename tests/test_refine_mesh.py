@@ -22,8 +22,7 @@ from dream3d.config import BakeConfig, Config, ExportConfig, given_mesh_settings
 from dream3d.detail.substance import SHINE
 from dream3d.export.files import write_files
 from dream3d.export.glb import encode_glb
-from dream3d.export.load import load_textured_mesh
-from dream3d.export.load_model import load_model
+from dream3d.export.load_model import load_model, load_textured_mesh
 from dream3d.extract.normals import add_normals
 from dream3d.extract.tangents import add_tangents
 from dream3d.extract.unwrap import unwrap

@@ -135,6 +135,28 @@ def test_gradients_pass_a_packed_layer():
     torch.testing.assert_close(found, expected)
 
 
+def test_adapters_of_packed_layers_learn():
+    peft = pytest.importorskip("peft")
+    plain = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1)).requires_grad_(False)
+    packed = copy.deepcopy(plain)
+    pack_convolutions(packed)
+    images = torch.randn(1, 16, 8, 8, generator=torch.Generator().manual_seed(1))
+    results = []
+    for network in (packed, plain):
+        peft.inject_adapter_in_model(peft.LoraConfig(r=16, lora_alpha=16, target_modules=["0"]), network)
+        adapters = [weight for weight in network.parameters() if weight.requires_grad]
+        for weight in adapters:
+            source = torch.Generator().manual_seed(2)
+            weight.data.copy_(torch.randn(weight.shape, generator=source) / 12.0)
+        output = network(images)
+        results.append([output, *torch.autograd.grad(output.square().sum(), adapters)])
+        with torch.no_grad():
+            torch.testing.assert_close(network(images), output, rtol=0, atol=1e-5)
+    assert len(results[0]) == 3
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_a_packed_network_can_still_compute_in_another_precision():
     packed = layers().requires_grad_(False)
     pack_convolutions(packed)

@@ -15,7 +15,7 @@ from dream3d.events import Event
 from dream3d.export.animation import encode_gif
 from dream3d.export.files import write_files
 from dream3d.export.lighter import lighter
-from dream3d.export.load import load_textured_mesh
+from dream3d.export.load_model import load_textured_mesh
 from dream3d.export.material import encode_png
 from dream3d.export.names import slug
 from dream3d.mesh import ByteArray, TexturedMesh

@@ -36,6 +36,11 @@ class Group:
     name: str
     nodes: tuple[Node, ...]
 
+    @property
+    def num_faces(self) -> int:
+        """Of what is seen."""
+        return sum(len(node.mesh.faces) for node in self.nodes if node.is_visible)
+
 
 @dataclass(frozen=True)
 class Layout:

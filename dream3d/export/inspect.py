@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dream3d.export.load import Contents, load_glb
+from dream3d.export.names import lod_level
 from dream3d.extract.topology import face_components, is_watertight, weld
 
 
@@ -65,7 +66,7 @@ def inspect(path: Path) -> AssetReport:
         watertight=is_watertight(welded_faces),
         components=int(face_components(welded_faces).max()) + 1,
         meshes=len(contents.parts),
-        lod_faces=[len(faces), *(len(part.mesh.faces) for part in contents.lods)],
+        lod_faces=[len(faces), *_coarser_faces(contents)],
         collision_faces=[len(part.mesh.faces) for part in contents.collision],
         textures=[
             TextureFacts(picture.name, picture.mime_type, picture.pixels.shape[1], picture.pixels.shape[0])
@@ -75,6 +76,15 @@ def inspect(path: Path) -> AssetReport:
         size_m=[round(float(value), 6) for value in high - low],
         provenance=contents.provenance,
     )
+
+
+def _coarser_faces(contents: Contents) -> list[int]:
+    """Triangles of each coarser level of detail, of all things together."""
+    faces: dict[int | None, int] = {}
+    for part in contents.lods:
+        level = lod_level(part.name)
+        faces[level] = faces.get(level, 0) + len(part.mesh.faces)
+    return list(faces.values())
 
 
 def _joined(contents: Contents) -> tuple[np.ndarray, np.ndarray]:

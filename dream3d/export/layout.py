@@ -6,36 +6,51 @@ whole file finds nodes named NAME_LOD0, NAME_LOD1, ... The extension MSFT_lod wo
 common engines do not read it, and the Khronos validator remarks on it.
 """
 
+from collections.abc import Sequence
+
 from dream3d.config import Collision
 from dream3d.export.collision import collision_hulls
 from dream3d.export.gltf import Group, Layout, Node
 from dream3d.export.lods import make_lods
-from dream3d.export.names import godot_hull_name, lod_name, slug, unreal_hull_name
-from dream3d.mesh import TexturedMesh
+from dream3d.export.names import godot_hull_name, lod_name, slug, unique_slugs, unreal_hull_name
+from dream3d.mesh import Mesh, TexturedMesh
 
 
 def game_layout(asset: TexturedMesh, num_lods: int = 1, collision: Collision = "none") -> Layout:
     """Arrange an asset for a game engine.
 
     Args:
-        asset: With normals and UVs.
+        asset: With normals and UVs. Of several things each gets a node.
         num_lods: Levels of detail, the mesh itself included; fewer are made where it cannot be any coarser.
         collision: Whose names the collision shapes bear.
 
     Raises:
         InputError: The library for collision shapes is not installed.
     """
-    name = slug(asset.name)
-    levels = make_lods(asset.mesh, num_lods)
-    names = [name] if num_lods == 1 else [lod_name(name, level) for level in range(len(levels))]
-    shown = (Node(names[0], levels[0]), *_hull_nodes(asset, names[0], collision))
-    coarser = [Group(name, (Node(name, level),)) for name, level in zip(names[1:], levels[1:], strict=True)]
-    return Layout(name, (Group(names[0], shown), *coarser), asset.material, asset.metadata)
+    name, groups = slug(asset.name), []
+    for level, mesh in enumerate(make_lods(asset.mesh, num_lods)):
+        nodes = [
+            Node(lod_name(thing, level) if num_lods > 1 else thing, part)
+            for thing, part in _things(mesh, asset.things or (asset.name,))
+        ]
+        hulls = [] if level else [hull for node in nodes for hull in _hull_nodes(node, collision)]
+        groups.append(Group(lod_name(name, level) if num_lods > 1 else name, (*nodes, *hulls)))
+    return Layout(name, tuple(groups), asset.material, asset.metadata)
 
 
-def _hull_nodes(asset: TexturedMesh, name: str, collision: Collision) -> list[Node]:
+def _things(mesh: Mesh, names: Sequence[str]) -> list[tuple[str, Mesh]]:
+    """The things that a mesh is made of, each with a name of its own."""
+    names = unique_slugs(names)
+    if mesh.thing is None or len(names) == 1:
+        return [(names[0], mesh)]
+    owner = mesh.thing[mesh.faces[:, 0]]
+    parts = [(name, mesh.faces[owner == index]) for index, name in enumerate(names)]
+    return [(name, mesh.of_faces(faces)) for name, faces in parts if len(faces)]
+
+
+def _hull_nodes(node: Node, collision: Collision) -> list[Node]:
     if collision == "none":
         return []
     name_hull = unreal_hull_name if collision == "unreal" else godot_hull_name
-    hulls = collision_hulls(asset.mesh)
-    return [Node(name_hull(name, index), hull, is_visible=False) for index, hull in enumerate(hulls)]
+    hulls = collision_hulls(node.mesh)
+    return [Node(name_hull(node.name, index), hull, is_visible=False) for index, hull in enumerate(hulls)]

@@ -63,18 +63,6 @@ def load_glb(path: Path, max_faces: int = MAX_FACES) -> Contents:
         raise InputError(message if str(path) in message else f"{path}: {message}") from None
 
 
-def load_textured_mesh(path: Path) -> TexturedMesh:
-    """Read a .glb that holds one mesh with one material, such as those we write.
-
-    Raises:
-        InputError: As `load_glb`, or there are several meshes.
-    """
-    parts = load_glb(path).parts
-    if len(parts) != 1:
-        raise InputError(f"{path} holds {len(parts)} meshes; only files with a single one can be shown")
-    return parts[0]
-
-
 def _contents(document: Document, max_faces: int) -> Contents:
     required = [str(name) for name in document.items("extensionsRequired")]
     if required:

@@ -1,7 +1,7 @@
 """One mesh out of a .glb or .obj from anyone, ready to be painted."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from dream3d.errors import InputError
 from dream3d.export.load import load_glb
 from dream3d.export.load_obj import load_obj
+from dream3d.export.names import without_lod
 from dream3d.mesh import MAX_EXTENT, MIN_EXTENT, Material, Mesh, TexturedMesh, join_meshes
 from dream3d.render.surface import sample_bilinear
 
@@ -50,13 +51,29 @@ def load_model(path: str | Path) -> TexturedMesh:
     return replace(model, mesh=mesh)
 
 
+def load_textured_mesh(path: Path) -> TexturedMesh:
+    """Read a .glb as one mesh, as it is. Raises InputError as `load_glb`."""
+    return join_parts(load_glb(path).parts)
+
+
 def join_parts(parts: Sequence[TexturedMesh]) -> TexturedMesh:
-    """All meshes of a file as one. With several, textures are read at the vertices only."""
+    """The meshes of a file as one, each a thing; where materials differ, textures are read at vertices."""
     if len(parts) == 1:
         return parts[0]
-    mesh = join_meshes([part.mesh for part in parts])
-    mesh = replace(mesh, colors=np.concatenate([_vertex_colors(part) for part in parts]))
-    return TexturedMesh(mesh, Material(np.full((1, 1, 3), 255, np.uint8)), metadata=parts[0].metadata)
+    mesh, material = join_meshes([part.mesh for part in parts]), parts[0].material
+    if mesh.uvs is None or not all(_same_material(material, part.material) for part in parts[1:]):
+        colors = np.concatenate([_vertex_colors(part) for part in parts])
+        mesh = replace(mesh, uvs=None, tangents=None, colors=colors)
+        material = Material(np.full((1, 1, 3), 255, np.uint8))
+    metadata = parts[0].metadata
+    things = tuple(without_lod(part.name) for part in parts)
+    return TexturedMesh(mesh, material, str(metadata.get("prompt", "asset")), metadata, things)
+
+
+def _same_material(one: Material, other: Material) -> bool:
+    """Do two materials look the same? Files name the material of each mesh; pictures are compared."""
+    pairs = [(getattr(one, part.name), getattr(other, part.name)) for part in fields(Material)]
+    return all(np.array_equal(mine, theirs) for mine, theirs in pairs)  # also of numbers, and of None
 
 
 def _vertex_colors(part: TexturedMesh) -> np.ndarray:
@@ -75,9 +92,4 @@ def _tidy(mesh: Mesh) -> Mesh:
     # The smallest vertex first: a face and its back stay two, as a leaf has them.
     _, first = np.unique(np.take_along_axis(proper, turns, axis=1), axis=0, return_index=True)
     faces = proper[np.sort(first)]
-    used, inverse = np.unique(faces, return_inverse=True)
-    kept = {
-        name: None if (values := getattr(mesh, name)) is None else values[used]
-        for name in ("normals", "uvs", "colors", "tangents")
-    }
-    return replace(mesh, vertices=mesh.vertices[used], faces=inverse.reshape(-1, 3).astype(np.int32), **kept)
+    return mesh.of_faces(faces)

@@ -1,6 +1,6 @@
 """Levels of detail: coarser meshes over the atlas and the texture of the finest one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,13 +106,9 @@ def _with_attributes(mesh: Mesh, surface: UvSurface, position_of: IntVector, wed
     uv_source[wedge_of] = np.arange(len(wedge_of))
     keys = np.stack([normal_source, uv_source[surface.wedges.reshape(-1)]], axis=1)
     sources, inverse = np.unique(keys, axis=0, return_inverse=True)
-    return Mesh(
-        mesh.vertices[sources[:, 0]],
-        inverse.reshape(-1, 3).astype(np.int32),
-        normals=mesh.normals[sources[:, 0]],
-        uvs=mesh.uvs[sources[:, 1]],
-        tangents=None if mesh.tangents is None else mesh.tangents[sources[:, 1]],
-    )
+    coarser = mesh.of_vertices(sources[:, 0], inverse.reshape(-1, 3).astype(np.int32))
+    tangents = None if mesh.tangents is None else mesh.tangents[sources[:, 1]]
+    return replace(coarser, uvs=mesh.uvs[sources[:, 1]], tangents=tangents)
 
 
 def chart_gap(uvs: NDArray[np.floating], wedges: IntVector) -> float:

@@ -89,17 +89,7 @@ def _reordered(mesh: Mesh) -> Mesh:
         mesh.faces.reshape(-1).astype(np.uint32), triangles=True, optsize=False
     )
     source = np.argsort(place, kind="stable")[:num_used]  # vertices that nothing uses are placed last
-
-    def taken(values: Any) -> Any:
-        return None if values is None else values[source]
-
-    return Mesh(
-        mesh.vertices[source],
-        indices.reshape(-1, 3).astype(np.int32),
-        normals=taken(mesh.normals),
-        uvs=taken(mesh.uvs),
-        tangents=taken(mesh.tangents),
-    )
+    return mesh.of_vertices(source, indices.reshape(-1, 3).astype(np.int32))
 
 
 def _pack_rows(data: bytes, stride: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 MAX_NAME_LENGTH = 60
 
@@ -13,6 +14,19 @@ def slug(text: str, separator: str = "_") -> str:
     return words[:MAX_NAME_LENGTH].rstrip(separator) or "asset"
 
 
+def unique_slugs(texts: Sequence[str]) -> list[str]:
+    """The slugs of several texts, numbered where they would be the same: "a_mug", "a_mug_2"."""
+    names: list[str] = []
+    for text in texts:
+        name = plain = slug(text)
+        number = 1
+        while name in names:
+            number += 1
+            name = f"{plain}_{number}"
+        names.append(name)
+    return names
+
+
 def lod_name(name: str, level: int) -> str:
     """Name of a level of detail, as Unity and Unreal spell it: "chair_LOD0" is the finest."""
     return f"{name}_LOD{level}"
@@ -22,6 +36,11 @@ def lod_level(name: str) -> int | None:
     """The level that a name ends in, None without one."""
     match = re.search(r"_LOD(\d{1,2})$", name, flags=re.IGNORECASE)
     return int(match[1]) if match else None
+
+
+def without_lod(name: str) -> str:
+    """The name without the level that it ends in."""
+    return name if lod_level(name) is None else name[: name.upper().rindex("_LOD")]
 
 
 def unreal_hull_name(mesh_name: str, index: int) -> str:

@@ -1,6 +1,6 @@
 """A .usdz, which phones and tablets show as it is: USD in an uncompressed archive, written by OpenUSD itself.
 
-One mesh under one model, with a UsdPreviewSurface. OpenUSD (`usd-core`, Tomorrow Open Source Technology
+One model with a mesh per thing and a UsdPreviewSurface. OpenUSD (`usd-core`, Tomorrow Open Source Technology
 License, Apache 2.0 but for its section on trademarks) is an optional extra.
 """
 
@@ -35,7 +35,7 @@ def encode_usdz(layout: Layout) -> bytes:
     """Write a .usdz: metres, +Y up, the model as default prim, its origin and pictures as in a .glb.
 
     Args:
-        layout: With one visible node, which has normals and UVs. Its metadata becomes JSON in the model's
+        layout: With visible nodes only, which have normals and UVs. Its metadata becomes JSON in the model's
             `customData`. Tangents are left out: readers of USD make their own for a normal map.
 
     Returns:
@@ -69,6 +69,10 @@ def _pxr() -> Any:
     return SimpleNamespace(Gf=Gf, Kind=Kind, Sdf=Sdf, Usd=Usd, UsdGeom=UsdGeom, UsdShade=UsdShade, Vt=Vt)
 
 
+def _prim_name(name: str) -> str:
+    return f"_{name}" if name[0].isdigit() else name  # "3_pigs" is no name for a prim
+
+
 def _path_of(picture: PngPicture) -> str:
     return f"textures/{picture.name}.png"
 
@@ -79,17 +83,17 @@ def _write_stage(pxr: Any, layout: Layout, pictures: list[PngPicture], path: Pat
     pxr.UsdGeom.SetStageUpAxis(stage, pxr.UsdGeom.Tokens.y)
     pxr.UsdGeom.SetStageMetersPerUnit(stage, 1.0)
     stage.GetRootLayer().customLayerData = {"creator": GENERATOR}
-    name = f"_{layout.name}" if layout.name[0].isdigit() else layout.name  # "3_pigs" is no name for a prim
+    name = _prim_name(layout.name)
     model = pxr.UsdGeom.Xform.Define(stage, f"/{name}")
     pxr.Usd.ModelAPI(model).SetKind(pxr.Kind.Tokens.component)
     if layout.metadata:
         text = json.dumps(layout.metadata, allow_nan=False)
         model.GetPrim().SetCustomDataByKey("dream3d", text)
     stage.SetDefaultPrim(model.GetPrim())
-    (node,) = layout.nodes
-    shape = _define_mesh(pxr, stage, f"/{name}/{name}_mesh", node.mesh)
     material = _define_material(pxr, stage, f"/{name}/{name}_material", layout, pictures)
-    pxr.UsdShade.MaterialBindingAPI.Apply(shape.GetPrim()).Bind(material)
+    for node in layout.nodes:
+        shape = _define_mesh(pxr, stage, f"/{name}/{_prim_name(node.name)}_mesh", node.mesh)
+        pxr.UsdShade.MaterialBindingAPI.Apply(shape.GetPrim()).Bind(material)
     stage.GetRootLayer().Save()
 
 

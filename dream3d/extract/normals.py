@@ -71,13 +71,8 @@ def with_unit_normals(mesh: Mesh, crease_angle_deg: float) -> Mesh:
     pairs = np.stack([mesh.faces.reshape(-1), shaded.faces.reshape(-1)], axis=1)
     unique, inverse = np.unique(pairs, axis=0, return_inverse=True)
     old, new = unique.T
-    return Mesh(
-        mesh.vertices[old],
-        inverse.reshape(-1, 3).astype(np.int32),
-        shaded.normals[new],
-        None if mesh.uvs is None else mesh.uvs[old],
-        None if mesh.colors is None else mesh.colors[old],
-    )
+    split = mesh.of_vertices(old, inverse.reshape(-1, 3).astype(np.int32))
+    return replace(split, normals=shaded.normals[new], tangents=None)
 
 
 def _faces_around(

@@ -210,16 +210,7 @@ def _split(mesh: Mesh, tangents: NDArray[np.float32]) -> Mesh:
     _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     source = mesh.faces.reshape(-1)[first]
     faces = inverse.reshape(-1, 3).astype(np.int32)
-    assert mesh.normals is not None
-    assert mesh.uvs is not None
-    return Mesh(
-        mesh.vertices[source],
-        faces,
-        normals=mesh.normals[source],
-        uvs=mesh.uvs[source],
-        colors=None if mesh.colors is None else mesh.colors[source],
-        tangents=tangents[first],
-    )
+    return replace(mesh.of_vertices(source, faces), tangents=tangents[first])
 
 
 def _flattened(vectors: Floats, normals: Floats) -> Floats:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,13 +39,9 @@ def unwrap(mesh: Mesh, texture_size: int, padding_texels: int) -> Mesh:
     """
     source, faces, chart_uvs = _charts(mesh)
     packed_source, packed_faces, uvs = _pack(faces, chart_uvs, texture_size, padding_texels)
-    source = source[packed_source]
-    return Mesh(
-        np.ascontiguousarray(mesh.vertices[source]),
-        packed_faces,
-        normals=None if mesh.normals is None else np.ascontiguousarray(mesh.normals[source]),
-        uvs=np.clip(uvs, 0.0, 1.0).astype(np.float32),
-    )
+    split = mesh.of_vertices(source[packed_source], packed_faces)
+    uvs = np.clip(uvs, 0.0, 1.0).astype(np.float32)
+    return replace(split, uvs=uvs, colors=None, tangents=None)
 
 
 def _charts(mesh: Mesh) -> tuple[NDArray[np.integer], NDArray[np.uint32], NDArray[np.float32]]:

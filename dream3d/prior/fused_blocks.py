@@ -1,5 +1,7 @@
 """The residual blocks of a diffusers UNet, computed faster; parameters and their names stay as they are."""
 
+from typing import Any
+
 import torch
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
@@ -39,14 +41,19 @@ class FusedGroupNorm(nn.GroupNorm):
 class WinogradConv(nn.Conv2d):
     """A convolution with 3 x 3 weights that do not change any more; with gradients it is that of torch."""
 
-    packed: Tensor
+    packed: Tensor | None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Not packed, it computes as torch does: PEFT makes adapters of the class that they adapt."""
+        super().__init__(*args, **options)
+        self.register_buffer("packed", None, persistent=False)
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (the name in torch)
         """[B, C, H, W] to [B, K, H, W]."""
         has_gradient = torch.is_grad_enabled() and (input.requires_grad or self.weight.requires_grad)
-        if has_gradient or input.device.type != "cpu" or input.dtype != torch.float32:
+        is_plain = input.device.type == "cpu" and input.dtype == torch.float32 and not has_gradient
+        if self.packed is None or self.bias is None or not is_plain:
             return super().forward(input)
-        assert self.bias is not None  # `_can_pack`
         return winograd_conv(input, self.packed, self.bias)
 
 
