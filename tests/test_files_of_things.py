@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import trimesh
 from khronos import validate
@@ -129,6 +130,27 @@ def test_a_thing_without_names_or_triangles_is_no_node(tmp_path: Path) -> None:
     first = mesh.of_faces(mesh.faces[mesh.thing[mesh.faces[:, 0]] == 0])
     alone = Asset(replace(BALLS, mesh=first)).save(tmp_path / "b.glb")[0]
     assert [part.name for part in load_glb(alone).parts] == ["a_candle"]
+
+
+def test_meshes_of_different_materials_keep_their_colors_at_the_vertices(tmp_path: Path) -> None:
+    scene = trimesh.Scene()
+    for name, color in (("red", (255, 0, 0)), ("blue", (0, 0, 255))):
+        ball = trimesh.creation.icosphere(1, 0.3).apply_translation((len(name), 0.0, 0.0))
+        picture = PIL.Image.new("RGB", (4, 4), color)
+        ball.visual = trimesh.visual.TextureVisuals(
+            uv=np.full((len(ball.vertices), 2), 0.5),
+            material=trimesh.visual.material.PBRMaterial(baseColorTexture=picture),
+        )
+        scene.add_geometry(ball, node_name=name)
+    scene.export(tmp_path / "two.glb")
+    model = load_model(tmp_path / "two.glb")
+    assert sorted(model.things) == ["blue", "red"]
+    assert model.mesh.colors is not None
+    assert model.mesh.thing is not None
+    for index, name in enumerate(model.things):
+        seen = model.mesh.colors[model.mesh.thing == index]
+        np.testing.assert_allclose(seen - ([1, 0, 0] if name == "red" else [0, 0, 1]), 0.0, atol=1e-6)
+    assert model.mesh.uvs is None
 
 
 def test_names() -> None:

@@ -22,11 +22,12 @@ from dream3d.config import BakeConfig, Config, ExportConfig, given_mesh_settings
 from dream3d.detail.substance import SHINE
 from dream3d.export.files import write_files
 from dream3d.export.glb import encode_glb
+from dream3d.export.load import load_glb
 from dream3d.export.load_model import load_model, load_textured_mesh
 from dream3d.extract.normals import add_normals
 from dream3d.extract.tangents import add_tangents
 from dream3d.extract.unwrap import unwrap
-from dream3d.mesh import Material, Mesh, TexturedMesh
+from dream3d.mesh import Material, Mesh, TexturedMesh, join_meshes
 from dream3d.refine import refine
 from dream3d.stage_config import PaintConfig, RefineConfig
 
@@ -142,6 +143,19 @@ def test_overlapping_uvs_are_replaced_and_said_so(model, tiny_prior):
     assert asset.warnings == ("made new UVs, because its UVs overlap",)
     assert asset.material.normal_map is None
     assert len(asset.mesh.faces) == len(model.mesh.faces)
+
+
+def test_the_nodes_of_a_file_stay_while_its_shape_does(model, tiny_prior, tmp_path):
+    """A ring and half of one, over the same UVs: what a file of two meshes with one material is read as."""
+    half = model.mesh.of_faces(model.mesh.faces[: len(model.mesh.faces) // 2])
+    mesh = join_meshes([model.mesh, replace(half, vertices=half.vertices + np.float32(3.0))])
+    two = replace(model, mesh=mesh, name="two", things=("ring", "half"))
+    locked = refine(two, "a red mushroom", CONFIG, PAINT, prior=tiny_prior)
+    path = locked.save(tmp_path / "a.glb", lods=1)[0]
+    assert [part.name for part in load_glb(path).parts] == ["ring", "half"]
+    assert len(locked.mesh.faces) == len(mesh.faces)
+    free = refine(two, "a red mushroom", CONFIG, PAINT, "free", prior=tiny_prior)
+    assert [part.name for part in load_glb(free.save(tmp_path / "b.glb")[0]).parts] == ["two"]
 
 
 def test_a_free_surface_is_closed_and_stays_where_it_was(model, tiny_prior):

@@ -27,7 +27,9 @@ def check_export(export: ExportConfig, target: Path) -> None:
             raise InputError(f"{target.name!r}: an .obj cannot name files with spaces; choose another name")
     if target.suffix.lower() == ".usdz":
         if export.lods > 1 or export.collision != "none":
-            raise InputError("a .usdz shows one mesh: leave --lods and --collision out, or write a .glb")
+            raise InputError(
+                "a .usdz has no levels or collision shapes: leave --lods and --collision out, or write a .glb"
+            )
         from dream3d.export.usdz import check_usd
 
         check_usd()

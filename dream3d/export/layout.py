@@ -6,8 +6,6 @@ whole file finds nodes named NAME_LOD0, NAME_LOD1, ... The extension MSFT_lod wo
 common engines do not read it, and the Khronos validator remarks on it.
 """
 
-from collections.abc import Sequence
-
 from dream3d.config import Collision
 from dream3d.export.collision import collision_hulls
 from dream3d.export.gltf import Group, Layout, Node
@@ -31,20 +29,19 @@ def game_layout(asset: TexturedMesh, num_lods: int = 1, collision: Collision = "
     for level, mesh in enumerate(make_lods(asset.mesh, num_lods)):
         nodes = [
             Node(lod_name(thing, level) if num_lods > 1 else thing, part)
-            for thing, part in _things(mesh, asset.things or (asset.name,))
+            for thing, part in _things(asset, mesh)
         ]
         hulls = [] if level else [hull for node in nodes for hull in _hull_nodes(node, collision)]
         groups.append(Group(lod_name(name, level) if num_lods > 1 else name, (*nodes, *hulls)))
     return Layout(name, tuple(groups), asset.material, asset.metadata)
 
 
-def _things(mesh: Mesh, names: Sequence[str]) -> list[tuple[str, Mesh]]:
-    """The things that a mesh is made of, each with a name of its own."""
-    names = unique_slugs(names)
-    if mesh.thing is None or len(names) == 1:
-        return [(names[0], mesh)]
+def _things(asset: TexturedMesh, mesh: Mesh) -> list[tuple[str, Mesh]]:
+    """What a level of an asset is made of, each with a name of its own."""
+    if mesh.thing is None or not asset.things:
+        return [(slug(asset.name), mesh)]
     owner = mesh.thing[mesh.faces[:, 0]]
-    parts = [(name, mesh.faces[owner == index]) for index, name in enumerate(names)]
+    parts = [(name, mesh.faces[owner == index]) for index, name in enumerate(unique_slugs(asset.things))]
     return [(name, mesh.of_faces(faces)) for name, faces in parts if len(faces)]
 
 

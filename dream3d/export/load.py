@@ -20,7 +20,7 @@ from dream3d.export.container import (
     get_object,
     read_container,
 )
-from dream3d.export.load_material import Picture, read_material, read_pictures
+from dream3d.export.load_material import Materials, Picture, read_pictures
 from dream3d.export.load_meshopt import unpack
 from dream3d.export.names import is_collision_only, lod_level
 from dream3d.mesh import Material, Mesh, TexturedMesh
@@ -68,15 +68,15 @@ def _contents(document: Document, max_faces: int) -> Contents:
     if required:
         raise InputError(f"the file needs {', '.join(required)[:100]}, which is not read; save it without")
     pictures = read_pictures(document)
-    budget = _Budget(max_faces)
+    materials, budget = Materials(document, pictures), _Budget(max_faces)
     scenes = document.items("scenes")
     main = document.json.get("scene", 0)
     scene = document.item("scenes", main) if scenes else {}
-    shown, extras = _scene_parts(document, scene, pictures, budget)
+    shown, extras = _scene_parts(document, scene, materials, budget)
     lods: list[TexturedMesh] = []
     for index in range(min(len(scenes), MAX_SCENES)):
         if index != main:
-            lods += _scene_parts(document, document.item("scenes", index), pictures, budget, True)[0]
+            lods += _scene_parts(document, document.item("scenes", index), materials, budget, True)[0]
     # A file in which everything has such a name has not named it for an engine.
     parts = [part for part in shown if not is_collision_only(part.name)] or shown
     collision = [part for part in shown if is_collision_only(part.name)] if parts is not shown else []
@@ -105,7 +105,7 @@ class _Budget:
 def _scene_parts(
     document: Document,
     scene: dict[str, Any],
-    pictures: list[Picture],
+    materials: Materials,
     budget: _Budget,
     only_lods: bool = False,
 ) -> tuple[list[TexturedMesh], dict[str, Any]]:
@@ -125,7 +125,7 @@ def _scene_parts(
                 corrupt("a mesh primitive is not an object")
             budget.take(_count_faces(document, primitive))
             name = str(node.get("name") or mesh.get("name") or "asset")
-            parts.append(_part(document, primitive, matrix, pictures, name))
+            parts.append(_part(document, primitive, matrix, materials, name))
     return parts, extras
 
 
@@ -172,7 +172,7 @@ def _part(
     document: Document,
     primitive: dict[str, Any],
     matrix: NDArray[np.float64],
-    pictures: list[Picture],
+    materials: Materials,
     name: str,
 ) -> TexturedMesh:
     """One primitive in the world."""
@@ -200,7 +200,7 @@ def _part(
         read("COLOR_0", ("VEC3", "VEC4")),
         read("TANGENT", ("VEC4",)),
     )
-    material, factor = read_material(document, primitive, pictures)
+    material, factor = materials.of(primitive)
     if material is None:  # no texture: the colors travel on the vertices
         colors = np.ones_like(mesh.vertices) if mesh.colors is None else mesh.colors[:, :3]
         plain = Material(np.full((1, 1, 3), 255, np.uint8))

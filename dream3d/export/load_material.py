@@ -26,13 +26,29 @@ class Picture:
     pixels: ByteArray  # [H, W, 3] sRGB encoded
 
 
-def read_material(
-    document: Document, primitive: dict[str, Any], pictures: list[Picture]
-) -> tuple[Material | None, NDArray[np.float32]]:
-    """Material with its base color texture, None without one, and the linear base color factor [3]."""
-    if "material" not in primitive:
-        return None, np.ones(3, np.float32)
-    description = document.item("materials", primitive["material"])
+Surface = tuple[Material | None, NDArray[np.float32]]  # None without a texture; linear base color factor [3]
+
+
+class Materials:
+    """The materials of a file, each read once however many meshes wear it."""
+
+    def __init__(self, document: Document, pictures: list[Picture]) -> None:
+        self._document = document
+        self._pictures = pictures
+        self._read: dict[int, Surface] = {}
+
+    def of(self, primitive: dict[str, Any]) -> Surface:
+        """What a mesh primitive wears; the same object for the same material."""
+        if "material" not in primitive:
+            return None, np.ones(3, np.float32)
+        index: int = primitive["material"]
+        description = self._document.item("materials", index)
+        if index not in self._read:
+            self._read[index] = _surface(self._document, description, self._pictures)
+        return self._read[index]
+
+
+def _surface(document: Document, description: dict[str, Any], pictures: list[Picture]) -> Surface:
     pbr = get_object(description, "pbrMetallicRoughness")
     factor = get_numbers(pbr, "baseColorFactor", [1.0] * 4)[:3].clip(0.0, 1.0).astype(np.float32)
     if "baseColorTexture" not in pbr:

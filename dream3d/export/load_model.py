@@ -73,7 +73,7 @@ def join_parts(parts: Sequence[TexturedMesh]) -> TexturedMesh:
 def _same_material(one: Material, other: Material) -> bool:
     """Do two materials look the same? Files name the material of each mesh; pictures are compared."""
     pairs = [(getattr(one, part.name), getattr(other, part.name)) for part in fields(Material)]
-    return all(np.array_equal(mine, theirs) for mine, theirs in pairs)  # also of numbers, and of None
+    return all(mine is theirs or np.array_equal(mine, theirs) for mine, theirs in pairs)  # also of numbers
 
 
 def _vertex_colors(part: TexturedMesh) -> np.ndarray:
