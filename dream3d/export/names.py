@@ -16,15 +16,14 @@ def slug(text: str, separator: str = "_") -> str:
 
 def unique_slugs(texts: Sequence[str]) -> list[str]:
     """The slugs of several texts, numbered where they would be the same: "a_mug", "a_mug_2"."""
-    names: list[str] = []
+    numbers: dict[str, int] = {}  # the last one given to each name
     for text in texts:
         name = plain = slug(text)
-        number = 1
-        while name in names:
-            number += 1
-            name = f"{plain}_{number}"
-        names.append(name)
-    return names
+        while name in numbers:
+            numbers[plain] += 1
+            name = f"{plain}_{numbers[plain]}"
+        numbers[name] = 1
+    return list(numbers)
 
 
 def lod_name(name: str, level: int) -> str:
