@@ -106,6 +106,23 @@ def find_things(prompt: str, things: OneByOne, prior: Prior) -> Things:
     return replace(found, texts=texts, sizes=sizes)
 
 
+def expect_things(said: Things, prior: Prior) -> None:
+    """Refuse what would become a lump: a shape of which the prior knows at most color and material.
+
+    Raises:
+        InputError: The prior has a vocabulary, and a text names nothing in it.
+    """
+    for text in said.texts:
+        if prior.vocabulary is None or prior.vocabulary.names_thing(text):
+            continue
+        near = [word for words in prior.unknown_words(text).values() for word in words]
+        hint = f" (nearest known words: {', '.join(near)})" if near else ""
+        raise InputError(
+            f"the prior {prior.name!r} knows no thing that {text!r} could be{hint}: "
+            f"'dream3d priors {prior.name}' lists what it knows"
+        )
+
+
 def unknown_word_warnings(prior: Prior, prompt: str) -> list[str]:
     """One line per word of the prompt that the prior never saw."""
     lines = []

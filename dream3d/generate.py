@@ -12,7 +12,7 @@ from dream3d.export.names import slug
 from dream3d.extract.solid import check_solids
 from dream3d.extract.tangents import add_tangents
 from dream3d.extract.unwrap import unwrap
-from dream3d.finish import bake_material, choose_device, open_prior, provenance
+from dream3d.finish import bake_material, choose_device, expect_things, open_prior, provenance
 from dream3d.inputs import check_prompt
 from dream3d.mesh import TexturedMesh
 from dream3d.prior import Prior
@@ -65,6 +65,7 @@ def generate(
         if folder is not None:
             folder.expect({"prompt": prompt, "settings": asdict(config)})
         opened = open_prior(prompt, config, device, prior, on_event, guided, things=config.things)
+        expect_things(opened.said, opened.prior)
         metadata = provenance(prompt, config, opened.prior, METHOD_OF_THINGS if opened.said.joins else METHOD)
         if folder is not None:
             folder.claim(metadata | {"device": device})

@@ -103,7 +103,7 @@ def done_items() -> list[str]:
 
 def test_killed_workers_cost_their_items_time_and_a_killed_driver_nothing(prior: str, start: Start) -> None:
     items = [
-        {"prompt": "a red cap"},
+        {"prompt": "a red toadstool"},
         {"prompt": "a red mushroom", "seed": 3},
         {"prompt": "a blue house", "refine.num_steps": 2},
         {"prompt": ""},
@@ -115,7 +115,7 @@ def test_killed_workers_cost_their_items_time_and_a_killed_driver_nothing(prior:
     while run.poll() is None or not was_driver_killed:
         for record in begun():
             # One item ends every worker that takes it, another one only its first.
-            if "cap" in record["item"] or ("mushroom" in record["item"] and record["attempt"] == 1):
+            if "toadstool" in record["item"] or ("mushroom" in record["item"] and record["attempt"] == 1):
                 os.kill(pid_of(record), signal.SIGKILL)
         if not was_driver_killed and list(OUT.glob("a_blue_house*/run/checkpoint-*")):
             was_driver_killed = True
@@ -129,12 +129,15 @@ def test_killed_workers_cost_their_items_time_and_a_killed_driver_nothing(prior:
     assert run.returncode == 1
     assert find_flaws(OUT) == []
     assert done_items() == ["a blue house", "a red mushroom"]
-    assert {record["item"].split("-")[0] for record in events("retry")} >= {"a_red_cap", "a_red_mushroom"}
+    assert {record["item"].split("-")[0] for record in events("retry")} >= {
+        "a_red_toadstool",
+        "a_red_mushroom",
+    }
     assert "the worker was killed" in events("failed")[-1]["reason"]
     assert [record["goes_on"] for record in events("begun") if "house" in record["item"]] == [False, True]
     assert out == "out/index.html\n"
     assert "dream3d: props.jsonl line 4: the prompt is empty" in errors
-    assert "dream3d: a red cap / 0: the worker was killed" in errors
+    assert "dream3d: a red toadstool / 0: the worker was killed" in errors
     assert "2 failed" in errors.splitlines()[-1]
     assert "Traceback" not in errors
     page = Path("out/index.html").read_text()
@@ -167,13 +170,13 @@ def test_a_worker_that_hangs_is_replaced_and_ctrl_c_ends_all(prior: str, start: 
 def test_two_drivers_share_a_folder_and_make_everything_once(
     prior: str, start: Start, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    Path("list.txt").write_text("a red mushroom\na blue house\na red cap\na red  mushroom\nzeppelin\n")
+    Path("list.txt").write_text("a red mushroom\na blue house\na red toadstool\na red  mushroom\nzeppelin\n")
     words = ["list.txt", "--prior", prior, "--workers", "1"]
     runs = [start(*words, "--json") for _ in range(2)]
     results = [json.loads(run.communicate()[0]) for run in runs]
     assert [run.returncode for run in runs] == [1, 1]
     assert find_flaws(OUT) == []
-    assert done_items() == ["a blue house", "a red cap", "a red mushroom"]
+    assert done_items() == ["a blue house", "a red mushroom", "a red toadstool"]
     assert len({record["driver"] for record in events("begun")}) == 2
     for found in results:
         errors = [row["error"] for row in found["rows"]]
@@ -184,7 +187,7 @@ def test_two_drivers_share_a_folder_and_make_everything_once(
     assert len(events("failed")) in (1, 2)  # the second driver takes the first one's word if it comes later
 
     # Again, of those that can be made: nothing is touched, also where drivers died before their records.
-    Path("list.txt").write_text("a red mushroom\na blue house\na red cap\n")
+    Path("list.txt").write_text("a red mushroom\na blue house\na red toadstool\n")
     stamps = {path: path.stat().st_mtime_ns for path in OUT.glob("*/*")}
     before = {record["item"]: record["files"] for record in events("done")}
     for _ in range(2):

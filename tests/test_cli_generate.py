@@ -109,6 +109,13 @@ def test_a_prompt_the_prior_knows_nothing_of_is_refused(
     assert "knows no word of 'zeppelin'" in line
 
 
+def test_a_prompt_that_names_no_thing_the_prior_knows_is_refused(
+    capfd: pytest.CaptureFixture[str], prior: Path
+) -> None:
+    line = refused(capfd, "a red hose", "--prior", str(prior), "--quiet")
+    assert "knows no thing that 'a red hose' could be (nearest known words: house" in line
+
+
 def test_an_unknown_prior_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     assert "unknown prior 'nobody/nothing'" in refused(capfd, "a red mushroom", "--prior", "nobody/nothing")
 

@@ -121,7 +121,7 @@ def test_generate_watch_look_download_and_export(visit: Visit, chromium: Any, tm
     page = visit.page
     page.get_by_role("button", name="a yellow duck").click()
     assert page.get_by_label("Prompt", exact=True).input_value() == "a yellow duck"
-    visit.generate("a red mushrom", steps="40")
+    visit.generate("a red mushroom mushrom", steps="40")
     page.locator(".d3-hint", has_text="nearest known: mushroom").wait_for()
     card = visit.wait_for("running")
     # The line goes with its stage, which may end before the next look; the picture stays until the run ends.
@@ -134,23 +134,23 @@ def test_generate_watch_look_download_and_export(visit: Visit, chromium: Any, tm
         page.locator(".d3-turntable img").evaluate("image => image.decode().then(() => image.naturalWidth)")
         == 256
     )
-    glb = download(page, re.compile(r"^Download a_red_mushrom\.glb$"), tmp_path)
+    glb = download(page, re.compile(r"^Download a_red_mushroom_mushrom\.glb$"), tmp_path)
     assert_valid(glb)
     page.get_by_text("Export: other formats").click()
     page.get_by_label("number input for Faces", exact=True).fill("100")
     page.get_by_label("Format").click()
     page.get_by_role("option", name="obj").click()
     page.get_by_role("button", name="Make the file").click()
-    archive = download(page, re.compile(r"^Download a_red_mushrom_obj\.zip \("), tmp_path)
+    archive = download(page, re.compile(r"^Download a_red_mushroom_mushrom_obj\.zip \("), tmp_path)
     with zipfile.ZipFile(archive) as files:
-        text = files.read("a_red_mushrom.obj").decode()
+        text = files.read("a_red_mushroom_mushrom.obj").decode()
     assert 50 <= text.count("\nf ") <= 100
     page.set_viewport_size({"width": 390, "height": 844})  # of a phone: it need not be scrolled sideways
     page.wait_for_function("document.documentElement.scrollWidth <= 390")
     # The file is this visitor's: neither another one nor nobody gets it.
     stranger = chromium.new_context()
     assert stranger.request.get(visit.url).ok
-    (url,) = {url for url in visit.requests if url.endswith("/a_red_mushrom.glb")}
+    (url,) = {url for url in visit.requests if url.endswith("/a_red_mushroom_mushrom.glb")}
     assert visit.context.request.get(url).body() == glb.read_bytes()
     assert stranger.request.get(url).status == 404
     stranger.close()
@@ -191,7 +191,11 @@ def test_a_reload_and_a_second_tab_show_the_run_that_goes_on(visit: Visit) -> No
 
 
 def test_what_cannot_be_made_is_said_in_one_line(visit: Visit) -> None:
-    for prompt, says in (("", "the prompt is empty"), ("qwertz uiop", "knows no word of this")):
+    for prompt, says in (
+        ("", "is empty"),
+        ("qwertz uiop", "no such thing"),
+        ("a red mushrom", "no such thing"),
+    ):
         visit.generate(prompt)
         visit.page.locator('.d3-notice[role="alert"]', has_text=says).wait_for()
     visit.page.get_by_label("Prompt", exact=True).fill("x" * 1000)

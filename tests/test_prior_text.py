@@ -36,6 +36,18 @@ def test_unknown_words_name_their_neighbours():
     assert found == {"mushrom": ["mushroom"], "zqx": []}
 
 
+def test_plurals_are_read_as_one():
+    nouns = ("box", "cherry", "knife", "leaf", "pine tree", "glasses")
+    words = Vocabulary(nouns, ("blue",), ("legs",), (), ("a", "the", "is"))
+    said = "Boxes cherries knives leaves pine trees glasses legs glass"
+    one = ["box", "cherry", "knife", "leaf", "pine", "tree", "glasses", "legs", "glass"]
+    assert words.read(said) == one
+    assert keep_known("the blue boxes", words) == "the blue box"
+    assert list(unknown_words("as blues boxs boxess leg", words)) == ["as", "boxess", "leg"]
+    assert words.names_thing("two PINE TREES")
+    assert not words.names_thing("blue legs")
+
+
 def test_unknown_words_are_left_out():
     assert keep_known("A RED, shiny mushroom!", KNOWN) == "a red mushroom"
     assert split_words("Ice-cream 3D") == ["ice", "cream", "3d"]

@@ -17,7 +17,7 @@ from dream3d.config import Config
 from dream3d.errors import InputError, RunError
 from dream3d.inputs import MAX_PROMPT_LENGTH
 from dream3d.prior import Prior
-from dream3d.prior.vocabulary import Vocabulary, split_words
+from dream3d.prior.vocabulary import Vocabulary
 
 RELOAD = "the page was closed for too long, or the server was started again: reload the page"
 GONE = "this asset is not kept any more: generate it again"
@@ -140,10 +140,10 @@ class Handlers:
         return self.visitors.find(request.cookies.get(self.cookie))
 
     def _check_words(self, prompt: str) -> None:
-        """Refuse at once what says nothing to the prior, not only when its turn comes."""
+        """Refuse at once what names nothing to the prior, not only when its turn comes."""
         words = self.vocabulary
-        if words is not None and not words.content_words() & set(split_words(prompt)):
-            raise InputError(f"the prior {self.prior.name!r} knows no word of this; see below what it knows")
+        if words is not None and not words.names_thing(prompt):
+            raise InputError(f"the prior {self.prior.name!r} knows no such thing; see below what it knows")
 
     def _view(self, visitor: Visitor, assets: Sequence[Made], shown: Shown, asset: str) -> View:
         card = self._card(visitor)

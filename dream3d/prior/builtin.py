@@ -35,8 +35,7 @@ class BuiltinTexts:
         Raises:
             InputError: No word of the prompt says anything the prior knows.
         """
-        words = set(vocabulary.split_words(prompt))
-        if not words & self.vocabulary.content_words():
+        if self.vocabulary.content_words().isdisjoint(self.vocabulary.read(prompt)):
             raise InputError(
                 f"the prior {self.name!r} knows no word of {prompt!r}: "
                 f"'dream3d priors {self.name}' lists what it knows"

@@ -4,6 +4,8 @@ import difflib
 import re
 from dataclasses import dataclass
 
+PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("ves", "fe"))  # endings, and of one
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -25,10 +27,15 @@ class Vocabulary:
         phrases += (*self.materials, *self.patterns, *self.relations)
         return frozenset(word for phrase in phrases for word in split_words(phrase))
 
+    def read(self, text: str) -> list[str]:
+        """The words of a text; plurals of known words become these."""
+        content = self.content_words()
+        return [word if word in content else _singular(word, content) for word in split_words(text)]
+
     def names_thing(self, text: str) -> bool:
         """Whether a text, in singular or plural, holds a noun."""
-        words = f" {' '.join(split_words(text))} "
-        return any(f" {noun}{plural} " in words for noun in self.nouns for plural in ("", "s"))
+        words = f" {' '.join(self.read(text))} "
+        return any(f" {noun} " in words for noun in self.nouns)
 
     def known(self) -> frozenset[str]:
         """All single words the prior has seen."""
@@ -41,18 +48,26 @@ def split_words(text: str) -> list[str]:
     return re.findall(r"[a-z0-9]+", text.lower())
 
 
+def _singular(word: str, content: frozenset[str]) -> str:
+    """The known word that a word is the plural of, else the word."""
+    for ending, singular in PLURALS:
+        if word.endswith(ending) and word.removesuffix(ending) + singular in content:
+            return word.removesuffix(ending) + singular
+    return word
+
+
 def unknown_words(prompt: str, vocabulary: Vocabulary) -> dict[str, list[str]]:
     """Words of the prompt that the prior never saw, each with up to three nearest known ones."""
     known = vocabulary.known()
     content = sorted(vocabulary.content_words())
-    missing = [word for word in split_words(prompt) if word not in known]
+    missing = [word for word in vocabulary.read(prompt) if word not in known]
     return {word: difflib.get_close_matches(word, content, n=3, cutoff=0.5) for word in missing}
 
 
 def keep_known(prompt: str, vocabulary: Vocabulary) -> str:
     """The prompt without the words the prior never saw: an unknown word can only add noise."""
     known = vocabulary.known()
-    return " ".join(word for word in split_words(prompt) if word in known)
+    return " ".join(word for word in vocabulary.read(prompt) if word in known)
 
 
 def plain_prompt(prompt: str, vocabulary: Vocabulary) -> str:
