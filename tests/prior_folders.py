@@ -16,10 +16,10 @@ from prior_model import make_text_encoder, make_tokenizer, make_unet, save_prior
 
 WORDS = (
     *("a", "an", "the", "with", "red", "blue", "mushroom", "toadstool", "cap", "stem", "tall", "house"),
-    *("front", "side", "back", "overhead", "view"),
+    *("front", "side", "back", "overhead", "view", "fort"),
 )
 VOCABULARY = {
-    "nouns": ["mushroom", "toadstool", "house"],
+    "nouns": ["mushroom", "toadstool", "house", "fort"],  # no procedural family has a fort
     "colors": ["red", "blue"],
     "parts": ["cap", "stem"],
     "sizes": ["tall"],

@@ -39,7 +39,7 @@ def test_prompts_are_generated_measured_and_not_made_twice(
     capfd: pytest.CaptureFixture[str], prior: Path
 ) -> None:
     Path("list.txt").write_bytes(
-        b"# three\na red mushroom # first\n\n\xff\xfe\nzeppelin\na red  mushroom\na shiny blue cap"
+        b"# three\na red mushroom # first\n\n\xff\xfe\nzeppelin\na red  mushroom\na shiny blue fort"
     )
     words = ["eval", "list.txt", "-o", "out", "--seeds", "2", "--prior", str(prior), *SMALL]
     assert main(words) == 2
@@ -51,8 +51,8 @@ def test_prompts_are_generated_measured_and_not_made_twice(
         (rows[2]["prompt"], None, False),
         ("zeppelin", 0, False),
         ("zeppelin", 1, False),
-        ("a shiny blue cap", 0, True),
-        ("a shiny blue cap", 1, True),
+        ("a shiny blue fort", 0, True),
+        ("a shiny blue fort", 1, True),
     ]
     assert "list.txt line 4: not UTF-8" in rows[2]["error"]
     assert "knows no word" in rows[3]["error"]
@@ -62,7 +62,7 @@ def test_prompts_are_generated_measured_and_not_made_twice(
     learned = ("r_precision", "hard_r_precision_worst", "exact_match", "family_right", "unsaid_right")
     for name in (*truth, *learned):
         assert name in first["metrics"]
-        assert name not in nameless["metrics"]  # a cap is a part, no family has that name
+        assert name not in nameless["metrics"]  # no family has that name
     for name in ("faces", "floaters", "boundary_edges", "seconds", "prior_evaluations", "texture_size"):
         assert name in nameless["metrics"]
     assert first["settings"]["coarse"]["num_steps"] == 4
@@ -149,13 +149,13 @@ def test_a_file_that_changed_is_measured_again() -> None:
 
 
 def test_a_hundred_thousand_lines_start_at_once(prior: Path) -> None:
-    Path("list.txt").write_text("".join(f"red {'cap ' * (k % 7)}\n" for k in range(100_000)))
+    Path("list.txt").write_text("".join(f"mushroom {'cap ' * (k % 7)}\n" for k in range(100_000)))
     assert main(["eval", "list.txt", "-o", "out", "--limit", "1", "--prior", str(prior), *SMALL]) == 0
-    assert [row["prompt"] for row in assets()] == ["red"]
+    assert [row["prompt"] for row in assets()] == ["mushroom"]
 
 
 def test_an_interrupted_run_keeps_its_rows(prior: Path) -> None:
-    Path("list.txt").write_bytes(b"\xff\nred\n")
+    Path("list.txt").write_bytes(b"\xff\nmushroom\n")
     words = ["list.txt", "-o", "out", "--prior", str(prior), "--coarse.num-steps", "100000"]
     with subprocess.Popen(
         [*PROGRAM, *words], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ONE_THREAD

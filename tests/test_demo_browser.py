@@ -192,9 +192,9 @@ def test_a_reload_and_a_second_tab_show_the_run_that_goes_on(visit: Visit) -> No
 
 def test_what_cannot_be_made_is_said_in_one_line(visit: Visit) -> None:
     for prompt, says in (
-        ("", "is empty"),
-        ("qwertz uiop", "no such thing"),
-        ("a red mushrom", "no such thing"),
+        ("", "the prompt is empty"),
+        ("qwertz uiop", "knows no such thing"),
+        ("a red mushrom", "knows no such thing"),
     ):
         visit.generate(prompt)
         visit.page.locator('.d3-notice[role="alert"]', has_text=says).wait_for()

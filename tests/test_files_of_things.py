@@ -16,7 +16,7 @@ from dream3d.export.inspect import inspect
 from dream3d.export.lighter import lighter
 from dream3d.export.load import load_glb
 from dream3d.export.load_model import load_model, load_textured_mesh
-from dream3d.export.names import lod_name, unique_slugs, without_lod
+from dream3d.export.names import unique_slugs, without_lod
 from dream3d.extract.normals import add_normals
 from dream3d.extract.tangents import add_tangents
 from dream3d.extract.unwrap import unwrap
@@ -58,8 +58,8 @@ def test_each_thing_is_a_node_in_every_level_and_has_its_own_hulls(saved: Path) 
     (report,) = validate(saved)
     assert [report[key] for key in ("numErrors", "numWarnings", "numInfos", "numHints")] == [0, 0, 0, 0]
     contents = load_glb(saved)
-    assert [part.name for part in contents.parts] == [lod_name(name, 0) for name in NAMES]
-    assert [part.name for part in contents.lods] == [lod_name(n, level) for level in (1, 2) for n in NAMES]
+    assert [part.name for part in contents.parts] == [f"{name}_LOD0" for name in NAMES]
+    assert [part.name for part in contents.lods] == [f"{n}_LOD{level}" for level in (1, 2) for n in NAMES]
     for part, center in zip([*contents.parts, *contents.lods], 3 * CENTERS, strict=True):
         assert middles(part.mesh.vertices) == pytest.approx(center, abs=0.01)
     assert [hull.name for hull in contents.collision] == [f"UCX_{name}_LOD0_00" for name in NAMES]

@@ -9,6 +9,7 @@ import pytest
 import torch
 from json_files import edit
 from prior_folders import VOCABULARY, write_tiny_prior
+from thread_counts import threads
 
 from dream3d.cameras import orbit
 from dream3d.errors import InputError
@@ -99,11 +100,11 @@ class TestPrediction:
         noisy = torch.randn(1, 16, 16, 16, generator=generator).expand(3, -1, -1, -1)
         cameras = orbit([0.0, 20.0, 180.0], 20.0, 3.0, 40.0)
         timesteps, embedding = torch.tensor([600] * 3), prior.embed("a red mushroom")
-        text, uncond = prior.predict_x0(noisy, timesteps, embedding, cameras, ["albedo"] * 3, "words")
-        # A matrix product may round its rows each in its own way, which moves results by about 1e-5.
-        torch.testing.assert_close(text[0], text[1], rtol=0, atol=3e-5)
-        assert (text[0] - text[2]).abs().max() > 1e-3
-        torch.testing.assert_close(uncond[0], uncond[2], rtol=0, atol=3e-5)
+        with threads(1):  # more may round the rows of a matrix product differently
+            text, uncond = prior.predict_x0(noisy, timesteps, embedding, cameras, ["albedo"] * 3, "words")
+        assert torch.equal(text[0], text[1])
+        assert (text[0] - text[2]).abs().max() > 1e-4
+        assert torch.equal(uncond[0], uncond[2])
 
     def test_branches_are_asked_in_one_call_as_they_would_be_alone(self, prior, generator):
         noisy = torch.randn(2, 16, 16, 16, generator=generator)

@@ -34,9 +34,8 @@ def test_derivatives_of_vertex_normals_are_those_of_finite_differences():
 
 
 def test_a_lit_picture_and_its_gradient_have_the_same_bits_for_any_number_of_threads():
-    vertices, faces = icosphere(
-        6
-    )  # Each vertex gets the gradients of six faces: an order that threads shared.
+    # Each vertex gets the gradients of six faces: an order that threads shared.
+    vertices, faces = icosphere(6)
     cameras = orbit([20.0, 110.0], 15.0, 3.0, 40.0)
 
     def run() -> tuple[Tensor, ...]:

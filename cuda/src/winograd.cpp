@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <type_traits>
 
 #include "dream3d/api.h"
 #include "dream3d/parallel.h"
@@ -16,6 +17,7 @@ constexpr int64_t kTaskTiles = 8;
 // Tiles [first, first + count) of all images, and what is computed of them between input and output.
 struct Chunk {
   const D3dWinogradConvParams& p;
+  int64_t down, across;  // tiles of an image
   int64_t first, count;
   const float* zeros;  // [C], the pixels outside of the image
   float* patches;      // [kProducts, count, C]
@@ -27,10 +29,10 @@ struct TilePlace {
   int row, column;  // of the first output pixel
 };
 
-inline TilePlace tile_place(const D3dWinogradConvParams& p, int64_t tile) {
-  const int down = (p.height + kTileSize - 1) / kTileSize, across = (p.width + kTileSize - 1) / kTileSize;
-  const int64_t line = tile / across;
-  return {line / down, static_cast<int>(line % down) * kTileSize, static_cast<int>(tile % across) * kTileSize};
+inline TilePlace tile_place(const Chunk& chunk, int64_t tile) {
+  const int64_t line = (chunk.first + tile) / chunk.across, column = (chunk.first + tile) % chunk.across;
+  return {line / chunk.down, static_cast<int>(line % chunk.down) * kTileSize,
+          static_cast<int>(column) * kTileSize};
 }
 
 struct TransformPatches {
@@ -42,7 +44,7 @@ struct TransformPatches {
     const D3dWinogradConvParams& p = chunk.p;
     for (int64_t t = begin; t < end; ++t) {
       const float* pixels[kProducts];
-      find_pixels(tile_place(p, chunk.first + t), pixels);
+      find_pixels(tile_place(chunk, t), pixels);
       for (int c = 0; c < p.in_channels; c += L::kWidth) {
         typename L::Float patch[kProducts];
         for (int i = 0; i < kProducts; ++i) patch[i] = load_lanes<L>(pixels[i] + c);
@@ -102,7 +104,7 @@ struct TransformTiles {
   inline void run() const {
     const D3dWinogradConvParams& p = chunk.p;
     for (int64_t t = begin; t < end; ++t) {
-      const TilePlace place = tile_place(p, chunk.first + t);
+      const TilePlace place = tile_place(chunk, t);
       const int rows = std::min(kTileSize, p.height - place.row);
       const int columns = std::min(kTileSize, p.width - place.column);
       float* corner =
@@ -148,7 +150,7 @@ void winograd_conv(const D3dWinogradConvParams& p, int n_threads) {
   for (int64_t first = 0; first < num_tiles; first += chunk_tiles) {
     const int64_t count = std::min(chunk_tiles, num_tiles - first);
     float* products = scratch.get() + count * kProducts * p.in_channels;
-    convolve({p, first, count, zeros, scratch.get(), products}, n_threads);
+    convolve({p, down, across, first, count, zeros, scratch.get(), products}, n_threads);
   }
 }
 
@@ -159,7 +161,8 @@ extern "C" int32_t d3d_winograd_conv(const D3dWinogradConvParams* params, size_t
                                      const D3dLaunch* launch) {
   using namespace dream3d;
   return guarded_call(params, params_size, [&](const D3dWinogradConvParams& p) {
-    require(p.in_channels > 0 && p.in_channels % kPanel == 0 && p.out_channels > 0 && p.out_channels % kPanel == 0,
+    require(p.in_channels > 0 && p.in_channels % kPanel == 0 && p.out_channels > 0 &&
+                p.out_channels % kPanel == 0,
             "channels must come in multiples of 16");
     require(p.num_images >= 0 && p.height >= 1 && p.width >= 1, "images must have pixels");
     winograd_conv(p, launch->n_threads);

@@ -6,23 +6,11 @@
 #include "check.h"
 #include "dream3d/api.h"
 #include "dream3d/hash_grid_lanes.h"
+#include "noise.h"
 
 using namespace dream3d;
 
 namespace {
-
-struct Noise {
-  uint32_t state;
-  float operator()() {
-    state = state * 1664525u + 1013904223u;
-    return static_cast<float>(state >> 8) / 8388608.0f - 1.0f;
-  }
-  std::vector<float> many(size_t count) {
-    std::vector<float> values(count);
-    for (float& value : values) value = (*this)();
-    return values;
-  }
-};
 
 struct Field {
   int hidden, outputs;

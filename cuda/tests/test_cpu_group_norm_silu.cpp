@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "dream3d/api.h"
+#include "noise.h"
 
 using namespace dream3d;
 
@@ -16,19 +17,10 @@ constexpr int64_t kImages = 2, kPixels = 7;
 constexpr int kChannels = 48, kGroups = 3, kGroupSize = kChannels / kGroups;
 constexpr float kEpsilon = 1e-5f;
 
-std::vector<float> noise(size_t count, uint32_t state) {
-  std::vector<float> values(count);
-  for (float& value : values) {
-    state = state * 1664525u + 1013904223u;
-    value = static_cast<float>(state >> 8) / 8388608.0f - 1.0f;
-  }
-  return values;
-}
-
 struct Problem {
-  std::vector<float> input = noise(kImages * kPixels * kChannels, 1);
-  std::vector<float> gain = noise(kImages * kChannels, 2), bias = noise(kImages * kChannels, 3);
-  std::vector<float> grad_output = noise(kImages * kPixels * kChannels, 4);
+  std::vector<float> input = Noise{1}.many(kImages * kPixels * kChannels);
+  std::vector<float> gain = Noise{2}.many(kImages * kChannels), bias = Noise{3}.many(kImages * kChannels);
+  std::vector<float> grad_output = Noise{4}.many(kImages * kPixels * kChannels);
 };
 
 double silu(double z) { return z / (1.0 + std::exp(-z)); }

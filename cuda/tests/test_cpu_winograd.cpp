@@ -8,21 +8,13 @@
 #include "check.h"
 #include "dream3d/api.h"
 #include "dream3d/lanes.h"
+#include "noise.h"
 
 using namespace dream3d;
 
 namespace {
 
 constexpr int kImages = 2, kHeight = 9, kWidth = 6, kIn = 32, kOut = 16;
-
-std::vector<float> noise(size_t count, uint32_t state) {
-  std::vector<float> values(count);
-  for (float& value : values) {
-    state = state * 1664525u + 1013904223u;
-    value = static_cast<float>(state >> 8) / 8388608.0f - 1.0f;
-  }
-  return values;
-}
 
 // G of Lavin & Gray for the points 0, 1, -1, 2, -2 and infinity.
 constexpr double kG[6][3] = {{0.25, 0, 0},
@@ -50,12 +42,12 @@ std::vector<float> packed(const std::vector<float>& weight) {
 }
 
 void it_is_the_convolution() {
-  const std::vector<float> input = noise(kImages * kHeight * kWidth * kIn, 1);
-  const std::vector<float> weight = noise(kOut * kIn * 9, 2), bias = noise(kOut, 3);
+  const std::vector<float> input = Noise{1}.many(kImages * kHeight * kWidth * kIn);
+  const std::vector<float> weight = Noise{2}.many(kOut * kIn * 9), bias = Noise{3}.many(kOut);
   const std::vector<float> transformed = packed(weight);
   std::vector<float> output(kImages * kHeight * kWidth * kOut);
-  const D3dWinogradConvParams params = {input.data(), transformed.data(), bias.data(), output.data(), kImages,
-                                        kHeight,      kWidth,             kIn,         kOut};
+  const D3dWinogradConvParams params = {
+      input.data(), transformed.data(), bias.data(), output.data(), kImages, kHeight, kWidth, kIn, kOut};
   const D3dLaunch launch = {nullptr, 0, 2};
   CHECK(d3d_winograd_conv(&params, sizeof(params), &launch) == D3D_OK);
   for (int at = 0; at < kImages * kHeight * kWidth; ++at) {
@@ -94,7 +86,7 @@ void check_product() {
   }
 }
 
-// struct, because run_lanes wants something with run<L>()
+// For `run_lanes`.
 struct CheckProducts {
   template <class L>
   inline void run() const {

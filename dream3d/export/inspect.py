@@ -1,14 +1,14 @@
 """Facts about a .glb, for people and for pipelines."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dream3d.export.load import Contents, load_glb
 from dream3d.export.names import lod_level
 from dream3d.extract.topology import face_components, is_watertight, weld
+from dream3d.mesh import join_meshes
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ def inspect(path: Path) -> AssetReport:
         InputError: It cannot be read, is damaged, holds no triangles, or uses what we do not read.
     """
     contents = load_glb(path)
-    vertices, faces = _joined(contents)
+    whole = join_meshes([part.mesh for part in contents.parts])
+    vertices, faces = whole.vertices, whole.faces
     _, welded_faces = weld(vertices, faces)
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     return AssetReport(
@@ -80,17 +81,7 @@ def inspect(path: Path) -> AssetReport:
 
 def _coarser_faces(contents: Contents) -> list[int]:
     """Triangles of each coarser level of detail, of all things together."""
-    faces: dict[int | None, int] = {}
+    faces = Counter[int | None]()
     for part in contents.lods:
-        level = lod_level(part.name)
-        faces[level] = faces.get(level, 0) + len(part.mesh.faces)
+        faces[lod_level(part.name)] += len(part.mesh.faces)
     return list(faces.values())
-
-
-def _joined(contents: Contents) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices [V, 3] and faces [T, 3] of all parts together."""
-    counts = [len(part.mesh.vertices) for part in contents.parts]
-    starts = np.cumsum([0, *counts[:-1]])
-    vertices = np.concatenate([part.mesh.vertices for part in contents.parts])
-    faces = [part.mesh.faces + start for part, start in zip(contents.parts, starts, strict=True)]
-    return vertices, np.concatenate(faces)

@@ -10,7 +10,7 @@ from dream3d.config import Collision
 from dream3d.export.collision import collision_hulls
 from dream3d.export.gltf import Group, Layout, Node
 from dream3d.export.lods import make_lods
-from dream3d.export.names import godot_hull_name, lod_name, slug, unique_slugs, unreal_hull_name
+from dream3d.export.names import godot_hull_name, lod_ending, slug, unique_slugs, unreal_hull_name
 from dream3d.mesh import Mesh, TexturedMesh
 
 
@@ -27,12 +27,10 @@ def game_layout(asset: TexturedMesh, num_lods: int = 1, collision: Collision = "
     """
     name, groups = slug(asset.name), []
     for level, mesh in enumerate(make_lods(asset.mesh, num_lods)):
-        nodes = [
-            Node(lod_name(thing, level) if num_lods > 1 else thing, part)
-            for thing, part in _things(asset, mesh)
-        ]
+        ending = lod_ending(level) if num_lods > 1 else ""
+        nodes = [Node(thing + ending, part) for thing, part in _things(asset, mesh)]
         hulls = [] if level else [hull for node in nodes for hull in _hull_nodes(node, collision)]
-        groups.append(Group(lod_name(name, level) if num_lods > 1 else name, (*nodes, *hulls)))
+        groups.append(Group(name + ending, (*nodes, *hulls)))
     return Layout(name, tuple(groups), asset.material, asset.metadata)
 
 

@@ -26,9 +26,9 @@ def unique_slugs(texts: Sequence[str]) -> list[str]:
     return list(numbers)
 
 
-def lod_name(name: str, level: int) -> str:
-    """Name of a level of detail, as Unity and Unreal spell it: "chair_LOD0" is the finest."""
-    return f"{name}_LOD{level}"
+def lod_ending(level: int) -> str:
+    """Ending of the name of a level of detail, as Unity and Unreal spell it: "chair_LOD0" is the finest."""
+    return f"_LOD{level}"
 
 
 def lod_level(name: str) -> int | None:

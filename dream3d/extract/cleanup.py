@@ -125,5 +125,5 @@ def _proper_faces(faces: NDArray[np.integer]) -> NDArray[np.int32]:
 
 def _compact(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> Mesh:
     """Mesh of the vertices that are used, in their old order."""
-    used, inverse = np.unique(faces, return_inverse=True)
-    return Mesh(vertices[used].astype(np.float32), inverse.reshape(-1, 3).astype(np.int32))
+    whole = Mesh(vertices.astype(np.float32), faces.astype(np.int32))
+    return whole.of_faces(whole.faces)

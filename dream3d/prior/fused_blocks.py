@@ -1,4 +1,7 @@
-"""The residual blocks of a diffusers UNet, computed faster; parameters and their names stay as they are."""
+"""Blocks, normalisations and convolutions of a diffusers UNet, computed faster.
+
+Parameters and their names stay as they are.
+"""
 
 from typing import Any
 
