@@ -150,6 +150,9 @@ class Asset:
         warnings = list(self.warnings)
         if len(layout.groups) < export.lods:
             warnings.append(f"made {len(layout.groups)} of {export.lods} LODs: the surface cannot be coarser")
+        num_hulls = sum(not node.is_visible for node in layout.nodes)
+        if export.collision != "none" and not num_hulls:
+            warnings.append("made no collision shapes: the surface is flat")
         return {
             **layout.metadata,
             "file": target.name,
@@ -159,7 +162,7 @@ class Asset:
             "watertight": is_watertight(welded),
             "things": list(self.textured_mesh.things),
             "lod_faces": [group.num_faces for group in layout.groups],
-            "collision_hulls": sum(not node.is_visible for node in layout.nodes),
+            "collision_hulls": num_hulls,
             "texture_size": list(self.material.base_color_srgb.shape[1::-1]),
             "bounds_m": [mesh.vertices.min(axis=0).tolist(), mesh.vertices.max(axis=0).tolist()],
             "metrics": self.metrics,

@@ -24,7 +24,7 @@ class Mesh:
     faces: IntArray  # [T, 3]
     normals: FloatArray | None = None  # [V, 3], unit length
     uvs: FloatArray | None = None  # [V, 2], glTF convention: (0, 0) is the top left texel corner
-    colors: FloatArray | None = None  # [V, 3], linear base colour in [0, 1]
+    colors: FloatArray | None = None  # [V, 3], linear base color in [0, 1]; over UVs a factor on the texture
     tangents: FloatArray | None = None  # [V, 4], unit tangent of the UVs and the sign of the bitangent (glTF)
     thing: IntArray | None = None  # [V], which of several things it belongs to; no two of them share a vertex
 
@@ -52,6 +52,11 @@ class Material:
     roughness_factor: float = 0.8  # the same
     orm: ByteArray | None = None  # [H, W, 3], linear: occlusion (255 is none), roughness, metallic
     normal_map: ByteArray | None = None  # [H, W, 3], linear, tangent space, +Y up; the mesh then has tangents
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one color without any picture, as modelling programs give to what nobody painted."""
+        return self.base_color_srgb.shape[:2] == (1, 1) and self.orm is None and self.normal_map is None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Pictures of a finished asset under a neutral studio light: a sheet of views, a turntable animation."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,13 +7,13 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from dream3d.cameras import orbit
 from dream3d.errors import InputError
 from dream3d.export.animation import encode_gif, encode_mp4, video_writer
 from dream3d.export.files import write_files
 from dream3d.export.load_model import load_textured_mesh
+from dream3d.export.material import encode_png
 from dream3d.mesh import ByteArray, TexturedMesh, fit_sphere
 from dream3d.render.looks import BACKDROP_SRGB, Look, paint, set_stage
 from dream3d.render.occlusion import shadow_maps
@@ -81,7 +80,7 @@ def render_looks(
 
 def encode_png_preview(asset: TexturedMesh) -> bytes:
     """The sheet of eight shaded views as a PNG file."""
-    return _encode_png(sheet(render_turntable(asset), SHEET_COLUMNS))
+    return encode_png(sheet(render_turntable(asset), SHEET_COLUMNS))
 
 
 def sheet(pictures: NDArray[np.uint8], columns: int) -> ByteArray:
@@ -117,7 +116,7 @@ def write_preview(
         case ".png":
             views = render_looks(asset, looks, num_views, size)
             columns = min(SHEET_COLUMNS, views.shape[1]) if len(looks) == 1 else views.shape[1]
-            content = _encode_png(sheet(np.concatenate(list(views)), columns))
+            content = encode_png(sheet(np.concatenate(list(views)), columns))
         case ".gif":
             frames = _animate(render_looks(asset, looks, num_views, size))
             content = encode_gif(frames, SECONDS_PER_TURN)
@@ -160,26 +159,7 @@ def _framed(asset: TexturedMesh) -> TexturedMesh:
     mesh = asset.mesh
     is_finite = np.asarray(np.isfinite(mesh.vertices).all(axis=1))
     faces = mesh.faces[is_finite[mesh.faces].all(axis=1)]
-    used, inverse = np.unique(faces, return_inverse=True)
-    vertices = mesh.vertices[used].astype(np.float64)
-    if len(faces) == 0 or not np.ptp(vertices, axis=0).max() > 0.0:
+    shown = mesh.of_faces(faces)
+    if len(faces) == 0 or not np.ptp(shown.vertices.astype(np.float64), axis=0).max() > 0.0:
         raise InputError("the mesh has no extent: there is nothing to show")
-    carried = {
-        name: None if values is None else values[used]
-        for name, values in (
-            ("normals", mesh.normals),
-            ("uvs", mesh.uvs),
-            ("colors", mesh.colors),
-            ("tangents", mesh.tangents),
-        )
-    }
-    faces = inverse.reshape(-1, 3).astype(np.int32)
-    return replace(
-        asset, mesh=fit_sphere(replace(mesh, vertices=mesh.vertices[used], faces=faces, **carried))
-    )
-
-
-def _encode_png(picture: ByteArray) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG")
-    return stream.getvalue()
+    return replace(asset, mesh=fit_sphere(shown))

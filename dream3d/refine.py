@@ -170,13 +170,12 @@ def _surface_colors(model: TexturedMesh, device: str) -> tuple[Tensor, Tensor] |
     """Points [N, 3] of a surface and their sRGB-encoded colors [N, 3]; None if all are the same."""
     mesh = model.mesh
     samples = sample_surface(mesh, COLOR_SAMPLES, np.random.default_rng(0))
+    linear = torch.ones(COLOR_SAMPLES, 3)
+    if mesh.colors is not None:
+        linear = torch.from_numpy(samples.at(mesh, mesh.colors)).float()
     if mesh.uvs is not None:
         uvs = torch.from_numpy(samples.at(mesh, mesh.uvs)).float()
-        linear = sample_bilinear(model.material.base_color_srgb, uvs)
-    elif mesh.colors is not None:
-        linear = torch.from_numpy(samples.at(mesh, mesh.colors)).float()
-    else:
-        return None
+        linear = linear * sample_bilinear(model.material.base_color_srgb, uvs)
     colors = linear_to_srgb(linear.clamp(0.0, 1.0))
     if bool(((colors - colors[0]).abs() < SAME_COLOR).all()):
         return None
@@ -207,12 +206,12 @@ def _paint_textures(
     """The mesh with its textures, over its own UVs where those are good; and what could not be kept."""
     config = replace(config, samples=1)  # the prior saw the color on the surface itself
     on_event(Event("extract", 0, 1))
-    mesh, own, notes = surfaces.mesh, given.material, ()
+    mesh, own, notes = replace(surfaces.mesh, colors=None), given.material, ()
     fault = uv_fault(mesh)
     if fault:
         mesh = unwrap(mesh, config.texture_size, config.padding_texels)
         if given.mesh.uvs is not None:
-            notes = (f"made new UVs, because {fault}" if surfaces.mesh is given.mesh else "made new UVs",)
+            notes = (f"made new UVs, because {fault}" if surfaces.dense is given.mesh else "made new UVs",)
         own = Material(own.base_color_srgb, own.metallic_factor, own.roughness_factor)
     elif _is_ours(given):
         # Read from an earlier prompt: it is read anew. Beside the picture the factors mean nothing.
@@ -222,7 +221,7 @@ def _paint_textures(
     if config.normal_map or (own.normal_map is not None and mesh.tangents is None):
         mesh = add_tangents(mesh)
     on_event(Event("extract", 1, 1))
-    metallic, has_material = 0.0, given.mesh.uvs is not None
+    metallic, has_material = 0.0, given.mesh.uvs is not None and not given.material.is_plain
     if has_material:  # what nobody asked to change stays
         metallic, roughness = (float(np.clip(x, 0, 1)) for x in (own.metallic_factor, own.roughness_factor))
         config = replace(config, roughness=roughness, substance=config.substance and own.orm is None)

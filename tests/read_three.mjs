@@ -25,8 +25,11 @@ const SLOTS = ["map", "aoMap", "roughnessMap", "metalnessMap", "normalMap", "emi
 
 const base64 = (numbers) => Buffer.from(numbers.buffer, numbers.byteOffset, numbers.byteLength).toString("base64");
 
-function texture({ name, image, colorSpace, flipY, channel }) {
-  return { name, size: [image.width, image.height], sha256: image.sha256, colorSpace, flipY, channel };
+function texture(t) {
+  const { name, image, colorSpace, flipY, channel, matrix } = t;
+  t.updateMatrix();
+  const size = [image.width, image.height];
+  return { name, size, sha256: image.sha256, colorSpace, flipY, channel, matrix: matrix.toArray() };
 }
 
 function material(m) {

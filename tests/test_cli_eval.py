@@ -101,6 +101,11 @@ def test_prompts_are_generated_measured_and_not_made_twice(
         != stamps[Path("out/assets/a_red_mushroom_0.glb")]
     )
 
+    # Back to the first settings: the asset that is shown is theirs again.
+    assert main(["eval", "list.txt", "-o", "out", "--limit", "1", "--prior", str(prior), *SMALL]) == 0
+    made_with = json.loads(Path("out/assets/a_red_mushroom_0.json").read_text())["settings"]
+    assert made_with["export"]["height_m"] == assets()[0]["settings"]["export"]["height_m"] == 1.0
+
     # The file alone tells the same, but for where it is.
     capfd.readouterr()
     assert main(["eval", "out/assets/a_red_mushroom_0.glb", "-o", "again", "--json"]) == 0
@@ -146,6 +151,30 @@ def test_a_file_that_changed_is_measured_again() -> None:
     Path("a.glb").write_bytes(ball())
     assert main(["eval", "a.glb", "-o", "out", "--quiet"]) == 0
     assert main(["eval", "b.glb", "a.glb", "-o", "out", "--quiet", "--limit", "1"]) == 2
+
+
+def test_what_was_refused_is_tried_again(monkeypatch: pytest.MonkeyPatch, prior: Path) -> None:
+    """What was missing may have been installed since."""
+    Path("list.txt").write_text("a red mushroom\n")
+    words = [
+        "eval",
+        "list.txt",
+        "-o",
+        "out",
+        "--prior",
+        str(prior),
+        *SMALL,
+        "--collision",
+        "unreal",
+        "--quiet",
+    ]
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "coacd", None)
+        assert main(words) == 2
+        assert "dream3d[collision]" in assets()[0]["error"]
+    pytest.importorskip("coacd")
+    assert main(words) == 0
+    assert assets()[0]["error"] is None
 
 
 def test_a_hundred_thousand_lines_start_at_once(prior: Path) -> None:

@@ -1,5 +1,6 @@
 """Collision shapes: convex, closed, few faces, and the object is in them."""
 
+import json
 import sys
 
 import numpy as np
@@ -7,10 +8,12 @@ import pytest
 import trimesh
 from analytic_fields import make_figure
 
+from dream3d.asset import Asset
+from dream3d.config import ExportConfig
 from dream3d.errors import InputError
 from dream3d.export.collision import check_collision, collision_hulls
 from dream3d.extract.topology import is_watertight
-from dream3d.mesh import Mesh
+from dream3d.mesh import Material, Mesh, TexturedMesh
 
 
 def as_mesh(shape: trimesh.Trimesh) -> Mesh:
@@ -78,6 +81,16 @@ def test_a_convex_shape_is_its_own_hull():
     (hull,) = collision_hulls(as_mesh(box))
     assert_convex(hull)
     np.testing.assert_allclose(np.sort(hull.vertices, axis=0), np.sort(box.vertices, axis=0), atol=1e-6)
+
+
+def test_a_flat_mesh_gets_none(tmp_path):
+    square = np.float32([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+    normals, uvs = np.float32([[0, 0, 1]] * 4), square[:, :2].copy()
+    mesh = Mesh(square, np.int32([[0, 1, 2], [0, 2, 3]]), normals, uvs)
+    assert collision_hulls(mesh) == []
+    textured = TexturedMesh(mesh, Material(np.full((8, 8, 3), 200, np.uint8)))
+    _, report, *_ = Asset(textured, ExportConfig()).save(tmp_path / "sign.glb", collision="unreal")
+    assert "made no collision shapes: the surface is flat" in json.loads(report.read_text())["warnings"]
 
 
 def test_an_open_mesh_gets_one_hull():

@@ -206,3 +206,16 @@ def test_any_value_anywhere_in_the_description_is_read_or_refused(choice, value,
     paths = [path for path in all_paths(document) if "extras/" not in path]
     changed = set_at(document, paths[int(choice * len(paths))], value)
     read_or_refuse(join_glb(changed, binary), tmp_path)
+
+
+@pytest.mark.parametrize(("depth", "is_read"), [(60, True), (70, False), (700, False)])
+def test_extras_may_be_nested_but_not_without_end(tmp_path, depth, is_read):
+    document, binary = split_glb(valid_glb())
+    nested: object = 1
+    for level in range(depth):
+        nested = [nested] if level % 2 else {"a": nested}
+    document["nodes"][0]["extras"] = {"deep": nested}
+    if is_read:
+        assert read(join_glb(document, binary), tmp_path).provenance == {"deep": nested}
+    else:
+        assert_refused(join_glb(document, binary), tmp_path, "nested more than 64 deep")

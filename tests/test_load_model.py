@@ -56,6 +56,34 @@ def test_polygons_become_triangles(tmp_path):
     assert mesh.normals is None
 
 
+# In the plane y = 0, seen from above; every corner of the star's rim is a fan's bad start.
+ARROW = [(0, 2), (0, 0), (2, 0), (2, 1), (1, 1), (1, 2)]
+STAR = [
+    ((1 if k % 2 else 3) * np.cos(k * np.pi / 5), (1 if k % 2 else 3) * np.sin(k * np.pi / 5))
+    for k in range(10)
+]
+
+
+@pytest.mark.parametrize("outline", [ARROW, ARROW[1:] + ARROW[:1], ARROW[::-1], STAR, STAR[::-1]])
+def test_concave_polygons_are_covered_once_by_triangles_that_turn_as_they_do(tmp_path, outline):
+    rows = [f"v {x} 0 {y}\n" for x, y in outline]
+    mesh = read(
+        tmp_path, "".join(rows) + "f " + " ".join(str(k + 1) for k in range(len(outline))) + "\n"
+    ).mesh
+    a, b, c = (mesh.vertices[mesh.faces[:, corner]].astype(np.float64) for corner in range(3))
+    areas = 0.5 * np.cross(c - a, b - a)[:, 1]
+    x, y = np.array(outline, np.float64).T
+    area = 0.5 * float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum())
+    assert len(areas) == len(outline) - 2
+    assert (areas * area > 0.0).all()  # with the signed area that makes them cover it once
+    assert areas.sum() == pytest.approx(area, rel=1e-6)
+
+
+def test_lines_of_other_systems_and_comments_are_read(tmp_path):
+    text = "v 0 0 0 # a\r\nv 1 0 0\r\nv 1 1 0\r\nv 0 1 0\r\nf 1 2 \\\r\n3 4 # a quad\r\n"
+    assert len(read(tmp_path, text).mesh.faces) == 2
+
+
 def test_numbers_may_count_from_the_end_and_lines_go_on(tmp_path):
     mesh = read(tmp_path, "v 0 0 0\nv 1 0 0\nv 0 1 0\nf -3 \\\n-2 -1\nv 5 5 5\n").mesh
     np.testing.assert_array_equal(mesh.vertices[mesh.faces][0], [[0, 0, 0], [1, 0, 0], [0, 1, 0]])
@@ -106,6 +134,8 @@ def test_a_glb_keeps_its_place_and_its_prompt(tmp_path):
         ("v 0 0 0\nv 1 0 0\nf 1 2\n", "line 3 makes no sense"),
         ("v 0 0 0\nvt 0 0\nf /1 /1 /1\n", "names no position"),
         ("v 0 0 zero\n", "line 1 makes no sense"),
+        ("v 0 0 0\nvt nan 0\n", "line 2 makes no sense"),
+        ("v 0 0 0\nvt 0 inf\n", "line 2 makes no sense"),
         ("v 0 0 0\nv 1 0 0\nv 0 1 0\nf" + " 1 2 3" * 30, "line 4 makes no sense"),
         ("v 0 0 nan\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "finite"),
         ("v 0 0 inf\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "finite"),

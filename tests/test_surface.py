@@ -112,15 +112,19 @@ def test_faceted_where_the_mesh_has_no_normals():
     assert toward_camera > 0
 
 
-def test_texture_lookup_is_exact_at_texel_centers_and_clamped():
+def test_texture_lookup_is_exact_at_texel_centers_clamped_within_the_picture_and_repeated_outside():
     rng = np.random.default_rng(0)
     texture = rng.integers(0, 256, (4, 8, 3), dtype=np.uint8)
     rows, columns = np.meshgrid(range(4), range(8), indexing="ij")
     uvs = torch.tensor(np.stack([(columns + 0.5) / 8, (rows + 0.5) / 4], axis=-1).reshape(-1, 2)).float()
     expected = srgb_to_linear(texture.reshape(-1, 3) / 255)
     np.testing.assert_allclose(sample_bilinear(texture, uvs), expected, atol=1e-6)
-    corners = sample_bilinear(texture, torch.tensor([[-3.0, -3.0], [4.0, 4.0]]))
+    corners = sample_bilinear(texture, torch.tensor([[0.0, 0.0], [1.0, 1.0]]))
     np.testing.assert_allclose(corners, expected[[0, -1]], atol=1e-6)
+    for shift in ([-3.0, 2.0], [7.0, -1.0]):
+        np.testing.assert_allclose(sample_bilinear(texture, uvs + torch.tensor(shift)), expected, atol=1e-5)
+    seam = sample_bilinear(texture, torch.tensor([[-2.0, 0.5 / 4], [3.0, 1 + 0.5 / 4]]))
+    np.testing.assert_allclose(seam, expected[[0, 7]].mean(axis=0)[None].repeat(2, axis=0), atol=1e-6)
     between = sample_bilinear(texture, torch.tensor([[1.0 / 8, 0.5 / 4]]))
     np.testing.assert_allclose(between[0], expected[[0, 1]].mean(axis=0), atol=1e-6)
 

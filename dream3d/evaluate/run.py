@@ -127,17 +127,19 @@ class Evaluation:
         glb = self.folder / "assets" / f"{name}.glb"
         blank = Row(key, "asset", prompt, config.seed, settings=asdict(config))
 
+        report = run_report(glb)
+        made_with = (report.get("prompt"), report.get("settings"), report.get("prior_sha256"))
+        is_there = made_with == (prompt, json.loads(json.dumps(asdict(config))), prior_sha256)
+
         def work() -> Row:
-            report = run_report(glb)
-            made_with = (report.get("prompt"), report.get("settings"), report.get("prior_sha256"))
-            if made_with != (prompt, json.loads(json.dumps(asdict(config))), prior_sha256):
+            if not is_there:
                 self._generate(prompt, config, glb)
             row = self._with(blank, measure_file(glb, prompt, self.judges), name)
             return replace(
                 row, file=str(glb.relative_to(self.folder)), warnings=run_report(glb).get("warnings", [])
             )
 
-        return self._once(blank, work)
+        return self._once(blank, work, is_there)
 
     def _generate(self, prompt: str, config: Config, glb: Path) -> None:
         prior = self._loaded_prior()
@@ -169,7 +171,9 @@ class Evaluation:
                 prior, prior.embed(prompt), cameras.to(prior.device), shading, generator
             ).cpu()
             return self._with(
-                blank, measure_pictures(images, prompt, self.judges), f"{safe_name(prompt)}-prior"
+                blank,
+                measure_pictures(images, prompt, self.judges),
+                f"{safe_name(prompt)}-prior-{prior_sha256[:8]}-{self.config.seed}",
             )
 
         return self._once(blank, work)
@@ -210,10 +214,16 @@ class Evaluation:
             versions=_optional(made.get("versions"), dict),
         )
 
-    def _once(self, blank: Row, work: Callable[[], Row]) -> Row:
-        """The row of the journal, or a new one: whole, or with what went wrong."""
+    def _once(self, blank: Row, work: Callable[[], Row], is_there: bool = True) -> Row:
+        """The row of the journal, or a new one: whole, or with what went wrong.
+
+        Refusals are tried again: what was missing on the machine may be there now. So is what succeeded
+        but `is_there` no more, as another run has put its own asset in the place.
+        """
         done = self.journal.rows.get(blank.key)
-        if done is not None and (done.picture is None or (self.folder / done.picture).is_file()):
+        if done is not None and (
+            done.blame == "run" or (done.error is None and is_there and self._shows(done))
+        ):
             return done
         try:
             row = work()
@@ -227,6 +237,10 @@ class Evaluation:
             return replace(blank, error="out of memory", blame="run")
         self.journal.append(row)
         return row
+
+    def _shows(self, row: Row) -> bool:
+        """Whether the picture of a row is there, if it has one."""
+        return row.picture is None or (self.folder / row.picture).is_file()
 
     def _told(self, row: Row, done: int, total: int) -> Row:
         """The row, after the progress has heard of it."""

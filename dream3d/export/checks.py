@@ -18,8 +18,16 @@ def check_export(export: ExportConfig, target: Path) -> None:
         target: The file, whose ending decides about the format.
 
     Raises:
-        InputError: One of the options is impossible there, or its optional library is not installed.
+        InputError: One of the options is impossible there, its optional library is not installed, or no file
+            can have the name or lie beside it.
     """
+    try:
+        target.name.encode()
+    except UnicodeEncodeError:  # the file beside it names it
+        raise InputError(f"the file name {target.name!a} is not text; choose another") from None
+    for beside in (target.with_suffix(".json"), target.with_suffix(".png")):
+        if beside.is_dir():
+            raise InputError(f"{beside}, which goes beside {target.name}, is a folder; choose another name")
     if target.suffix.lower() == ".obj":
         if export.lods > 1:
             raise InputError("an .obj cannot keep levels of detail apart: leave --lods out, or write a .glb")

@@ -39,11 +39,14 @@ def collision_hulls(mesh: Mesh) -> list[Mesh]:
     Returns:
         Closed convex meshes of vertices and faces only, largest first; at most 8 with at most 44 faces each.
         A vertex of the mesh lies inside of their union or close to it (a few percent of the object's size).
+        None of a mesh that is flat: no convex solid has its shape.
 
     Raises:
         InputError: The optional library is not installed.
     """
     points, faces = weld(mesh.vertices.astype(np.float64), mesh.faces)
+    if not _has_extent(points):
+        return []
     parts = _cut(points, faces) if is_watertight(faces) else [points]
     # The search works on a coarse copy: every vertex of the real surface belongs to the part nearest to it.
     nearest = np.argmin([_outside(part, points) for part in parts], axis=0)
@@ -77,7 +80,9 @@ def _cut(points: Points, faces: NDArray[np.integer]) -> list[Points]:
 
 def _has_extent(points: Points) -> bool:
     """True for points that are not all in one plane."""
-    return len(points) >= 4 and np.linalg.svd(points - points.mean(axis=0))[1][-1] > 1e-6 * np.ptp(points)
+    return len(points) >= 4 and np.linalg.svd(points - points.mean(axis=0), compute_uv=False)[
+        -1
+    ] > 1e-6 * np.ptp(points)
 
 
 def _outside(corners: Points, points: Points) -> Points:

@@ -1,7 +1,9 @@
 """Meshes and pictures of a .glb that may come from anyone.
 
 What is read: triangles with positions and optionally normals, tangents, UVs and vertex colors; textures and
-factors; nodes with transforms; EXT_meshopt_compression. What cannot be read is refused by name, in one line.
+factors; nodes with transforms; EXT_meshopt_compression and KHR_texture_transform. Alpha, skins, morph targets
+and animations are passed over: meshes are read opaque and at rest. What else cannot be read is refused by
+name, in one line.
 """
 
 from dataclasses import dataclass, replace
@@ -20,14 +22,17 @@ from dream3d.export.container import (
     get_object,
     read_container,
 )
-from dream3d.export.load_material import Materials, Picture, read_pictures
+from dream3d.export.load_material import PLAIN, Materials, Picture, Surface, read_pictures
 from dream3d.export.load_meshopt import unpack
 from dream3d.export.names import is_collision_only, lod_level
 from dream3d.mesh import Material, Mesh, TexturedMesh
 
 MAX_NODES = 10_000  # visited; nodes that share children could otherwise multiply without end
 MAX_SCENES = 64  # looked into for levels of detail
+MAX_DEPTH = 64  # of extras: what copies and prints them calls itself for each level
 MAX_FACES = 20_000_000  # over all nodes, for the same reason
+
+WHITE = 0.998  # vertex colors from here on change nothing
 
 IDENTITY = np.eye(4).reshape(-1).tolist()
 
@@ -84,9 +89,22 @@ def _contents(document: Document, max_faces: int) -> Contents:
         raise InputError("the file holds no triangles")
     asset = get_object(document.json, "asset")
     extras = extras or get_object(scene, "extras") or get_object(asset, "extras")
+    if _is_deeper(extras, MAX_DEPTH):
+        corrupt(f"its extras are nested more than {MAX_DEPTH} deep")
     parts = [replace(part, metadata=extras) for part in parts]
     generator = str(asset.get("generator", ""))
     return Contents(parts, lods, collision, pictures, extras, generator, document.num_bytes)
+
+
+def _is_deeper(value: object, depth: int) -> bool:
+    """Whether JSON is nested more than so deep; a plain value is not at all."""
+    level = [value]
+    while level and depth >= 0:
+        inner = [
+            one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)
+        ]
+        level, depth = [value for values in inner for value in values], depth - 1
+    return bool(level)
 
 
 class _Budget:
@@ -191,23 +209,35 @@ def _part(
             corrupt(f"{key} has another length than POSITION")
         return values.astype(np.float32)
 
-    normals = read("NORMAL", ("VEC3",))
+    colors = read("COLOR_0", ("VEC3", "VEC4"))
     mesh = Mesh(
         vertices.astype(np.float32),
         _faces(document, primitive, len(vertices)),
-        normals,
+        read("NORMAL", ("VEC3",)),
         read("TEXCOORD_0", ("VEC2",)),
-        read("COLOR_0", ("VEC3", "VEC4")),
+        None if colors is None else colors[:, :3],
         read("TANGENT", ("VEC4",)),
     )
-    material, factor = materials.of(primitive)
-    if material is None:  # no texture: the colors travel on the vertices
-        colors = np.ones_like(mesh.vertices) if mesh.colors is None else mesh.colors[:, :3]
-        plain = Material(np.full((1, 1, 3), 255, np.uint8))
-        return TexturedMesh(_moved(replace(mesh, uvs=None, colors=colors * factor), matrix), plain, name)
+    if len(mesh.vertices) > 3 * len(mesh.faces):  # many meshes may share positions, each most of them unused
+        mesh = mesh.of_faces(mesh.faces)
+    return _worn(_moved(mesh, matrix), materials.of(primitive), name)
+
+
+def _worn(mesh: Mesh, surface: Surface, name: str) -> TexturedMesh:
+    """A mesh with its material, over its UVs; without UVs the colors travel on the vertices."""
+    material = surface.material
     if mesh.uvs is None:
-        corrupt("a mesh has a texture but no TEXCOORD_0")
-    return TexturedMesh(_moved(replace(mesh, colors=None), matrix), material, name)
+        if surface.has_texture:
+            corrupt("a mesh has a texture but no TEXCOORD_0")
+        colors = np.ones_like(mesh.vertices) if mesh.colors is None else mesh.colors
+        bare = Material(PLAIN.material.base_color_srgb, material.metallic_factor, material.roughness_factor)
+        return TexturedMesh(replace(mesh, colors=colors * surface.color), bare, name)
+    turn, offset = surface.placement[:, :2], surface.placement[:, 2]
+    if not np.array_equal(surface.placement, PLAIN.placement):
+        mesh = replace(mesh, uvs=(mesh.uvs @ turn.T + offset).astype(np.float32))
+    if mesh.colors is not None and mesh.colors.min() > WHITE:
+        mesh = replace(mesh, colors=None)
+    return TexturedMesh(mesh, material, name)
 
 
 def _faces(document: Document, primitive: dict[str, Any], num_vertices: int) -> NDArray[np.int32]:

@@ -60,7 +60,10 @@ def join_parts(parts: Sequence[TexturedMesh]) -> TexturedMesh:
     """The meshes of a file as one, each a thing; where materials differ, textures are read at vertices."""
     if len(parts) == 1:
         return parts[0]
-    mesh, material = join_meshes([part.mesh for part in parts]), parts[0].material
+    meshes = [part.mesh for part in parts]
+    if any(mesh.colors is not None for mesh in meshes):
+        meshes = [m if m.colors is not None else replace(m, colors=np.ones_like(m.vertices)) for m in meshes]
+    mesh, material = join_meshes(meshes), parts[0].material
     if mesh.uvs is None or not all(_same_material(material, part.material) for part in parts[1:]):
         colors = np.concatenate([_vertex_colors(part) for part in parts])
         mesh = replace(mesh, uvs=None, tangents=None, colors=colors)
@@ -79,9 +82,10 @@ def _same_material(one: Material, other: Material) -> bool:
 def _vertex_colors(part: TexturedMesh) -> np.ndarray:
     """Linear color of each vertex, [V, 3]."""
     mesh = part.mesh
-    if mesh.uvs is not None:
-        return sample_bilinear(part.material.base_color_srgb, torch.from_numpy(mesh.uvs)).numpy()
-    return np.ones_like(mesh.vertices) if mesh.colors is None else mesh.colors
+    colors = np.ones_like(mesh.vertices) if mesh.colors is None else mesh.colors
+    if mesh.uvs is None:
+        return colors
+    return colors * sample_bilinear(part.material.base_color_srgb, torch.from_numpy(mesh.uvs)).numpy()
 
 
 def _tidy(mesh: Mesh) -> Mesh:

@@ -3,19 +3,23 @@
 A reader of our own: the common ones merge corners that differ in their normals only, and so lose hard edges.
 """
 
-import itertools
-from collections.abc import Sequence
+import io
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dream3d.errors import InputError
+from dream3d.export.polygon import triangulate
 from dream3d.inputs import read_file
 from dream3d.mesh import Mesh
 
 MAX_BYTES = 256 << 20
 MAX_CORNERS = 64  # of a polygon
+
+Corner = tuple[int, ...]
 
 
 def load_obj(path: Path, max_faces: int) -> Mesh:
@@ -32,11 +36,12 @@ def load_obj(path: Path, max_faces: int) -> Mesh:
     Raises:
         InputError: It cannot be read, or a line of it makes no sense.
     """
-    text = read_file(path, MAX_BYTES).decode("utf-8", "replace")
     reader = _Reader(max_faces)
-    for number, line in enumerate(text.replace("\\\n", " ").split("\n"), 1):
+    for number, line in enumerate(_lines(read_file(path, MAX_BYTES)), 1):
         try:
-            reader.read(line.split())
+            reader.read(line.partition("#")[0].split())
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
         except (ValueError, IndexError, OverflowError):
             raise InputError(f"{path}: line {number} makes no sense: {line.strip()[:60]!r}") from None
     if len(reader.triangles) > max_faces:
@@ -46,28 +51,54 @@ def load_obj(path: Path, max_faces: int) -> Mesh:
     return reader.mesh()
 
 
+def _lines(content: bytes) -> Iterator[str]:
+    """Lines of a file; those that end in a backslash together with the next one."""
+    begun: list[str] = []
+    for raw in io.BytesIO(content):
+        line = raw.decode("utf-8", "replace").rstrip("\r\n")
+        if line.endswith("\\"):
+            begun.append(line[:-1])
+            continue
+        yield " ".join([*begun, line])
+        begun = []
+    yield " ".join(begun)
+
+
 class _Reader:
     """What was read so far. A corner is (position, UV, normal), counted from 0; -1 where it has none."""
 
     def __init__(self, max_faces: int) -> None:
         self.max_faces = max_faces
         self.values: dict[str, list[tuple[float, ...]]] = {"v": [], "vt": [], "vn": []}
-        self.triangles: list[tuple[tuple[int, ...], ...]] = []
+        self.triangles: list[tuple[Corner, Corner, Corner]] = []
 
     def read(self, words: Sequence[str]) -> None:
         """Take one line; ValueError or IndexError where it makes no sense."""
         match words:
             case ["v" | "vn" as kind, *numbers]:
                 x, y, z = map(float, numbers[:3])
-                self.values[kind].append((x, y, z))
+                self._keep(kind, (x, y, z))
             case ["vt", *numbers]:
                 u, v = map(float, [*numbers[:2], "0"][:2])
-                self.values["vt"].append((u, 1.0 - v))  # v grows upwards there
+                if not (math.isfinite(u) and math.isfinite(v)):
+                    raise ValueError
+                self._keep("vt", (u, 1.0 - v))  # v grows upwards there
             case ["f", *corners] if len(self.triangles) <= self.max_faces:
                 if not 3 <= len(corners) <= MAX_CORNERS:
                     raise ValueError
-                first, *rest = map(self._corner, corners)
-                self.triangles += [(first, a, b) for a, b in itertools.pairwise(rest)]
+                polygon = [self._corner(word) for word in corners]
+                places = [self.values["v"][position] if position >= 0 else () for position, *_ in polygon]
+                if not all(places):
+                    raise InputError("a face names no position")
+                for a, b, c in triangulate(places):
+                    self.triangles.append((polygon[a], polygon[b], polygon[c]))
+
+    def _keep(self, kind: str, value: tuple[float, ...]) -> None:
+        if len(self.values[kind]) > 3 * self.max_faces:  # more than the triangles could name
+            raise InputError(
+                f"it holds more than {3 * self.max_faces} positions, UVs or normals; reduce it first"
+            )
+        self.values[kind].append(value)
 
     def _corner(self, word: str) -> tuple[int, ...]:
         """`7`, `7/2`, `7//3` or `7/2/3`; negative numbers count from the end."""
@@ -90,8 +121,6 @@ class _Reader:
         """Everything as one mesh."""
         corners = np.array(self.triangles, np.int64).reshape(-1, 3)
         missing = np.asarray((corners < 0).any(axis=0))
-        if missing[0]:
-            raise InputError("a face of the .obj names no position")
         corners[:, missing] = -1
         unique, inverse = np.unique(corners, axis=0, return_inverse=True)
 

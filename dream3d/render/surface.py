@@ -103,8 +103,15 @@ def _box_filter(fine: Tensor, num_views: int, height: int, width: int, supersamp
     return pixels.view(num_views, height, width, channels) / supersample**2
 
 
+def is_tiled(uvs: Tensor) -> bool:
+    """Whether any UV [P, 2] lies outside of the picture, but for what rounding does: it is then repeated."""
+    return not bool(((uvs > -1e-3) & (uvs < 1.001)).all())
+
+
 def sample_bilinear(texture_srgb: ByteArray, uvs: Tensor) -> Tensor:
-    """Bilinear look-up in a texture, decoded before filtering as GPUs do; clamped at the edges.
+    """Bilinear look-up in a texture, decoded before filtering as GPUs do.
+
+    Clamped at the edges; where any of the UVs lies outside of the picture, it is repeated instead.
 
     Args:
         texture_srgb: [h, w, 3], row 0 on top.
@@ -115,11 +122,17 @@ def sample_bilinear(texture_srgb: ByteArray, uvs: Tensor) -> Tensor:
     """
     height, width = texture_srgb.shape[:2]
     # Texel centers lie at half-integers.
-    x = (uvs[:, 0] * width - 0.5).clamp(0.0, width - 1.0)
-    y = (uvs[:, 1] * height - 0.5).clamp(0.0, height - 1.0)
-    left, top = x.floor().long(), y.floor().long()
-    right, bottom = (left + 1).clamp_max(width - 1), (top + 1).clamp_max(height - 1)
-    across, down = (x - left)[:, None], (y - top)[:, None]
+    if is_tiled(uvs):
+        x, y = uvs.frac().mul(uvs.new_tensor([width, height])).sub(0.5).unbind(1)
+        left, top = x.floor().long(), y.floor().long()
+        across, down = (x - left)[:, None], (y - top)[:, None]
+        left, right, top, bottom = left % width, (left + 1) % width, top % height, (top + 1) % height
+    else:
+        x = (uvs[:, 0] * width - 0.5).clamp(0.0, width - 1.0)
+        y = (uvs[:, 1] * height - 0.5).clamp(0.0, height - 1.0)
+        left, top = x.floor().long(), y.floor().long()
+        across, down = (x - left)[:, None], (y - top)[:, None]
+        right, bottom = (left + 1).clamp_max(width - 1), (top + 1).clamp_max(height - 1)
     texels = torch.tensor(texture_srgb, device=uvs.device)  # a copy: decoded pictures are read-only
     to_linear = srgb_to_linear(torch.arange(256, device=uvs.device) / 255.0)
 
@@ -143,7 +156,7 @@ def _surface_points(
     """What the mesh carries at points on faces [P] with corners [P, 3] and two weights [P, 2]."""
     device = vertices.device
     has_texture = texture_srgb is not None and mesh.uvs is not None
-    optional = [mesh.normals, mesh.uvs if has_texture else mesh.colors]
+    optional = [mesh.normals, mesh.uvs if has_texture else None, mesh.colors]
     tensors = [None if array is None else torch.as_tensor(array, device=device) for array in optional]
     # All attributes in one table: one gather per corner instead of one per corner and attribute.
     table = torch.cat([vertices, *(tensor for tensor in tensors if tensor is not None)], dim=1)  # [V, C]
@@ -155,7 +168,8 @@ def _surface_points(
     else:
         normals, rest = normalize(values[:, 3:6]), values[:, 6:]
     if texture_srgb is not None and has_texture:
-        base_color = sample_bilinear(texture_srgb, rest)
+        base_color = sample_bilinear(texture_srgb, rest[:, :2])
+        base_color = base_color if mesh.colors is None else base_color * rest[:, 2:]
     elif mesh.colors is not None:
         base_color = rest
     else:

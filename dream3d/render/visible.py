@@ -23,7 +23,7 @@ from dream3d.ops.rasterize import (
     screen_derivatives,
 )
 from dream3d.ops.texture import Boundary, build_mipmaps, sample_texture
-from dream3d.render.surface import DEFAULT_BASE_COLOR
+from dream3d.render.surface import DEFAULT_BASE_COLOR, is_tiled
 
 TINY = 1e-20
 
@@ -67,20 +67,19 @@ def prepare(asset: TexturedMesh) -> Textured:
     vertices = torch.from_numpy(mesh.vertices.astype(np.float32))
     faces = torch.from_numpy(mesh.faces.astype(np.int32))
     uvs = np.zeros((len(vertices), 2), np.float32) if mesh.uvs is None else mesh.uvs
-    gray = np.full((len(vertices), 3), DEFAULT_BASE_COLOR, np.float32)
+    has_texture = mesh.uvs is not None
+    plain = np.full((len(vertices), 3), 1.0 if has_texture else DEFAULT_BASE_COLOR, np.float32)
     columns = [
         np.zeros_like(mesh.vertices) if mesh.normals is None else mesh.normals,
         uvs,
-        gray if mesh.colors is None else mesh.colors[:, :3].clip(0.0, 1.0),
+        plain if mesh.colors is None else mesh.colors[:, :3].clip(0.0, 1.0),
         *([] if mesh.tangents is None else [mesh.tangents]),
     ]
     attributes = torch.from_numpy(np.concatenate(columns, axis=1).astype(np.float32)).nan_to_num(
         0.0, 0.0, 0.0
     )
     face_normals, face_tangents = _face_frames(vertices, faces, attributes[:, 3:5])
-    has_texture = mesh.uvs is not None
     orm, bumps = material.orm, material.normal_map
-    is_inside = bool(((attributes[:, 3:5] > -1e-3) & (attributes[:, 3:5] < 1.001)).all())
     return Textured(
         vertices,
         faces,
@@ -90,7 +89,7 @@ def prepare(asset: TexturedMesh) -> Textured:
         build_mipmaps(srgb_to_linear(_texels(material.base_color_srgb))) if has_texture else None,
         build_mipmaps(_texels(orm)) if has_texture and orm is not None else None,
         build_mipmaps(2.0 * _texels(bumps) - 1.0) if has_texture and bumps is not None else None,
-        "clamp" if is_inside else "wrap",
+        "wrap" if is_tiled(attributes[:, 3:5]) else "clamp",
         material.roughness_factor,
         material.metallic_factor,
     )
@@ -127,7 +126,7 @@ def see(textured: Textured, camera: Cameras, size: int, wires: bool = False) -> 
             uvs = textured.attributes[:, 3:5].contiguous()
             footprint = interpolate_derivatives(uvs, faces, fragments, slopes)[0].flatten(0, 1)[index]
             read = _reader(values[:, 6:8], footprint, textured.boundary)
-            base_color = read(textured.base_color)
+            base_color = base_color * read(textured.base_color)
             material = material if textured.orm is None else read(textured.orm)
             if textured.normal_map is not None:
                 tangents = textured.face_tangents[face] if values.shape[1] == 11 else values[:, 11:]
