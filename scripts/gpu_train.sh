@@ -29,12 +29,15 @@ work=runs/gpu/prior
 start=$([ -e "$work/state.safetensors" ] && echo --resume || echo --start-from assets/priors/props)
 if [ "$prior_minutes" != 0 ]; then
   # shellcheck disable=SC2086
-  "$PYTHON" scripts/train_prior.py --work "$work" --minutes "$prior_minutes" $start ${ANNEAL:+--anneal} \
+  "$PYTHON" scripts/train_prior.py --work "$work" --minutes "$prior_minutes" $start $([ "${ANNEAL:-0}" = 1 ] && echo --anneal) \
     --device "$device" --batch "${BATCH:-256}" --rate "${RATE:-2}" --workers "$workers" > "$out/prior.txt" 2>&1
+  touch "$work/log.jsonl" # the first line comes after half a minute
+  rm -f "$out"/prior.tar.part-*
   tar -cf - -C "$work" release facts.json log.jsonl | split -b 15000000 - "$out/prior.tar.part-"
 fi
 if [ "$judge_minutes" != 0 ]; then
   "$PYTHON" scripts/train_judge.py --work runs/gpu/judge --start-from assets/judges/props \
     --minutes "$judge_minutes" --device "$device" --workers "$workers" > "$out/judge.txt" 2>&1
+  touch runs/gpu/judge/log.jsonl
   tar -cf "$out/judge.tar" -C runs/gpu/judge release facts.json log.jsonl
 fi

@@ -134,7 +134,8 @@ class Trainer:
         (denoising + TELLING_WEIGHT * telling).backward()
         gradients = self.processes.sum([gradient_of(weight) for weight in self.weights])
         for master, gradient in zip(self.masters, gradients, strict=True):
-            master.grad = gradient.float() / self.processes.count
+            # In the master's layout: the fused optimizer walks through memory as it lies.
+            master.grad = torch.empty_like(master).copy_(gradient).div_(self.processes.count)
         torch.nn.utils.clip_grad_norm_(self.masters, 1.0)
         rate = rate_scale * min(1.0, (self.step + 1) / WARM_UP_STEPS)
         self.optimizer.param_groups[0]["lr"] = LEARNING_RATE * rate
@@ -229,7 +230,7 @@ class Trainer:
         weights: dict[str, Tensor] = CLIPTextModel.from_pretrained(prior_folder / "text_encoder").state_dict()
         (name,) = [key for key in weights if key.endswith("token_embedding.weight")]
         embedding = self.encoder.state_dict()[name].clone()
-        embedding[[tokens[t] for t in shared]] = weights[name][[known[t] for t in shared]]
+        embedding[[tokens[t] for t in shared]] = weights[name][[known[t] for t in shared]].to(embedding)
         self.encoder.load_state_dict(weights | {name: embedding})
         self.unet.load_state_dict(load_file(prior_folder / "unet" / "diffusion_pytorch_model.safetensors"))
         reader = load_reader(prior_folder)

@@ -1,5 +1,7 @@
 """Interpolation: pixels get back what their triangle's vertices carry, and vertices the exact gradient."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -227,3 +229,11 @@ class TestRefusals:
             interpolate(torch.rand(4, 3).double(), self.faces, fragments, backend="cpu")
         with pytest.raises(InputError, match="meta"):
             interpolate(torch.rand(4, 3, device="meta"), self.faces, fragments)
+
+    def test_fragments_of_several_pictures(self) -> None:
+        small, large = (rasterize(self.positions, self.faces, size, size) for size in (2, 4))
+        mixed = replace(large, barycentrics=small.barycentrics)
+        with pytest.raises(InputError, match=r"fragments\.barycentrics"):
+            interpolate(torch.rand(4, 3), self.faces, mixed)
+        with pytest.raises(InputError, match=r"fragments\.triangle_id"):
+            interpolate(torch.rand(4, 3), self.faces, replace(large, triangle_id=large.triangle_id.long()))

@@ -89,6 +89,24 @@ def test_training_goes_on_from_disk_exactly_as_if_it_had_not_stopped(tmp_path):
     assert (resumed.step, resumed.images_seen) == (whole.step, whole.images_seen)
 
 
+def test_two_processes_with_the_same_batch_step_as_one_does(tmp_path, monkeypatch):
+    """What they exchange is in the layout of the weights again: those of convolutions are channels-last."""
+    monkeypatch.setattr(
+        torch.distributed, "all_reduce", lambda buffer: buffer.mul_(2)
+    )  # as the other one adds
+    device, (batch,) = torch.device("cpu"), batches(32, 1, batch_size=1)
+    steps = []
+    for name, processes in (("one", Processes(0, 1)), ("two", Processes(0, 2))):
+        torch.random.default_generator.manual_seed(3)  # the same weights
+        trainer = Trainer(tmp_path / name, device, False, processes)
+        before = [master.detach().clone() for master in trainer.rest]
+        trainer.train_step(batch, 1.0)
+        steps.append([m.detach() - b for m, b in zip(trainer.rest, before, strict=True)])
+    for one, two in zip(*steps, strict=True):
+        if one.dim() == 4:
+            assert torch.cosine_similarity(one.flatten(), two.flatten(), dim=0) > 0.99
+
+
 def test_a_new_run_begins_with_a_released_prior_and_what_it_can_tell(tmp_path):
     device, alone = torch.device("cpu"), Processes.join(torch.device("cpu"))
     first = Trainer(tmp_path / "first", device, False, alone)

@@ -3,11 +3,13 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
 #include <new>
+#include <system_error>
 #include <thread>
 
 namespace dream3d {
@@ -42,13 +44,15 @@ class Pool {
   void run(Job& job, int n_threads) {
     const std::unique_lock<std::mutex> one_job(job_mutex_, std::try_to_lock);
     if (!one_job.owns_lock()) return job.run();
+    int num_invited = 0;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      while (num_workers_ < n_threads - 1) start_worker();
+      while (num_workers_ < n_threads - 1 && start_worker()) {
+      }
       job_ = &job;
-      tickets_ = n_threads - 1;
+      tickets_ = num_invited = std::min(n_threads - 1, num_workers_);
     }
-    for (int i = 0; i < n_threads - 1; ++i) wake_.notify_one();
+    for (int i = 0; i < num_invited; ++i) wake_.notify_one();
     inside_pool = true;
     job.run();
     inside_pool = false;
@@ -60,13 +64,20 @@ class Pool {
   }
 
  private:
-  void start_worker() {
+  // False when the system has no thread left: the work is done by those that there are.
+  bool start_worker() {
     sigset_t all, previous;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &previous);  // signals are for the interpreter's thread
-    std::thread([this] { work(); }).detach();
+    bool has_started = true;
+    try {
+      std::thread([this] { work(); }).detach();
+      ++num_workers_;
+    } catch (const std::system_error&) {
+      has_started = false;
+    }
     pthread_sigmask(SIG_SETMASK, &previous, nullptr);
-    ++num_workers_;
+    return has_started;
   }
 
   void work() {

@@ -29,6 +29,8 @@ INT32 = ctypes.c_int32
 INT64 = ctypes.c_int64
 FLOAT = ctypes.c_float
 
+NO_DEVICE = "no usable CUDA device or driver"
+
 _STATUS_OK = 0
 _STATUS_INVALID_ARGUMENT = 1
 
@@ -100,7 +102,7 @@ def resolve_backend(backend: Backend, device: torch.device) -> Literal["cuda", "
     if backend == "reference":
         return "reference"
     if backend == "auto":
-        usable = device.type in ("cpu", "cuda") and load_library(_library_of(device)) is not None
+        usable = device.type in ("cpu", "cuda") and _is_usable(_library_of(device))
         return _library_of(device) if usable else "reference"
     if backend not in ("cuda", "cpu"):
         raise InputError(f"backend must be auto, cuda, cpu or reference, not {backend!r}")
@@ -112,7 +114,16 @@ def resolve_backend(backend: Backend, device: torch.device) -> Literal["cuda", "
         raise InputError(
             f"the {backend} kernels are not installed ({_missing(backend)}); use backend 'reference'"
         )
+    if not _is_usable(backend):
+        raise InputError(f"the {backend} kernels find {NO_DEVICE}; use backend 'reference'")
     return backend
+
+
+@functools.cache
+def _is_usable(name: KernelLibrary) -> bool:
+    """Whether the library is there and has a device: one of CUDA's may be newer than the driver."""
+    library = load_library(name)
+    return library is not None and library.d3d_device_count() > 0
 
 
 def kernel_backends() -> list[KernelBackend]:
@@ -122,7 +133,7 @@ def kernel_backends() -> list[KernelBackend]:
         path = _library_path(name)
         library = load_library(name)
         devices = int(library.d3d_device_count()) if library is not None else 0
-        detail = _missing(name) if library is None else "" if devices else "no usable CUDA device or driver"
+        detail = _missing(name) if library is None else "" if devices else NO_DEVICE
         backends.append(KernelBackend(name, path, library is not None, devices, detail))
     return backends
 

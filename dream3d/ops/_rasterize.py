@@ -39,6 +39,8 @@ def rasterize_op(positions: Tensor, faces: Tensor, height: int, width: int) -> t
     num_views, num_vertices, _ = positions.shape
     barycentrics, depth, triangle_id = _empty_fragments(positions, height, width)
     on_cuda = positions.device.type == "cuda"
+    if on_cuda and positions.data_ptr() % 16:  # a view of something: the kernel loads four numbers at once
+        positions = positions.clone()
     z_buffer = torch.empty_like(triangle_id, dtype=torch.int64) if on_cuda else None
     _RASTERIZE.launch(
         positions.device,

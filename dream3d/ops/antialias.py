@@ -20,7 +20,7 @@ from dream3d.ops._antialias import antialias_edges_op, antialias_op
 from dream3d.ops._antialias_reference import antialias_reference_tensors
 from dream3d.ops._library import resolve_backend
 from dream3d.ops._nvdiffrast import RasterBackend, antialias_by_nvdiffrast
-from dream3d.ops.rasterize import Fragments
+from dream3d.ops.rasterize import Fragments, check_fragments
 
 AntialiasMode = Literal["blend", "exact"]
 
@@ -139,7 +139,7 @@ def antialias(
     if mode == "exact" and not (positions_clip.requires_grad and torch.is_grad_enabled()):
         return image
     neighbors = (edges or build_edge_topology(faces, positions_clip.shape[1])).neighbors
-    if neighbors.shape != faces.shape or neighbors.device != faces.device:
+    if neighbors.shape != faces.shape or (neighbors.device, neighbors.dtype) != (faces.device, faces.dtype):
         raise InputError("edges are those of other faces; use build_edge_topology on these")
     if resolved == "reference":
         return antialias_reference_tensors(
@@ -182,6 +182,7 @@ def _check_antialias(
     if mode not in ("blend", "exact"):
         raise InputError(f"mode must be blend or exact, not {mode!r}")
     _check_faces(faces)
+    check_fragments(fragments)
     shape = fragments.triangle_id.shape
     if image.dim() != 4 or image.shape[:3] != shape:
         raise InputError(f"image must be [{', '.join(map(str, shape))}, C], not {list(image.shape)}")

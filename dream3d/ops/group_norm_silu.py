@@ -54,13 +54,7 @@ def group_norm_silu(
     batch, channels = images.shape[:2]
     check_tensor("gain", gain, (batch, channels), device=device)
     check_tensor("bias", bias, (batch, channels), device=device)
-    if (
-        channels % LANES
-        or channels == 0
-        or num_groups < 1
-        or channels % num_groups
-        or images[0, 0].numel() == 0
-    ):
+    if channels % LANES or channels == 0 or num_groups < 1 or channels % num_groups or 0 in images.shape[2:]:
         raise InputError(
             f"images must have pixels and a multiple of {LANES} channels in equal groups, "
             f"got {list(images.shape)} in {num_groups} groups"

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dream3d.errors import InputError
 from dream3d.ops._barycentrics import barycentrics_reference_tensors, screen_derivatives_op
+from dream3d.ops._checks import check_tensor
 from dream3d.ops._interpolate import interpolate_op, interpolate_reference_tensors
 from dream3d.ops._library import Backend, resolve_backend
 from dream3d.ops._nvdiffrast import RasterBackend, interpolate_by_nvdiffrast, rasterize_by_nvdiffrast
@@ -239,6 +240,16 @@ def _check_interpolate(
         raise InputError(
             f"{name}, faces and fragments are on {sorted(map(str, devices))}; move them together"
         )
+    check_fragments(fragments)
+
+
+def check_fragments(fragments: Fragments) -> None:
+    """Refuse fragments whose parts do not belong together. Raises InputError."""
+    ids = fragments.triangle_id
+    check_tensor("fragments.triangle_id", ids, (None, None, None), (torch.int32,))
+    floats = (torch.float32, torch.float64)
+    check_tensor("fragments.barycentrics", fragments.barycentrics, (*ids.shape, 2), floats, ids.device)
+    check_tensor("fragments.depth", fragments.depth, tuple(ids.shape), floats, ids.device)
 
 
 def _check_screen_derivatives(positions: Tensor, faces: Tensor, fragments: Fragments) -> None:
