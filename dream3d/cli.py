@@ -142,7 +142,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     except MemoryError:
-        return _fail("out of memory; try --config draft or a smaller --texture-size", 1)
+        return _fail(
+            "out of memory; try a smaller --texture-size, or --prior-offload True for a large prior", 1
+        )
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return _fail(f"no room to write: {error.strerror}; nothing was left behind", 1)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from dream3d.evaluate.rows import Row
 
 
+# Meshes and tables that are easily taken for what can be measured: every line of them would be a prompt.
+OTHER_FILES = (".gltf", ".obj", ".usdz", ".json", ".csv", ".png", ".jpg")
+
+
 @dataclass(frozen=True)
 class Eval:
     """Measure what prompts give, or .glb files that are there: a table, a page, a JSON file.
@@ -66,6 +70,9 @@ class Eval:
             raise InputError("nothing to measure: name a list of prompts, or .glb files")
         shard = parse_shard(self.shard) if self.shard else None
         are_files = any(path.suffix.lower() == ".glb" for path in self.inputs)
+        for path in () if are_files else self.inputs:
+            if path.suffix.lower() in OTHER_FILES:
+                raise InputError(f"{path} is neither a list of prompts, a line each, nor a .glb")
         prompts = None if are_files else read_prompts(self.inputs, self.limit)
         prompt_map = read_prompt_map(self.prompts) if self.prompts else {}
         make_folder(self.output)

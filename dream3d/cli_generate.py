@@ -40,7 +40,7 @@ class Generate:
     resume: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Continue the run in this folder; prompt, settings and output file are those that it began with."""
     dry_run: Switch = False
-    """Check the input, print the settings that would be used, and stop."""
+    """Check the options (not the prior, nor its words), print the settings that would be used, and stop."""
     quiet: Switch = False
     """No progress; only errors and the paths of what was made."""
     json: Switch = False

@@ -178,7 +178,8 @@ class PriorOptions:
     controlnet_scale: Annotated[float, tyro.conf.arg(aliases=["--controlnet-scale"])] = 1.0
     """How strongly it holds: factor on what it adds to the network."""
     precision: Annotated[Precision, tyro.conf.arg(aliases=["--prior-precision"])] = "auto"
-    """What the networks compute in, whichever precision their files are stored in."""
+    """What the networks compute in, whichever precision their files are stored in; the built-in prior not in
+    float16."""
     offload: Annotated[bool, tyro.conf.arg(aliases=["--prior-offload"])] = False
     """Keep the network that denoises in main memory, and on the GPU one block of it at a time."""
     compile: Annotated[bool, tyro.conf.arg(aliases=["--prior-compile"])] = False

@@ -82,15 +82,15 @@ class GuidanceConfig:
     weight: GuidanceWeight = "x0"
     """What the difference counts at each noise level."""
     scale: float = 6.0
-    """Guidance scale s in x0_uncond + s (x0_text - x0_uncond). Runs of 800 steps grow spikes with as much."""
+    """Guidance scale s in x0_uncond + s (x0_text - x0_uncond). Runs of 800 steps grow spikes with 6."""
     scale_at_noise: float = 2.0
     """Guidance scale at pure noise; it goes to `scale` at half the noise levels."""
     rescale: float = 0.5
     """How far guidance is shrunk where it would increase the spread of the image, 0 (not) to 1."""
     emphasis: float = 0.0
     """How far what a prompt says beside the thing and its color is carried on: e in x0_text + e (x0_text -
-    x0_plain). For the built-in prior, whose words are known; prompts of two things are left as they are. 0.5
-    brings more of parts and materials and costs some of the shape."""
+    x0_plain). For the built-in prior, whose words are known; two things in one field are left as they are.
+    0.5 brings more of parts and materials and costs some of the shape."""
     views: ViewConditioning = "joint"
     """How the prior is told where the views stand."""
     perp_neg: bool = False

@@ -64,9 +64,10 @@ def make_tokenizer(words: tuple[str, ...], folder: Path) -> CLIPTokenizer:
     )
     tokenizer.train_from_iterator([" ".join(words)], trainer)
     merges = json.loads(tokenizer.to_str())["model"]["merges"]
-    vocabulary = tokenizer.get_vocab()
-    for token in {character + "</w>" for word in words for character in word} | {c for w in words for c in w}:
-        vocabulary.setdefault(token, len(vocabulary))
+    # Numbered in the order of the alphabet: the trainer's own order is another one in every process.
+    letters = {letter + ending for word in words for letter in word for ending in ("", "</w>")}
+    names = sorted((set(tokenizer.get_vocab()) | letters) - {START, END})
+    vocabulary = {name: number for number, name in enumerate((START, END, *names))}
     tokens = {
         "vocab": vocabulary,
         "merges": [tuple(merge) for merge in merges],

@@ -57,9 +57,8 @@ class Trainer:
         self.dtype = precision_dtype("auto", device)
         self.work = work
         # A resumed run keeps its tokens even where the families' words have changed since.
-        self.tokenizer = (
-            load_tokenizer(work / "tokenizer") if resume else make_tokenizer(all_words(), work / "tokenizer")
-        )
+        words = work / "tokenizer" if processes.is_first else work / f"tokenizer{processes.rank}"
+        self.tokenizer = load_tokenizer(work / "tokenizer") if resume else make_tokenizer(all_words(), words)
         torch.manual_seed(0)  # noqa: TID251 - diffusers and transformers initialise from the global state
         self.encoder: Any = make_text_encoder(self.tokenizer)
         self.unet: Any = make_unet()

@@ -66,6 +66,19 @@ def test_it_learns_what_it_is_shown_and_the_prior_does_not_change(prior, generat
     assert not any(weight.requires_grad for weight in prior.unet.parameters())
 
 
+def test_adapters_of_a_prior_in_half_precision_learn_in_single(tiny_prior_folder, generator):
+    """In bfloat16 a step of 1e-4 is below what most weights can tell apart."""
+    half = Prior.from_pretrained(str(tiny_prior_folder), dtype=torch.bfloat16)
+    adapted = AdaptedPrior(half, 4, 1e-4, generator)
+    noisy, _, embedding, cameras, shading, views = question(half, generator)
+    assert {weight.dtype for weight in adapted.parameters} == {torch.float32}
+    for _ in range(3):
+        before = [weight.detach().clone() for weight in adapted.parameters]
+        adapted.learn(noisy, embedding, cameras, shading, views, generator)
+    moved = [(w != b).float().mean() for w, b in zip(adapted.parameters, before, strict=True)]
+    assert float(torch.stack(moved).mean()) > 0.9
+
+
 def test_a_seed_decides_about_everything(prior):
     def learned(seed):
         generator = torch.Generator().manual_seed(seed)

@@ -93,6 +93,7 @@ def test_every_bad_file_is_a_row_and_the_good_ones_are_measured(capfd: pytest.Ca
         (["missing.txt", "-o", "out"], "missing.txt cannot be read: No such file"),
         ([".", "-o", "out"], "cannot be read: Is a directory"),
         (["empty.txt", "-o", "out"], "no prompts in it"),
+        (["grey-box.obj", "-o", "out"], "grey-box.obj is neither a list of prompts, a line each, nor a .glb"),
         (["list.txt", "-o", "list.txt"], "list.txt is a file; name a folder"),
         (["list.txt", "-o", "/proc/out"], "the folder /proc/out cannot be written"),
         (["list.txt", "-o", "out", "--seeds", "0"], "--seeds must be at least 1, not 0"),

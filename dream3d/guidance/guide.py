@@ -38,6 +38,7 @@ class Guidance:
     gradient: Tensor  # [B, H, W, C] of the loss with respect to the images
     loss: float  # half the squared distance to the target, weighted, summed over an image, mean over them
     timestep: int
+    num_pixels: int  # that the sum over an image goes over: of the latents of a VAE, else of the image
 
 
 class Guide:
@@ -112,7 +113,8 @@ class Guide:
         with torch.enable_grad():
             loss = weight * distance(images, latents, comparison, prior, self.config)
             (gradient,) = torch.autograd.grad(loss, images)
-        return Guidance(limited(gradient, self.config), float(loss.detach()), timestep)
+        height, width = images.shape[1:3] if prior.has_pixel_latents else latents.shape[-2:]
+        return Guidance(limited(gradient, self.config), float(loss.detach()), timestep, height * width)
 
     def state_dict(self) -> dict[str, Any]:
         """What it remembers, but for the generator, which is the caller's; not copied."""

@@ -56,7 +56,7 @@ class Answer:
 
     surrogate: Tensor  # scalar whose gradient with respect to the scene is that of the guidance loss
     loss: float
-    num_pixels: int  # of each image as the prior saw it; the loss is a sum over them
+    num_pixels: int  # that the loss is a sum over: of an image's latents where they are those of a VAE
 
 
 class SeenRender(Protocol):
@@ -191,4 +191,4 @@ def ask_prior(
     shown = Shown(images, cameras, shading, points, opacity, before)
     is_opening = step < config.opening * num_steps
     guidance = guide.gradient(shown, timestep, is_opening, informed(prior, render, cameras, size))
-    return Answer((images * guidance.gradient).sum(), guidance.loss, size * size)
+    return Answer((images * guidance.gradient).sum(), guidance.loss, guidance.num_pixels)

@@ -119,6 +119,8 @@ def with_adapters(denoiser: Denoiser, rank: int, generator: torch.Generator) -> 
     peft.inject_adapter_in_model(peft.LoraConfig(r=rank, lora_alpha=rank, target_modules=ADAPTED), twin)
     with torch.no_grad():
         for name, weight in twin.named_parameters():
+            if "lora_" in name:  # half precision loses steps this small; PEFT casts what goes in and out
+                weight.data = weight.data.float()
             if "lora_A" in name:  # PEFT draws from the global generator; the other factor starts at zero
                 weight.copy_(torch.randn(weight.shape, generator=generator) / math.sqrt(weight[0].numel()))
     return replace(denoiser, unet=twin)  # pyright: ignore[reportArgumentType] (all denoisers are dataclasses)

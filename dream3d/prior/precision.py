@@ -6,7 +6,10 @@ from dream3d.config import Precision
 
 
 def precision_dtype(precision: Precision, device: torch.device) -> torch.dtype:
-    """A precision by its name; "auto" is bfloat16 where the device multiplies it in hardware."""
+    """A precision by its name; "auto" is bfloat16 where the device multiplies it in hardware.
+
+    Elsewhere it is float32 on a CPU, and float16 on a GPU, which is older than bfloat16 then.
+    """
     match precision:
         case "float32":
             return torch.float32
@@ -14,6 +17,8 @@ def precision_dtype(precision: Precision, device: torch.device) -> torch.dtype:
             return torch.bfloat16
         case "float16":
             return torch.float16
+        case "auto" if device.type == "cpu":
+            return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
         case "auto":
-            is_fast = device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-            return torch.bfloat16 if is_fast else torch.float32
+            is_old = torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False)
+            return torch.float16 if is_old else torch.bfloat16

@@ -70,7 +70,11 @@ class Prior:
         if (folder / CARD).is_file():
             for option, name in options.given.items():
                 raise InputError(f"{option} {name}: the prior {name_or_path!r} takes none; leave it out")
-            return _load_builtin(folder, target, dtype)
+            if options.precision == "float16":
+                raise InputError(
+                    f"--prior-precision float16: {name_or_path!r} takes float32 or bfloat16; leave it out"
+                )
+            return _load_builtin(folder, target, torch.float32 if dtype == torch.float16 else dtype)
         parts = load_pipeline(folder, name_or_path, target, dtype, options)
         return cls(
             parts.card,

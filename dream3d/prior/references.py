@@ -34,7 +34,7 @@ def check_references(folder: Path) -> None:
     """
     if (folder / ADAPTER).exists():
         raise InputError(f"{folder} holds an adapter ({ADAPTER}): merge it, or give it as --lora")
-    for path in sorted(folder.glob("*.index*.json")):
+    for path in sorted(folder.glob("*.safetensors.index*.json")):
         shards = read_json(path).get("weight_map")
         if not isinstance(shards, dict):
             raise InputError(f"{path} names no files")
