@@ -20,6 +20,8 @@ class Processes:
         """Meet the other processes that torchrun started, if it did."""
         if "WORLD_SIZE" not in os.environ:
             return Processes()
+        if device.type == "cuda":
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # what "cuda" means from here on
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         return Processes(dist.get_rank(), dist.get_world_size())
 
@@ -39,4 +41,5 @@ class Processes:
 
     def any(self, flag: bool) -> bool:
         """Whether any process says so: all of them must leave a loop in the same turn."""
-        return bool(self.sum([torch.tensor([float(flag)])])[0] > 0)
+        device = "cuda" if self.count > 1 and dist.get_backend() == "nccl" else "cpu"
+        return bool(self.sum([torch.tensor([float(flag)], device=device)])[0] > 0)

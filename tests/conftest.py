@@ -1,12 +1,13 @@
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from prior_folders import write_tiny_prior
 from rasterizers import Draw, rasterizer
 
-from dream3d.prior import Prior
+if TYPE_CHECKING:  # tests of kernels run without what a prior needs
+    from dream3d.prior import Prior
 
 
 def pytest_configure() -> None:
@@ -38,12 +39,16 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def tiny_prior_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small prior of our kind that was never trained; not to be changed."""
+    from prior_folders import write_tiny_prior
+
     return write_tiny_prior(tmp_path_factory.mktemp("priors") / "tiny")
 
 
 @pytest.fixture(scope="session")
-def tiny_prior(tiny_prior_folder: Path) -> Prior:
+def tiny_prior(tiny_prior_folder: Path) -> "Prior":
     """The same, loaded."""
+    from dream3d.prior import Prior
+
     return Prior.from_pretrained(str(tiny_prior_folder), "cpu")
 
 

@@ -23,6 +23,7 @@ from dream3d.cli import main
 from dream3d.config import PriorOptions
 from dream3d.errors import InputError, RunError
 from dream3d.optimize.coarse import optimize_coarse
+from dream3d.optimize.latent_pictures import LatentPictures
 from dream3d.optimize.refine import optimize_refine
 from dream3d.prior import Prior
 from dream3d.render.control import control_picture
@@ -280,3 +281,9 @@ def test_the_command_takes_one_and_refuses_what_is_none(made, capfd):
     assert capfd.readouterr().err.strip().endswith("no such folder, and no hub id OWNER/NAME")
     assert main([*words, "--controlnet", "control", "--controlnet-scale", "9"]) == 2
     assert "--controlnet-scale must be between 0 and 2" in capfd.readouterr().err
+
+
+def test_a_field_of_latents_is_refused(made):
+    folder, _, control = made["sd1"]
+    with pytest.raises(InputError, match="a ControlNet is not shown latents"):
+        LatentPictures.of(controlled(folder, control))

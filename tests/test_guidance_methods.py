@@ -197,6 +197,8 @@ class TestFormulas:
         expected = s2 / a2 * (upper - lower)
         found = gradient(pictures(), timestep, method="consistent3d")
         torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
+        found = gradient(pictures(), timestep, method="consistent3d", weight="uniform")
+        torch.testing.assert_close(found, upper - lower, rtol=1e-8, atol=1e-8)  # w = 1
 
     @pytest.mark.parametrize("timestep", TIMESTEPS)
     def test_cfd_is_sds_with_the_noise_of_the_surface(self, timestep):
@@ -404,4 +406,7 @@ class TestPerpNeg:
         assert float(front[360]) < -1.5 < 0 > float(side[360])  # behind, both are wrong
         torch.testing.assert_close(front, front.flip(0), atol=1e-5, rtol=0)
         assert float(torch.stack([front, side]).diff(dim=1).abs().max()) < 0.05
-        assert not negative_weights(orbit(turns, 70.0, 3.0, 40.0)).any()
+        above = orbit(turns, 45.0, 3.0, 40.0)
+        assert not negative_weights(above).any()  # the prompt says "overhead view" from 40 degrees on
+        third = torch.stack([front, side]) * (1.0 - (45.0 - 25.0) / 30.0)
+        torch.testing.assert_close(negative_weights(above, is_smooth=True), third)

@@ -202,6 +202,21 @@ def test_the_gap_between_charts_is_the_smallest_distance():
     faces = np.array([[0, 1, 2], [0, 2, 3]])
     assert chart_gap(uvs, np.concatenate([faces, faces + 4, faces + 8])) == pytest.approx(0.05, abs=1e-3)
     assert chart_gap(uvs, faces) == 1.0
+    assert chart_gap(uvs, np.concatenate([faces, faces + 4]), limit=0.04) == 0.04
+
+
+def test_gaps_of_many_charts_are_those_of_each_with_all_others():
+    rng = np.random.default_rng(3)
+    corners = rng.uniform(0, 5, (60, 1, 2)) + rng.uniform(0, 0.1, (60, 3, 2))
+    uvs, faces = corners.reshape(-1, 2), np.arange(180).reshape(-1, 3)
+    along = np.linspace(0, 1, 200)[:, None]
+    ends = np.roll(corners, -1, axis=1)
+    rims = [
+        (a[:, None] + along * (b - a)[:, None]).reshape(-1, 2) for a, b in zip(corners, ends, strict=True)
+    ]
+    pairs = [(k, m) for k in range(60) for m in range(k)]
+    distances = [np.linalg.norm(rims[k][:, None] - rims[m][None], axis=-1).min() for k, m in pairs]
+    assert chart_gap(uvs, faces) == pytest.approx(min(distances), abs=1.5e-3)
 
 
 def test_same_mesh_same_levels():

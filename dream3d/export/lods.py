@@ -73,7 +73,7 @@ class _Collapse:
             split[:, 3:].astype(np.float64),
             position_of[mesh.faces],
             wedges,
-            min(DRIFT_SHARE * chart_gap(split[:, 3:], wedges), MAX_DRIFT),
+            DRIFT_SHARE * chart_gap(split[:, 3:], wedges, MAX_DRIFT / DRIFT_SHARE),
         )
         return cls(mesh, surface, position_of, wedge_of)
 
@@ -111,12 +111,13 @@ def _with_attributes(mesh: Mesh, surface: UvSurface, position_of: IntVector, wed
     return replace(coarser, uvs=mesh.uvs[sources[:, 1]], tangents=tangents)
 
 
-def chart_gap(uvs: NDArray[np.floating], wedges: IntVector) -> float:
-    """Smallest distance between the outlines of two UV charts; 1 when there is only one chart.
+def chart_gap(uvs: NDArray[np.floating], wedges: IntVector, limit: float = 1.0) -> float:
+    """Smallest distance between the outlines of two UV charts, or `limit` where none is smaller.
 
     Args:
         uvs: [U, 2].
         wedges: Faces of the charts, [T, 3].
+        limit: Above 0. With a small one many charts take little time: only neighbors are looked at.
     """
     charts = np.zeros(len(uvs), np.int64)
     charts[wedges] = face_components(wedges)[:, None]
@@ -128,10 +129,17 @@ def chart_gap(uvs: NDArray[np.floating], wedges: IntVector) -> float:
     owner = np.repeat(np.arange(len(border)), counts)
     share = (np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)) / counts[owner]
     points = uvs[a[owner]] + share[:, None] * (uvs[b[owner]] - uvs[a[owner]])
-    gap = 1.0
+    if not len(points):
+        return limit
     labels = charts[a[owner]]
-    for chart in range(int(labels.max(initial=0))):
-        inside, outside = points[labels == chart], points[labels > chart]
-        if len(inside) and len(outside):
-            gap = min(gap, float(KDTree(outside).query(inside, distance_upper_bound=gap)[0].min()))
+    order = np.argsort(labels, kind="stable")
+    outlines = np.split(points[order], np.flatnonzero(np.diff(labels[order])) + 1)
+    low, high = (np.array([end(outline, axis=0) for outline in outlines]) for end in (np.min, np.max))
+    gap = limit
+    for chart, outline in enumerate(outlines[:-1]):
+        apart = np.maximum(low[chart + 1 :] - high[chart], low[chart] - high[chart + 1 :]).max(axis=1)
+        neighbors = [outlines[chart + 1 + index] for index in np.flatnonzero(apart < gap)]
+        if neighbors:
+            nearest, _ = KDTree(np.concatenate(neighbors)).query(outline, distance_upper_bound=gap)
+            gap = min(gap, float(nearest.min()))
     return gap

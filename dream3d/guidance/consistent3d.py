@@ -26,4 +26,4 @@ def consistent3d(question: Question) -> Comparison:
     implied = (noisy - signal_scale * here) / noise_scale
     signal_scale, noise_scale = question.coefficients(below)
     further, _ = question.guided(signal_scale * here + noise_scale * implied, below)
-    return Comparison(here, further)
+    return Comparison(here, further, below)

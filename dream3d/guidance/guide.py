@@ -13,7 +13,7 @@ from dream3d.guidance.inversion import ism, sdi
 from dream3d.guidance.pullback import distance, limited
 from dream3d.guidance.question import Comparison, DenoisingPrior, Question
 from dream3d.guidance.sds import csd, nfsd, sds
-from dream3d.guidance.surface_noise import RESOLUTION, SurfaceNoise, cfd
+from dream3d.guidance.surface_noise import LEAST_RESOLUTION, SurfaceNoise, cfd
 from dream3d.guidance.vsd import RenderScore, esd, learn_renders, vsd
 from dream3d.prior import TextEmbedding
 from dream3d.stage_config import GuidanceConfig, GuidanceWeight, Shading
@@ -109,7 +109,8 @@ class Guide:
         else:
             comparison, form = self._compare(question, shown), self.config.weight
         self.evaluations += question.evaluations
-        weight = method_weight(form, *question.coefficients(timestep))
+        compared = timestep if comparison.timestep is None else comparison.timestep
+        weight = method_weight(form, *question.coefficients(compared))
         with torch.enable_grad():
             loss = weight * distance(images, latents, comparison, prior, self.config)
             (gradient,) = torch.autograd.grad(loss, images)
@@ -131,7 +132,7 @@ class Guide:
             self.renders.load_state_dict(state["renders"])
         self.noise = None
         if state["noise"] is not None:
-            if state["noise"].shape[:3] != (RESOLUTION,) * 3 or state["noise"].ndim != 4:
+            if state["noise"].ndim != 4 or len(set(state["noise"].shape[:3])) != 1:
                 raise ValueError("the noise of the surface is not what it should be")
             self.noise = SurfaceNoise(state["noise"].clone(), self.generator)
 
@@ -171,8 +172,9 @@ class Guide:
         latents, encode = question.clean, question.prior.encode
         is_pixels = latents.numel() == shown.images.numel()
         channels = shown.images.shape[-1] if is_pixels else latents.shape[1]
-        if self.noise is None:
-            self.noise = SurfaceNoise.draw(channels, self.generator)
+        side = shown.images.shape[1] if is_pixels else latents.shape[-1]
+        if self.noise is None or self.noise.resolution < side:
+            self.noise = SurfaceNoise.draw(channels, self.generator, max(side, LEAST_RESOLUTION))
         else:
             self.noise.refresh()
         if is_pixels:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from dream3d.cameras import Cameras
 from dream3d.prior.text import Branch
+from dream3d.prior.view_words import view_shares
 
 NEGATIVE_VIEWS: tuple[Branch, ...] = ("front view", "side view")
-OVERHEAD_DEG = 60.0  # From above there is no wrong side.
 
 
 def perp_neg(positive: Tensor, null: Tensor, negatives: Sequence[Tensor], weights: Tensor) -> Tensor:
@@ -39,11 +39,12 @@ def perp_neg(positive: Tensor, null: Tensor, negatives: Sequence[Tensor], weight
     return null + direction
 
 
-def negative_weights(cameras: Cameras) -> Tensor:
+def negative_weights(cameras: Cameras, is_smooth: bool = False) -> Tensor:
     """Weights of `NEGATIVE_VIEWS` for each camera, [2, B].
 
     Between front and side, both are negative as far as the view is not of them; between side and back the
-    front is, fully, and the side as the view leaves it.
+    front is, fully, and the side as the view leaves it. From above, where the prompt says so, there is no
+    wrong side; `is_smooth` as of `view_shares`.
     """
     turn = cameras.azimuth_deg % 360.0
     from_front = torch.minimum(turn, 360.0 - turn) / 90.0  # 0 in front, 1 at a side, 2 behind
@@ -52,8 +53,7 @@ def negative_weights(cameras: Cameras) -> Tensor:
     front = torch.where(is_ahead, _shifted_decay(to_side, 4.0, -2.426), _shifted_decay(to_side, 1.0, 0.967))
     side_ahead = _shifted_decay(1.0 - to_side, 4.0, -2.426)
     side = torch.where(is_ahead, side_ahead, _shifted_decay(to_side, 1.0, -0.606))
-    from_above = cameras.elevation_deg > OVERHEAD_DEG
-    return torch.stack([front, side]).masked_fill(from_above, 0.0)
+    return torch.stack([front, side]) * (1.0 - view_shares(cameras, is_smooth)[:, 3])
 
 
 def _shifted_decay(share: Tensor, height: float, shift: float) -> Tensor:

@@ -94,7 +94,8 @@ class Question:
         if plain:
             text = text + self.config.emphasis * (text - others.pop(0))
         if sides:
-            text = perp_neg(text, negative, others, negative_weights(self.cameras))
+            weights = negative_weights(self.cameras, self.config.views == "blended")
+            text = perp_neg(text, negative, others, weights)
         return self.guide(text, negative, timestep), negative
 
     def guide(self, text: Tensor, null: Tensor, timestep: int) -> Tensor:
@@ -109,3 +110,5 @@ class Comparison:
 
     target: Tensor  # [B, c, h, w]
     reference: Tensor | None = None  # [B, c, h, w]; None: the renders themselves
+    # Of the noise predictions whose difference this is, where that is not the question's.
+    timestep: int | None = None

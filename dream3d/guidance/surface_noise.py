@@ -14,7 +14,9 @@ from torch import Tensor
 
 from dream3d.guidance.question import Comparison, Question
 
-RESOLUTION = 64  # Cells per axis of [-1, 1]^3: a view of the whole scene is as many pixels wide.
+# Cells per axis of [-1, 1]^3, and more where a view of the whole scene is more pixels (of latents) wide. In
+# close-ups neighbors do share a cell.
+LEAST_RESOLUTION = 64
 REFRESH = 0.01  # Share of the noise's variance that is drawn anew in each step.
 MIN_OPACITY = 0.1  # Where less is seen there is no surface for noise to stick to.
 
@@ -28,9 +30,16 @@ class SurfaceNoise:
         self.generator = generator
 
     @classmethod
-    def draw(cls, channels: int, generator: torch.Generator) -> "SurfaceNoise":
+    def draw(
+        cls, channels: int, generator: torch.Generator, resolution: int = LEAST_RESOLUTION
+    ) -> "SurfaceNoise":
         """Start with noise of one's own."""
-        return cls(torch.randn(RESOLUTION, RESOLUTION, RESOLUTION, channels, generator=generator), generator)
+        return cls(torch.randn(*[resolution] * 3, channels, generator=generator), generator)
+
+    @property
+    def resolution(self) -> int:
+        """Cells per axis."""
+        return len(self.values)
 
     def refresh(self) -> None:
         """Draw a share of the noise anew; it stays white."""
@@ -47,7 +56,8 @@ class SurfaceNoise:
         Returns:
             [B, h, w, channels].
         """
-        cells = ((points.detach().cpu() + 1.0) * (0.5 * RESOLUTION)).long().clamp(0, RESOLUTION - 1)
+        last = self.resolution - 1
+        cells = ((points.detach().cpu() + 1.0) * (0.5 * self.resolution)).long().clamp(0, last)
         noise = self.values[cells[..., 0], cells[..., 1], cells[..., 2]]
         fresh = torch.randn(noise.shape, generator=self.generator)
         return torch.where((opacity.detach().cpu() > MIN_OPACITY)[..., None], noise, fresh)

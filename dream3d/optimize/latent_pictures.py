@@ -50,6 +50,8 @@ class LatentPictures:
             raise InputError(
                 "--coarse.latent-share needs a prior with a VAE, such as Stable Diffusion: leave it out"
             )
+        if prior.control_kind is not None:
+            raise InputError("--coarse.latent-share: a ControlNet is not shown latents: leave one out")
         if prior.card.latent_channels > MAX_LATENTS:
             count = prior.card.latent_channels
             raise InputError(
