@@ -13,12 +13,13 @@ from torch import Tensor
 
 from dream3d.asset import Asset
 from dream3d.config import BakeConfig, Config, given_mesh_settings
+from dream3d.errors import InputError
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.extract.mesh import Surfaces, clean_surfaces
 from dream3d.extract.normals import with_unit_normals
 from dream3d.extract.samples import sample_surface
 from dream3d.extract.signed_distance import signed_distances
-from dream3d.extract.solid import check_solids, close_surfaces
+from dream3d.extract.solid import check_solids, close_surfaces, find_flaw
 from dream3d.extract.tangents import add_tangents
 from dream3d.extract.unwrap import unwrap
 from dream3d.extract.uv_quality import uv_fault
@@ -80,7 +81,8 @@ def refine(
         The asset, in the units and at the place of the given mesh.
 
     Raises:
-        InputError: A setting is impossible, a free mesh encloses nothing, or the folder is of another run.
+        InputError: A setting is impossible, a free mesh encloses nothing, a locked one that has to be closed
+            is not, or the folder is of another run.
         RunError: The surface vanished, or does not fit the texture.
         StoppedError: `on_event` asked for it.
     """
@@ -90,6 +92,8 @@ def refine(
     started, frame = time.perf_counter(), Frame.around(model.mesh, FRAME_RADIUS)
     given = replace(model, mesh=with_unit_normals(frame.enter(model.mesh), config.extract.crease_angle_deg))
     free = None if geometry == "locked" else (_free_surface(given.mesh, config, device), config.refine)
+    if free is None and config.export.require_watertight:
+        _check_closed(given.mesh)
     guided = _guidance(paint, None if free is None else config.refine)
     asked = _asked(model, geometry, check_strength(strength), paint, from_prompt)
     with open_run(None if run_dir is None else Path(run_dir)) as folder:
@@ -154,6 +158,12 @@ def _free_surface(mesh: Mesh, config: Config, device: str) -> TetSurface:
         check_solids()
     lattice = tet_lattice(config.refine.lattice_resolution, device=device)
     return TetSurface(lattice, signed_distances(mesh, lattice))
+
+
+def _check_closed(mesh: Mesh) -> None:
+    """Refuse a mesh that nothing will close, before any work."""
+    if flaw := find_flaw(mesh):
+        raise InputError(f"the mesh is not watertight, {flaw}: --geometry free, or leave --watertight out")
 
 
 def _start_field(model: TexturedMesh, config: Config, device: str) -> tuple[RadianceField, torch.Generator]:

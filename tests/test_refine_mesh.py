@@ -20,6 +20,7 @@ from trimesh.exchange.obj import export_obj
 from dream3d.cli import main
 from dream3d.config import BakeConfig, Config, ExportConfig, given_mesh_settings
 from dream3d.detail.substance import SHINE
+from dream3d.errors import InputError
 from dream3d.export.files import write_files
 from dream3d.export.glb import encode_glb
 from dream3d.export.load import load_glb
@@ -143,6 +144,27 @@ def test_overlapping_uvs_are_replaced_and_said_so(model, tiny_prior):
     assert asset.warnings == ("made new UVs, because its UVs overlap",)
     assert asset.material.normal_map is None
     assert len(asset.mesh.faces) == len(model.mesh.faces)
+
+
+def test_an_open_mesh_that_has_to_be_closed_is_refused_before_any_work(model, tiny_prior):
+    half = replace(model, mesh=model.mesh.of_faces(model.mesh.faces[: len(model.mesh.faces) // 2]))
+    closed = replace(CONFIG, export=replace(CONFIG.export, require_watertight=True))
+    events = []
+    with pytest.raises(InputError, match=r"the mesh is not watertight, \d+ of its edges do not join"):
+        refine(half, "a red mushroom", closed, PAINT, on_event=events.append, prior=tiny_prior)
+    assert events == []
+
+
+def test_of_a_mesh_that_nobody_painted_the_uvs_stay_and_the_prompt_decides_the_rest(model, tiny_prior):
+    """As a modelling program writes a grey box: UVs, one color, metal by default; tints on its vertices."""
+    grey = Material(np.full((1, 1, 3), 128, np.uint8), metallic_factor=1.0, roughness_factor=1.0)
+    tints = np.full_like(model.mesh.vertices, 0.5)
+    box = replace(model, mesh=replace(model.mesh, colors=tints), material=grey)
+    asset = refine(box, "a red mushroom", CONFIG, PAINT, prior=tiny_prior)
+    np.testing.assert_array_equal(asset.mesh.uvs, model.mesh.uvs)
+    assert asset.mesh.colors is None
+    assert asset.material.metallic_factor == 0.0
+    assert asset.material.roughness_factor == CONFIG.bake.roughness
 
 
 def test_the_nodes_of_a_file_stay_while_its_shape_does(model, tiny_prior, tmp_path):

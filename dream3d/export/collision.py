@@ -80,9 +80,8 @@ def _cut(points: Points, faces: NDArray[np.integer]) -> list[Points]:
 
 def _has_extent(points: Points) -> bool:
     """True for points that are not all in one plane."""
-    return len(points) >= 4 and np.linalg.svd(points - points.mean(axis=0), compute_uv=False)[
-        -1
-    ] > 1e-6 * np.ptp(points)
+    spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
+    return len(points) >= 4 and spread[-1] > 1e-6 * np.ptp(points)
 
 
 def _outside(corners: Points, points: Points) -> Points:

@@ -15,7 +15,7 @@ from dream3d.export.container import Document, corrupt, get_count, get_numbers, 
 from dream3d.math import linear_to_srgb, srgb_to_linear
 from dream3d.mesh import ByteArray, Material
 
-MAX_TEXELS = 2 * 8192 * 8192  # over all pictures and what becomes of them: a small file can claim a huge one
+MAX_TEXELS = 2 * 8192 * 8192  # over all pictures, and over what becomes of them: a small file can claim much
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Materials:
         self._pictures = pictures
         self._surfaces: dict[int, Surface] = {}
         self._changed: dict[tuple[int, bytes], ByteArray] = {}  # by picture and tables
-        self._num_texels = sum(picture.pixels[..., 0].size for picture in pictures)
+        self._num_texels = 0  # of those
 
     def of(self, primitive: dict[str, Any]) -> Surface:
         """What a mesh primitive wears; the same object for the same material."""

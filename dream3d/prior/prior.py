@@ -74,6 +74,7 @@ class Prior:
                 raise InputError(
                     f"--prior-precision float16: {name_or_path!r} takes float32 or bfloat16; leave it out"
                 )
+            # float16 is what "auto" says of an old GPU.
             return _load_builtin(folder, target, torch.float32 if dtype == torch.float16 else dtype)
         parts = load_pipeline(folder, name_or_path, target, dtype, options)
         return cls(
