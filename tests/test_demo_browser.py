@@ -125,7 +125,8 @@ def test_generate_watch_look_download_and_export(visit: Visit, chromium: Any, tm
     page.locator(".d3-hint", has_text="nearest known: mushroom").wait_for()
     card = visit.wait_for("running")
     # The line goes with its stage, which may end before the next look; the picture stays until the run ends.
-    card.locator(".d3-line", has_text=re.compile(r"Shape step \d+ of 40.*left")).wait_for()
+    line = card.locator(".d3-line", has_text=re.compile(r"Shape step \d+ of 40.*left"))
+    line.wait_for(timeout=180_000)  # the prior is loaded before it, on a machine that may be busy
     card.locator("img").wait_for()  # the scene as it is
     visit.wait_for("done")
     page.locator(".d3-facts", has_text="400 faces · 64 px texture").wait_for()

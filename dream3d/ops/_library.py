@@ -119,11 +119,15 @@ def resolve_backend(backend: Backend, device: torch.device) -> Literal["cuda", "
     return backend
 
 
-@functools.cache
 def _is_usable(name: KernelLibrary) -> bool:
     """Whether the library is there and has a device: one of CUDA's may be newer than the driver."""
     library = load_library(name)
-    return library is not None and library.d3d_device_count() > 0
+    return library is not None and _has_device(library)
+
+
+@functools.cache
+def _has_device(library: ctypes.CDLL) -> bool:
+    return library.d3d_device_count() > 0
 
 
 def kernel_backends() -> list[KernelBackend]:
