@@ -183,6 +183,11 @@ def get_numbers(parent: dict[str, Any], key: str, default: list[float]) -> NDArr
     return np.array(values, np.float64)
 
 
+def get_number(parent: dict[str, Any], key: str, default: float) -> float:
+    """A finite number of moderate size."""
+    return float(get_numbers({key: [parent.get(key, default)]}, key, [default])[0])
+
+
 def _is_index(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 

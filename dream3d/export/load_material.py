@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dream3d.errors import InputError
-from dream3d.export.container import Document, corrupt, get_count, get_numbers, get_object
+from dream3d.export.container import Document, corrupt, get_count, get_number, get_numbers, get_object
 from dream3d.math import linear_to_srgb, srgb_to_linear
 from dream3d.mesh import ByteArray, Material
 
@@ -63,10 +63,7 @@ class Materials:
     def _surface(self, description: dict[str, Any]) -> Surface:
         pbr = get_object(description, "pbrMetallicRoughness")
         color = get_numbers(pbr, "baseColorFactor", [1.0] * 4)[:3].clip(0.0, 1.0).astype(np.float32)
-        metallic, roughness = (
-            float(get_numbers({"value": [pbr.get(key, 1.0)]}, "value", [1.0])[0])
-            for key in ("metallicFactor", "roughnessFactor")
-        )
+        metallic, roughness = (get_number(pbr, key, 1.0) for key in ("metallicFactor", "roughnessFactor"))
         texture = get_object(pbr, "baseColorTexture")
         if texture and _uv_set(texture) != 0:
             raise InputError("the file's texture uses a second set of UVs, which is not read")
@@ -144,7 +141,7 @@ def _placement(infos: list[dict[str, Any]]) -> NDArray[np.float64]:
     placements = []
     for info in infos:
         transform = _transform(info)
-        angle = float(get_numbers({"value": [transform.get("rotation", 0.0)]}, "value", [0.0])[0])
+        angle = get_number(transform, "rotation", 0.0)
         c, s = math.cos(angle), math.sin(angle)
         turn = np.array([[c, s], [-s, c]]) * get_numbers(transform, "scale", [1.0, 1.0])
         placements.append(np.column_stack([turn, get_numbers(transform, "offset", [0.0, 0.0])]))

@@ -1,6 +1,7 @@
 """Triangles of a polygon in space."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 Triangle = tuple[int, int, int]
 Flat = list[tuple[float, float]]
@@ -18,18 +19,26 @@ def triangulate(corners: Sequence[Sequence[float]]) -> list[Triangle]:
     Returns:
         N - 2 triangles of indices into the corners.
     """
+    left = list(range(len(corners)))
+    fan = _fan(left)
+    if len(fan) == 1:
+        return fan
     points = _in_plane(corners)
-    fan = [(0, k, k + 1) for k in range(1, len(points) - 1)]
     if all(_area(points, triangle) >= 0.0 for triangle in fan):
         return fan
-    left, ears = list(range(len(points))), []
+    ears: list[Triangle] = []
     while len(left) > 3:
         ear = next((k for k in range(len(left)) if _is_ear(points, left, k)), None)
         if ear is None:
             break
         ears.append((left[ear - 1], left[ear], left[(ear + 1) % len(left)]))
         del left[ear]
-    return ears + [(left[0], left[k], left[k + 1]) for k in range(1, len(left) - 1)]
+    return ears + _fan(left)
+
+
+def _fan(corners: list[int]) -> list[Triangle]:
+    """Triangles from the first corner to every side that does not touch it."""
+    return [(corners[0], a, b) for a, b in pairwise(corners[1:])]
 
 
 def _in_plane(corners: Sequence[Sequence[float]]) -> Flat:

@@ -122,17 +122,14 @@ def sample_bilinear(texture_srgb: ByteArray, uvs: Tensor) -> Tensor:
     """
     height, width = texture_srgb.shape[:2]
     # Texel centers lie at half-integers.
-    if is_tiled(uvs):
-        x, y = uvs.frac().mul(uvs.new_tensor([width, height])).sub(0.5).unbind(1)
-        left, top = x.floor().long(), y.floor().long()
-        across, down = (x - left)[:, None], (y - top)[:, None]
-        left, right, top, bottom = left % width, (left + 1) % width, top % height, (top + 1) % height
-    else:
-        x = (uvs[:, 0] * width - 0.5).clamp(0.0, width - 1.0)
-        y = (uvs[:, 1] * height - 0.5).clamp(0.0, height - 1.0)
-        left, top = x.floor().long(), y.floor().long()
-        across, down = (x - left)[:, None], (y - top)[:, None]
-        right, bottom = (left + 1).clamp_max(width - 1), (top + 1).clamp_max(height - 1)
+    is_repeated = is_tiled(uvs)
+    x, y = ((uvs.frac() if is_repeated else uvs) * uvs.new_tensor([width, height]) - 0.5).unbind(1)
+    if not is_repeated:
+        x, y = x.clamp(0.0, width - 1.0), y.clamp(0.0, height - 1.0)
+    left, top = x.floor().long(), y.floor().long()
+    across, down = (x - left)[:, None], (y - top)[:, None]
+    # Clamped, what is beyond the last texel has no weight.
+    left, right, top, bottom = left % width, (left + 1) % width, top % height, (top + 1) % height
     texels = torch.tensor(texture_srgb, device=uvs.device)  # a copy: decoded pictures are read-only
     to_linear = srgb_to_linear(torch.arange(256, device=uvs.device) / 255.0)
 
