@@ -82,27 +82,42 @@ void blend_rows(const Params& p, const float* from, float* to, int n_threads, co
   });
 }
 
+// The pairs with something between them, 2 * pixel + axis, a list per chunk of pixels.
+std::vector<std::vector<int64_t>> list_edges(const D3dAntialiasBackwardParams& p, int n_threads) {
+  const int64_t pixels = p.num_views * p.height * p.width;
+  std::vector<std::vector<int64_t>> chunks((pixels + kChunk - 1) / kChunk);
+  parallel_for_chunks(pixels, kChunk, n_threads, [&](int64_t begin, int64_t end) {
+    std::vector<int64_t>& pairs = chunks[begin / kChunk];
+    for (int64_t first = begin, last; first < end; first = last) {
+      last = std::min(first + kBlock, end);
+      if (!any_edge(p.edge + 2 * first, 2 * (last - first))) continue;
+      for (int64_t pair = 2 * first; pair < 2 * last; ++pair) {
+        if (p.edge[pair] != D3D_NO_EDGE) pairs.push_back(pair);
+      }
+    }
+  });
+  return chunks;
+}
+
 // Every task owns a range of the vertices of all views and visits the pairs in order, adding only what is its
 // own: no atomics, and the same sums in the same order for any number of threads.
 void position_gradient(const D3dAntialiasBackwardParams& p, int n_threads) {
+  const std::vector<std::vector<int64_t>> chunks = list_edges(p, n_threads);
   const int64_t vertices = p.num_views * p.num_vertices;
   const int64_t pixels = p.height * p.width;
   const int64_t shard = std::max<int64_t>(1, (vertices + n_threads - 1) / n_threads);
   parallel_for_chunks(vertices, shard, n_threads, [&](int64_t begin, int64_t end) {
     std::fill(p.grad_positions + 4 * begin, p.grad_positions + 4 * end, 0.0f);
-    for (int64_t view = begin / p.num_vertices; view * p.num_vertices < end; ++view) {
-      const int64_t base = view * p.num_vertices;
-      const auto owned = [&](int32_t vertex) { return base + vertex >= begin && base + vertex < end; };
-      const auto add = [&](int32_t vertex, float x, float y, float z, float w) {
-        if (!owned(vertex)) return;
-        float* out = p.grad_positions + 4 * (base + vertex);
-        out[0] += x, out[1] += y, out[2] += z, out[3] += w;
-      };
-      const int64_t pixels_end = (view + 1) * pixels;
-      for (int64_t first = view * pixels, last; first < pixels_end; first = last) {
-        last = std::min(first + kBlock, pixels_end);
-        if (!any_edge(p.edge + 2 * first, 2 * (last - first))) continue;
-        for (int64_t pair = 2 * first; pair < 2 * last; ++pair) pair_vjp(p, pair / 2, pair % 2, owned, add);
+    for (const std::vector<int64_t>& pairs : chunks) {
+      for (const int64_t pair : pairs) {
+        const int64_t base = pair / (2 * pixels) * p.num_vertices;  // of the pair's view
+        const auto owned = [&](int32_t vertex) { return base + vertex >= begin && base + vertex < end; };
+        const auto add = [&](int32_t vertex, float x, float y, float z, float w) {
+          if (!owned(vertex)) return;
+          float* out = p.grad_positions + 4 * (base + vertex);
+          out[0] += x, out[1] += y, out[2] += z, out[3] += w;
+        };
+        pair_vjp(p, pair / 2, pair % 2, owned, add);
       }
     }
   });
@@ -116,8 +131,7 @@ extern "C" int32_t d3d_antialias_edges(const D3dAntialiasEdgesParams* params, si
   using namespace dream3d;
   return guarded_call(params, params_size, [&](const D3dAntialiasEdgesParams& p) {
     require_antialias_limits(p);
-    for_each_row(p, launch->n_threads,
-                 [&](int64_t line, int64_t begin) { find_row_edges(p, line, begin); });
+    for_each_row(p, launch->n_threads, [&](int64_t line, int64_t begin) { find_row_edges(p, line, begin); });
   });
 }
 

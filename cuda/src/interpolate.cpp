@@ -56,16 +56,33 @@ void interpolate(const D3dInterpolateParams& p, int n_threads) {
   });
 }
 
+// To the attributes, and to the weights on the way where they are wanted too.
 template <int L>
 void attributes_backward(const D3dInterpolateBackwardParams& p, int n_threads) {
   with_channels(p.num_channels, [&](auto num_channels) {
-    const auto add_run = [&](int64_t begin, int64_t end, float* __restrict sums) {
+    const auto add_pixels = [&](int64_t begin, int64_t end, const int64_t offset[3], float* __restrict sums) {
       for (int64_t pixel = begin; pixel < end; ++pixel) {
         float weight[3][L];
         load_weights<L>(p, pixel, weight);
         interpolate_attributes_vjp<L>(
             weight, p.grad_image + pixel * num_channels * L, num_channels,
             [&](int i, int64_t c, float gradient) { sums[i * num_channels + c] += gradient; });
+        if (p.grad_weights != nullptr) interpolate_weights_vjp<L>(p, pixel, offset, num_channels);
+      }
+    };
+    const auto add_run = [&](int64_t begin, int64_t end, const int64_t* rows, float* sums) {
+      if (rows == nullptr) {
+        if (p.grad_weights != nullptr)
+          std::fill(p.grad_weights + 2 * L * begin, p.grad_weights + 2 * L * end, 0.0f);
+        return;
+      }
+      const int64_t offset[3] = {rows[0] * num_channels, rows[1] * num_channels, rows[2] * num_channels};
+      if constexpr (std::is_same_v<decltype(num_channels), int64_t>) {
+        add_pixels(begin, end, offset, sums);
+      } else {
+        float own[3 * num_channels] = {};  // in registers
+        add_pixels(begin, end, offset, own);
+        std::copy_n(own, 3 * num_channels, sums);
       }
     };
     scatter_to_vertices(p, p.num_pixels, p.num_attribute_sets, num_channels, p.grad_attributes, n_threads,
@@ -84,8 +101,12 @@ void weights_backward(const D3dInterpolateBackwardParams& p, int n_threads) {
 
 template <int L>
 void interpolate_backward(const D3dInterpolateBackwardParams& p, int n_threads) {
-  if (p.grad_attributes != nullptr) attributes_backward<L>(p, n_threads);
-  if (p.grad_weights != nullptr) weights_backward<L>(p, n_threads);
+  const bool has_attributes = p.num_attribute_sets * p.num_vertices * p.num_channels > 0;
+  if (p.grad_attributes != nullptr && has_attributes) {
+    attributes_backward<L>(p, n_threads);
+  } else if (p.grad_weights != nullptr) {
+    weights_backward<L>(p, n_threads);
+  }
 }
 
 }  // namespace

@@ -131,12 +131,37 @@ void a_triangle_over_rows_and_views() {
   CHECK(std::abs(together[0]) > 0.1f && std::abs(together[12]) > 0.1f);
 }
 
+// A row of any length gives what its pixels do, each for itself, by the scalar formula.
+void rows_of_any_length() {
+  Random random;
+  const ClipVertex vertices[3] = {{-3, 2, 0, 1}, {4, 2, 0, 2}, {0, -3, 0, 1}};
+  Double3 rows[3];
+  CHECK(invert_planes(make_barycentric_planes(vertices), rows));
+  for (int64_t width = 1; width <= 13; ++width) {
+    const Scene scene = {
+        {-3, 2, 0, 1, 4, 2, 0, 2, 0, -3, 0, 1}, kFace, std::vector<int32_t>(width, 0), 1, width};
+    std::vector<float> upstream;
+    Double3 sum[3] = {};
+    for (int64_t x = 0; x < width; ++x) {
+      for (int i = 0; i < 2; ++i) upstream.push_back(static_cast<float>(random.uniform(-1.0, 1.0)));
+      PixelWeights<double> pixel;
+      CHECK(weigh_pixel(rows, static_cast<double>(x), 0.0, static_cast<double>(width), 1.0, pixel));
+      barycentrics_vjp(rows, pixel, upstream.data() + 2 * x, sum);
+    }
+    const std::vector<float> out = backward(scene, upstream, {});
+    for (int i = 0; i < 3; ++i) {
+      const double expected[4] = {sum[i].x, sum[i].y, 0.0, sum[i].z};
+      for (int k = 0; k < 4; ++k) CHECK_NEAR(out[4 * i + k], expected[k], 1e-6f);
+    }
+  }
+}
+
 // Weights and screen derivatives in double precision.
 bool evaluate(const double xyw[9], double px, double py, double out[6], double raw[3]) {
   ClipVertex v[3];
   for (int i = 0; i < 3; ++i) v[i] = {xyw[3 * i], xyw[3 * i + 1], 0.0, xyw[3 * i + 2]};
   Double3 rows[3];
-  PixelWeights pixel;
+  PixelWeights<double> pixel;
   if (!invert_planes(make_barycentric_planes(v), rows) || !weigh_pixel(rows, px, py, 9.0, 5.0, pixel))
     return false;
   const Double3 sum = sum_of_rows(rows);
@@ -167,7 +192,7 @@ void vjp_equals_finite_differences() {
     ClipVertex vertices[3];
     for (int i = 0; i < 3; ++i) vertices[i] = {xyw[3 * i], xyw[3 * i + 1], 0.0, xyw[3 * i + 2]};
     Double3 rows[3], gradient[3] = {};
-    PixelWeights pixel;
+    PixelWeights<double> pixel;
     CHECK(invert_planes(make_barycentric_planes(vertices), rows));
     CHECK(weigh_pixel(rows, px, py, 9.0, 5.0, pixel));
     barycentrics_vjp(rows, pixel, v, gradient);
@@ -293,6 +318,7 @@ int main() {
   RUN(derivatives_with_perspective);
   RUN(gradient_of_one_pixel);
   RUN(a_triangle_over_rows_and_views);
+  RUN(rows_of_any_length);
   RUN(vjp_equals_finite_differences);
   RUN(derivatives_equal_finite_differences_across_the_screen);
   RUN(nothing_to_derive);

@@ -107,39 +107,21 @@ def _empty_image(attributes: Tensor, triangle_id: Tensor, weights: Tensor) -> Te
 
 
 @torch.library.custom_op("dream3d::interpolate_backward", mutates_args=())
-def _attributes_backward_op(
-    grad_image: Tensor, faces: Tensor, triangle_id: Tensor, weights: Tensor, attribute_shape: list[int]
-) -> Tensor:
-    """The gradient to attributes [A, V, C]."""
-    grad_attributes = grad_image.new_empty(attribute_shape)
-    kernel = _VALUES_BACKWARD if weights.dim() == 4 else _DERIVATIVES_BACKWARD
-    kernel.launch(
-        grad_image.device,
-        grad_image=grad_image,
-        attributes=None,
-        faces=faces,
-        triangle_id=triangle_id,
-        weights=weights,
-        grad_attributes=grad_attributes,
-        grad_weights=None,
-        **_sizes(attribute_shape, faces, triangle_id),
-    )
-    return grad_attributes
+def _backward_op(
+    grad_image: Tensor,
+    attributes: Tensor | None,
+    faces: Tensor,
+    triangle_id: Tensor,
+    weights: Tensor,
+    attribute_shape: list[int],
+    wants_attributes: bool,
+) -> tuple[Tensor, Tensor]:
+    """The gradients to attributes [A, V, C], if wanted, and to the weights, if there are attributes.
 
-
-@_attributes_backward_op.register_fake
-def _(
-    grad_image: Tensor, faces: Tensor, triangle_id: Tensor, weights: Tensor, attribute_shape: list[int]
-) -> Tensor:
-    return grad_image.new_empty(attribute_shape)
-
-
-@torch.library.custom_op("dream3d::interpolate_weights_backward", mutates_args=())
-def _weights_backward_op(
-    grad_image: Tensor, attributes: Tensor, faces: Tensor, triangle_id: Tensor, weights: Tensor
-) -> Tensor:
-    """The gradient to the weights, [B, H, W, 2] or [B, H, W, 2, 2]."""
-    grad_weights = torch.empty_like(weights)
+    What nobody wants is empty.
+    """
+    wants_weights = attributes is not None
+    grad_attributes, grad_weights = _empty_gradients(weights, attribute_shape, wants_attributes, wants_weights)
     kernel = _VALUES_BACKWARD if weights.dim() == 4 else _DERIVATIVES_BACKWARD
     kernel.launch(
         grad_image.device,
@@ -148,16 +130,33 @@ def _weights_backward_op(
         faces=faces,
         triangle_id=triangle_id,
         weights=weights,
-        grad_attributes=None,
-        grad_weights=grad_weights,
-        **_sizes(list(attributes.shape), faces, triangle_id),
+        grad_attributes=grad_attributes if wants_attributes else None,
+        grad_weights=grad_weights if wants_weights else None,
+        **_sizes(attribute_shape, faces, triangle_id),
     )
-    return grad_weights
+    return grad_attributes, grad_weights
 
 
-@_weights_backward_op.register_fake
-def _(grad_image: Tensor, attributes: Tensor, faces: Tensor, triangle_id: Tensor, weights: Tensor) -> Tensor:
-    return torch.empty_like(weights)
+@_backward_op.register_fake
+def _(
+    grad_image: Tensor,
+    attributes: Tensor | None,
+    faces: Tensor,
+    triangle_id: Tensor,
+    weights: Tensor,
+    attribute_shape: list[int],
+    wants_attributes: bool,
+) -> tuple[Tensor, Tensor]:
+    return _empty_gradients(weights, attribute_shape, wants_attributes, attributes is not None)
+
+
+def _empty_gradients(
+    weights: Tensor, attribute_shape: list[int], wants_attributes: bool, wants_weights: bool
+) -> tuple[Tensor, Tensor]:
+    return (
+        weights.new_empty(attribute_shape if wants_attributes else 0),
+        torch.empty_like(weights) if wants_weights else weights.new_empty(0),
+    )
 
 
 def _setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, Tensor], output: Tensor) -> None:
@@ -169,15 +168,22 @@ def _setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, Tensor], outp
 
 def _backward(ctx: Any, grad_image: Tensor) -> tuple[Tensor | None, None, None, Tensor | None]:
     attributes, faces, triangle_id, weights = ctx.saved_tensors
-    grad_image = grad_image.contiguous()
-    grad_attributes = grad_weights = None
-    if ctx.needs_input_grad[0]:
-        grad_attributes = _attributes_backward_op(
-            grad_image, faces, triangle_id, weights, ctx.attribute_shape
-        )
-    if ctx.needs_input_grad[3]:
-        grad_weights = _weights_backward_op(grad_image, attributes, faces, triangle_id, weights)
-    return grad_attributes, None, None, grad_weights
+    wants_attributes = ctx.needs_input_grad[0]
+    grad_attributes, grad_weights = _backward_op(
+        grad_image.contiguous(),
+        attributes,
+        faces,
+        triangle_id,
+        weights,
+        ctx.attribute_shape,
+        wants_attributes,
+    )
+    return (
+        grad_attributes if wants_attributes else None,
+        None,
+        None,
+        grad_weights if attributes is not None else None,
+    )
 
 
 interpolate_op.register_autograd(_backward, setup_context=_setup_context)

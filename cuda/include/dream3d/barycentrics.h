@@ -78,30 +78,32 @@ D3D_HOST_DEVICE inline bool invert_planes(const BarycentricPlanes& planes, Doubl
   return is_regular;
 }
 
-// The weights of a centre, with what their derivatives need.
+// The weights of a centre, with what their derivatives need. V is double, or a vector of them for pixels of a row.
+template <class V>
 struct PixelWeights {
-  Double3 center;    // P
-  double scale_x;    // of normalised device coordinates: 2 / W
-  double scale_y;    // -2 / H, rows go down
-  double raw[3];     // M^-1 P; negative where the centre is clamped to the triangle
-  double weight[3];  // max(raw, 0) / total
-  double total;      // 1 / w at the centre
+  double scale_x;  // of normalised device coordinates: 2 / W
+  double scale_y;  // -2 / H, rows go down
+  V raw[3];        // M^-1 P; negative where the centre is clamped to the triangle
+  V weight[3];     // max(raw, 0) / total
+  V total;         // 1 / w at the centre
 };
 
 // False where no weight is positive: they are constant there.
-D3D_HOST_DEVICE inline bool weigh_pixel(const Double3 rows[3], double px, double py, double width,
-                                        double height, PixelWeights& out) {
+template <class V>
+D3D_HOST_DEVICE inline auto weigh_pixel(const Double3 rows[3], const V& px, double py, double width,
+                                        double height, PixelWeights<V>& out) {
   out.scale_x = 2.0 / width;
   out.scale_y = -2.0 / height;
-  out.center = {(px + 0.5) * out.scale_x - 1.0, (py + 0.5) * out.scale_y + 1.0, 1.0};
-  out.total = 0.0;
+  const V x = (px + 0.5) * out.scale_x - 1.0;
+  const double y = (py + 0.5) * out.scale_y + 1.0;
+  out.total = V{};
   for (int i = 0; i < 3; ++i) {
-    out.raw[i] = dot(rows[i], out.center);
-    out.weight[i] = max_of(out.raw[i], 0.0);
+    out.raw[i] = rows[i].x * x + (rows[i].y * y + rows[i].z);
+    out.weight[i] = max_of(out.raw[i], V{});
     out.total += out.weight[i];
   }
-  const double inverse = 1.0 / out.total;
-  for (double& weight : out.weight) weight *= inverse;
+  const V inverse = 1.0 / out.total;
+  for (V& weight : out.weight) weight *= inverse;
   return out.total > 0.0;
 }
 
@@ -112,7 +114,7 @@ D3D_HOST_DEVICE inline Double3 sum_of_rows(const Double3 rows[3]) {
 // d(weight 0, weight 1) / d(x, y) per pixel, y down: out is [2, 2]. With m = sum_j row_j,
 // d weight_k / d(X, Y) = (row_k - weight_k m) / total. A clamped centre gets the slopes of the plane, which a
 // texture's footprint needs, not those of the clamped weights.
-D3D_HOST_DEVICE inline void screen_derivatives_at(const Double3 rows[3], const PixelWeights& pixel,
+D3D_HOST_DEVICE inline void screen_derivatives_at(const Double3 rows[3], const PixelWeights<double>& pixel,
                                                   float out[4]) {
   const Double3 sum = sum_of_rows(rows);
   const double scale_x = pixel.scale_x / pixel.total;
@@ -125,8 +127,8 @@ D3D_HOST_DEVICE inline void screen_derivatives_at(const Double3 rows[3], const P
 
 // A loss with gradient along[j] P to row j, as the weights have it: K_j . row_i = along_j raw_i, so all three vertices
 // share one vector.
-D3D_HOST_DEVICE inline void along_vjp(const Double3 rows[3], const PixelWeights& pixel, const double along[3],
-                                      Double3 v_vertices[3]) {
+D3D_HOST_DEVICE inline void along_vjp(const Double3 rows[3], const PixelWeights<double>& pixel,
+                                      const double along[3], Double3 v_vertices[3]) {
   const Double3 shared = {along[0] * rows[0].x + along[1] * rows[1].x + along[2] * rows[2].x,
                           along[0] * rows[0].y + along[1] * rows[1].y + along[2] * rows[2].y,
                           along[0] * rows[0].z + along[1] * rows[1].z + along[2] * rows[2].z};
@@ -137,21 +139,28 @@ D3D_HOST_DEVICE inline void along_vjp(const Double3 rows[3], const PixelWeights&
   }
 }
 
-// Adds the gradient to (x, y, w) of the vertices from that to the weights of vertex 0 and 1:
+// The gradient along P to each row from that to the weights of vertex 0 and 1:
 // d weight_k / d raw_j = (delta_kj - weight_k) / total, or 0 where raw_j is clamped.
-D3D_HOST_DEVICE inline void barycentrics_vjp(const Double3 rows[3], const PixelWeights& pixel,
+template <class V>
+D3D_HOST_DEVICE inline void weights_vjp(const PixelWeights<V>& pixel, const V& v_first, const V& v_second,
+                                        V along[3]) {
+  const V v[3] = {v_first, v_second, V{}};
+  const V mean = v_first * pixel.weight[0] + v_second * pixel.weight[1];
+  const V inverse = 1.0 / pixel.total;
+  for (int j = 0; j < 3; ++j) along[j] = pixel.raw[j] >= 0.0 ? (v[j] - mean) * inverse : V{};
+}
+
+// Adds the gradient to (x, y, w) of the vertices from that to the weights of vertex 0 and 1.
+D3D_HOST_DEVICE inline void barycentrics_vjp(const Double3 rows[3], const PixelWeights<double>& pixel,
                                              const float v_weights[2], Double3 v_vertices[3]) {
-  const double v[3] = {v_weights[0], v_weights[1], 0.0};
-  const double mean = v[0] * pixel.weight[0] + v[1] * pixel.weight[1];
-  const double inverse = 1.0 / pixel.total;
   double along[3];
-  for (int j = 0; j < 3; ++j) along[j] = pixel.raw[j] >= 0.0 ? (v[j] - mean) * inverse : 0.0;
+  weights_vjp<double>(pixel, v_weights[0], v_weights[1], along);
   along_vjp(rows, pixel, along, v_vertices);
 }
 
 // The same from that to the screen derivatives D, which depend on the rows directly, on the weights, and on the
 // total, which divides them.
-D3D_HOST_DEVICE inline void screen_derivatives_vjp(const Double3 rows[3], const PixelWeights& pixel,
+D3D_HOST_DEVICE inline void screen_derivatives_vjp(const Double3 rows[3], const PixelWeights<double>& pixel,
                                                    const float v_derivatives[4], Double3 v_vertices[3]) {
   const Double3 sum = sum_of_rows(rows);
   const double inverse = 1.0 / pixel.total;

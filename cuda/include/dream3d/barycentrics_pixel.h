@@ -7,6 +7,12 @@
 
 namespace dream3d {
 
+// Of two numbers that are not negative. Most fit into 32 bits, and then it takes a third of the time.
+D3D_HOST_DEVICE inline int64_t quotient(int64_t dividend, int64_t divisor) {
+  if (((dividend | divisor) >> 32) != 0) return dividend / divisor;
+  return static_cast<uint32_t>(dividend) / static_cast<uint32_t>(divisor);
+}
+
 // Where a pixel, counted over all views, lies.
 struct PixelPosition {
   int64_t column, row, view;
@@ -14,7 +20,7 @@ struct PixelPosition {
 
 template <class Params>
 D3D_HOST_DEVICE inline PixelPosition locate_pixel(const Params& p, int64_t pixel) {
-  const int64_t line = pixel / p.width, view = line / p.height;
+  const int64_t line = quotient(pixel, p.width), view = quotient(line, p.height);
   return {pixel - line * p.width, line - view * p.height, view};
 }
 
@@ -34,7 +40,7 @@ D3D_HOST_DEVICE inline bool load_rows(const Params& p, int64_t pixel, const Pixe
 
 template <class Params>
 D3D_HOST_DEVICE inline bool weigh_pixel(const Params& p, const Double3 rows[3], const PixelPosition& at,
-                                        PixelWeights& out) {
+                                        PixelWeights<double>& out) {
   return weigh_pixel(rows, static_cast<double>(at.column), static_cast<double>(at.row),
                      static_cast<double>(p.width), static_cast<double>(p.height), out);
 }
@@ -43,7 +49,7 @@ D3D_HOST_DEVICE inline bool weigh_pixel(const Params& p, const Double3 rows[3], 
 D3D_HOST_DEVICE inline void screen_derivatives_pixel(const D3dScreenDerivativesParams& p, const Double3* rows,
                                                      int64_t pixel, const PixelPosition& at) {
   float* out = p.derivatives + 4 * pixel;
-  PixelWeights weights;
+  PixelWeights<double> weights;
   if (rows != nullptr && weigh_pixel(p, rows, at, weights)) {
     screen_derivatives_at(rows, weights, out);
   } else {
@@ -55,7 +61,7 @@ D3D_HOST_DEVICE inline void screen_derivatives_pixel(const D3dScreenDerivativesP
 D3D_HOST_DEVICE inline void barycentrics_pixel_vjp(const D3dBarycentricsBackwardParams& p,
                                                    const Double3 rows[3], int64_t pixel,
                                                    const PixelPosition& at, Double3 v_vertices[3]) {
-  PixelWeights weights;
+  PixelWeights<double> weights;
   if (!weigh_pixel(p, rows, at, weights)) return;
   if (p.grad_barycentrics != nullptr) {
     barycentrics_vjp(rows, weights, p.grad_barycentrics + 2 * pixel, v_vertices);

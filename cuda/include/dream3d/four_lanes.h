@@ -19,6 +19,7 @@ constexpr Int4 kLaneNumber = {0, 1, 2, 3};
 constexpr Double4 kLaneIndex = {0.0, 1.0, 2.0, 3.0};
 
 inline Float4 to_float(const Double4& x) { return __builtin_convertvector(x, Float4); }
+inline Double4 to_double(const Float4& x) { return __builtin_convertvector(x, Double4); }
 inline Int4 to_int(const Double4& x) { return __builtin_convertvector(x, Int4); }
 
 template <class V, class T>

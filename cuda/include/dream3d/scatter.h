@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "dream3d/corners.h"
@@ -15,13 +16,16 @@ namespace dream3d {
 
 constexpr int64_t kScatterChunk = 2048;  // pixels per task
 constexpr int64_t kScatterFloats = int64_t{1}
-                                   << 19;  // sums kept at once, about: they should stay in the cache
+                                   << 21;  // sums kept at once, at most: they should stay in the cache
 constexpr int64_t kScatterBatch = 64;      // chunks kept at once, at most
 
-// The runs of one chunk of pixels.
+// The runs of one chunk of pixels: room for as many as there are pixels, of which most is never touched.
 struct Runs {
-  std::vector<int64_t> rows;  // [kScatterChunk, 3]
-  std::vector<float> sums;    // [kScatterChunk, 3, width]
+  explicit Runs(int64_t width)
+      : rows(new int64_t[3 * kScatterChunk]), sums(new float[3 * kScatterChunk * width]) {}
+
+  std::unique_ptr<int64_t[]> rows;  // [kScatterChunk, 3]
+  std::unique_ptr<float[]> sums;    // [kScatterChunk, 3, width]
   int64_t count = 0;
 };
 
@@ -37,20 +41,20 @@ void for_each_run(const Params& p, int64_t pixels_per_view, int64_t begin, int64
   }
 }
 
-// add_run(begin, end, sums) adds what pixels [begin, end), which see the same triangle of the same view, give to its
-// three vertices: sums is [3, width] and zero.
+// add_run(begin, end, rows, sums) adds what pixels [begin, end), which see the same triangle of the same view, give to
+// its three vertices: rows are theirs, sums is [3, width] and zero. Both are null where nothing is seen.
 template <class Params, class Width, class AddRun>
-void collect_runs(const Params& p, int64_t pixels_per_view, bool has_set_per_view, Width width,
-                  int64_t begin, int64_t end, const AddRun& add_run, Runs& runs) {
-  runs.rows.resize(3 * kScatterChunk);
-  runs.sums.resize(3 * kScatterChunk * width);
+void collect_runs(const Params& p, int64_t pixels_per_view, bool has_set_per_view, Width width, int64_t begin,
+                  int64_t end, const AddRun& add_run, Runs& runs) {
   runs.count = 0;
   for_each_run(p, pixels_per_view, begin, end, [&](int64_t view, int64_t first, int64_t last) {
-    int64_t* rows = runs.rows.data() + 3 * runs.count;
-    if (!load_corner_rows(p, first, has_set_per_view ? view : 0, rows)) return;
-    float* sums = runs.sums.data() + 3 * width * runs.count++;
+    int64_t* rows = runs.rows.get() + 3 * runs.count;
+    if (!load_corner_rows(p, first, has_set_per_view ? view : 0, rows)) {
+      return add_run(first, last, nullptr, nullptr);
+    }
+    float* sums = runs.sums.get() + 3 * width * runs.count++;
     std::fill_n(sums, 3 * width, 0.0f);
-    add_run(first, last, sums);
+    add_run(first, last, rows, sums);
   });
 }
 
@@ -59,7 +63,7 @@ template <class Width>
 void add_runs(const Runs& runs, Width width, int64_t begin, int64_t end, float* out) {
   for (int64_t i = 0; i < 3 * runs.count; ++i) {
     if (runs.rows[i] < begin || runs.rows[i] >= end) continue;
-    const float* sum = runs.sums.data() + i * width;
+    const float* sum = runs.sums.get() + i * width;
     float* row = out + runs.rows[i] * width;
     for (int64_t c = 0; c < width; ++c) row[c] += sum[c];
   }
@@ -68,22 +72,23 @@ void add_runs(const Runs& runs, Width width, int64_t begin, int64_t end, float* 
 // Overwrites out [num_sets, V, width]; with one set, the views share it. Width is an integer or a
 // std::integral_constant.
 template <class Params, class Width, class AddRun>
-void scatter_to_vertices(const Params& p, int64_t pixels_per_view, int64_t num_sets, Width width,
-                         float* out, int n_threads, const AddRun& add_run) {
+void scatter_to_vertices(const Params& p, int64_t pixels_per_view, int64_t num_sets, Width width, float* out,
+                         int n_threads, const AddRun& add_run) {
   const int64_t num_rows = num_sets * p.num_vertices;
   const int64_t num_pixels = p.num_views * pixels_per_view;
   if (num_rows * width == 0) return;
   std::fill_n(out, num_rows * width, 0.0f);
   const int64_t fitting = kScatterFloats / (kScatterChunk * 3 * width);
-  const int64_t batch =
-      std::clamp<int64_t>(fitting, std::min<int64_t>(n_threads, kScatterBatch), kScatterBatch);
+  const int64_t num_chunks = (num_pixels + kScatterChunk - 1) / kScatterChunk;
+  const int64_t batch = std::min(
+      num_chunks, std::clamp<int64_t>(fitting, std::min<int64_t>(n_threads, kScatterBatch), kScatterBatch));
   const int64_t shard = (num_rows + n_threads - 1) / n_threads;
-  std::vector<Runs> chunks(batch);
-  for (int64_t first = 0; first < num_pixels; first += batch * kScatterChunk) {
-    const int64_t left = (num_pixels - first + kScatterChunk - 1) / kScatterChunk;
-    const int64_t count = std::min(batch, left);
+  std::vector<Runs> chunks;
+  for (int64_t i = 0; i < batch; ++i) chunks.emplace_back(width);
+  for (int64_t first = 0; first < num_chunks; first += batch) {
+    const int64_t count = std::min(batch, num_chunks - first);
     parallel_for(count, n_threads, [&](int64_t chunk) {
-      const int64_t begin = first + chunk * kScatterChunk;
+      const int64_t begin = (first + chunk) * kScatterChunk;
       const int64_t end = std::min(begin + kScatterChunk, num_pixels);
       collect_runs(p, pixels_per_view, num_sets > 1, width, begin, end, add_run, chunks[chunk]);
     });
