@@ -121,7 +121,9 @@ def _backward_op(
     What nobody wants is empty.
     """
     wants_weights = attributes is not None
-    grad_attributes, grad_weights = _empty_gradients(weights, attribute_shape, wants_attributes, wants_weights)
+    grad_attributes, grad_weights = _empty_gradients(
+        weights, attribute_shape, wants_attributes, wants_weights
+    )
     kernel = _VALUES_BACKWARD if weights.dim() == 4 else _DERIVATIVES_BACKWARD
     kernel.launch(
         grad_image.device,
