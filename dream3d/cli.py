@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, cast, get_args
 
 import tyro
 
@@ -194,10 +194,27 @@ def _fail(message: str, code: int) -> int:
 
 
 def _print_table(facts: dict[str, Any]) -> None:
-    width = max((len(name) for name in facts), default=0)
+    """A line per fact, and per fact within a fact."""
+    lines: dict[str, str] = {}
     for name, value in facts.items():
-        shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+        if isinstance(value, dict):
+            lines |= {f"{name}: {inner}": _shown(fact) for inner, fact in cast(dict[str, Any], value).items()}
+        else:
+            lines[name] = _shown(value)
+    width = max((len(name) for name in lines), default=0)
+    for name, shown in lines.items():
         print(printable(f"{name.replace('_', ' '):<{width}}  {shown}"))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_shown(item) if isinstance(item, dict) else str(item) for item in value)
+    if not isinstance(value, dict):
+        return str(value)
+    facts = cast(dict[str, object], value)
+    if any(isinstance(fact, (dict, list)) for fact in facts.values()):
+        return "--json prints them"
+    return ", ".join(f"{name} {fact}" for name, fact in facts.items())
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class Generate:
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE.glb")] = None
     """Where to write it; without this, a name made from the prompt in the working folder."""
     config: Annotated[Overlays, tyro.conf.arg(metavar="NAME|FILE", help_behavior_hint="(repeatable)")] = ()
-    """Settings, by name (draft, dreamfusion) or from a YAML file; later ones win, options over all."""
+    """Settings by name (draft, sdi), a YAML file or an asset's .json; later ones win, options over all."""
     guidance: GuidanceMethod | None = None
     """Method of score distillation in the first stage; see docs/guidance.md."""
     run_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None

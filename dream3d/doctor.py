@@ -28,6 +28,16 @@ OPTIONAL = {
     "nerfacc": "not used yet",
     "nvdiffrast": "the rasteriser's ops take it by name",
 }
+EXTRAS = {
+    "video": ("imageio-ffmpeg", "turntables as .mp4"),
+    "collision": ("coacd", "--collision"),
+    "watertight": ("manifold3d", "--watertight"),
+    "meshopt": ("meshopt", "--compression"),
+    "usd": ("usd-core", "--format usdz"),
+    "vsd": ("peft", "--guidance vsd and esd, --lora"),
+    "demo": ("gradio", "dream3d demo"),
+    "farm": ("ray", "dream3d batch --engine ray"),
+}
 
 
 @dataclass(frozen=True)
@@ -41,8 +51,8 @@ class Finding:
 
 
 def diagnose() -> list[Finding]:
-    """Look at versions, devices, threads, kernels, optional back-ends and the built-in prior."""
-    return [_python(), *_versions(), _device(), _threads(), *_kernels(), *_optional(), _prior()]
+    """Look at versions, devices, threads, kernels, optional back-ends, extras and the built-in prior."""
+    return [_python(), *_versions(), _device(), _threads(), *_kernels(), *_optional(), *_extras(), _prior()]
 
 
 def format_findings(findings: list[Finding]) -> str:
@@ -114,6 +124,19 @@ def _optional() -> list[Finding]:
             findings.append(Finding(name, "note", importlib.metadata.version(name), f"installed; {use}"))
         except importlib.metadata.PackageNotFoundError:
             findings.append(Finding(name, "ok", "not installed", "optional, never required"))
+    return findings
+
+
+def _extras() -> list[Finding]:
+    """Each extra by the library that it installs."""
+    findings = []
+    for extra, (name, use) in EXTRAS.items():
+        try:
+            found = f"{name} {importlib.metadata.version(name)}"
+            findings.append(Finding(f"extra {extra}", "ok", found, use))
+        except importlib.metadata.PackageNotFoundError:
+            why = f"for {use}: pip install 'dream3d[{extra}]'"
+            findings.append(Finding(f"extra {extra}", "ok", "not installed", why))
     return findings
 
 

@@ -45,7 +45,8 @@ def generate(
         prior: A loaded prior to use again; `config.prior` is loaded when it is None.
         run_dir: Folder where the state of the run is saved every ten seconds, at the end of each stage and
             when it is stopped. A run that is there already is continued, and makes on this machine the same
-            asset, on a CPU bit for bit, as if it had never been interrupted.
+            asset, on a CPU bit for bit, as if it had never been interrupted. (Unless a later step is not
+            finite: a way back then leads no further than to where the run was continued.)
 
     Returns:
         The asset, in scene units until it is saved.

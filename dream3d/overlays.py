@@ -55,7 +55,7 @@ def overlay_tokens(name_or_file: str, command_type: type = Config) -> list[str]:
     """Read one overlay and return it as command line tokens.
 
     Args:
-        name_or_file: As given to `--config`.
+        name_or_file: As given to `--config`. The .json beside an asset is one too.
         command_type: Whose settings it may hold.
 
     Raises:
@@ -64,7 +64,9 @@ def overlay_tokens(name_or_file: str, command_type: type = Config) -> list[str]:
     path = Path(name_or_file)
     if not path.suffix and name_or_file in overlay_names():
         path = overlay_folder() / f"{name_or_file}.yaml"
-    return _tokens(_read_yaml(path, name_or_file), path, command_type)
+    tree = _read_yaml(path, name_or_file)
+    made = tree.get("settings")  # what lies beside an asset says more than its settings
+    return _tokens(cast(dict[Any, Any], made) if isinstance(made, dict) else tree, path, command_type)
 
 
 def load_config(*overlays: str | Path) -> Config:
@@ -73,7 +75,8 @@ def load_config(*overlays: str | Path) -> Config:
         config = dream3d.load_config("draft", "studio.yaml")
 
     Args:
-        overlays: Names of those that come with dream3d, such as "draft", and files, as `--config` takes them.
+        overlays: Names of those that come with dream3d, such as "draft", and files, as `--config` takes them;
+            the .json beside an asset has its settings.
 
     Returns:
         The settings; `dataclasses.replace` changes them further.

@@ -209,6 +209,7 @@ def test_inspect_tells_the_facts(capsys: pytest.CaptureFixture[str], glb: Path) 
     assert main(["inspect", str(glb)]) == 0
     lines = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
     assert lines["faces"].strip() == "4"
+    assert lines["provenance: prompt"].strip() == "a red tent"
     assert main(["inspect", str(glb), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["faces"], facts["watertight"], facts["components"]) == (4, True, 1)

@@ -1,13 +1,16 @@
 """The doctor's report."""
 
+import importlib.metadata
 import json
 import platform
+import tomllib
+from pathlib import Path
 
 import pytest
 import torch
 
 from dream3d.cli import main
-from dream3d.doctor import Finding, diagnose, format_findings
+from dream3d.doctor import EXTRAS, Finding, diagnose, format_findings
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +32,19 @@ def test_every_choice_has_a_reason(findings: dict[str, Finding]) -> None:
 
 def test_nothing_that_is_required_is_missing(findings: dict[str, Finding]) -> None:
     assert [finding for finding in findings.values() if finding.status == "problem"] == []
+
+
+def test_every_extra_is_listed_with_the_library_that_it_installs(findings: dict[str, Finding]) -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    assert set(EXTRAS) == set(extras) - {"docs", "dev"}
+    for extra, (library, _) in EXTRAS.items():
+        assert [requirement.split(">=")[0] for requirement in extras[extra]] == [library]
+        finding = findings[f"extra {extra}"]
+        try:
+            assert finding.value == f"{library} {importlib.metadata.version(library)}"
+        except importlib.metadata.PackageNotFoundError:
+            assert f"pip install 'dream3d[{extra}]'" in finding.why
 
 
 def test_the_report_is_one_line_each() -> None:

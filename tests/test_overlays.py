@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -253,3 +254,13 @@ def test_an_unknown_option_is_answered_with_the_nearest_known_one(option: str, s
 def test_the_nearest_known_word_is_suggested() -> None:
     assert did_you_mean("sed", ["seed", "device"]) == "; did you mean 'seed'?"
     assert did_you_mean("qqqq", ["seed", "device"]) == ""
+
+
+def test_the_json_beside_an_asset_is_an_overlay(tmp_path: Path) -> None:
+    made = Config(seed=7, negative_prompt="--moss: a 'quoted' word", prior="/a folder/prior")
+    text = json.dumps(
+        {"prompt": "a tent", "settings": dataclasses.asdict(made), "metrics": {"seconds": 1e-05}}
+    )
+    beside = overlay(tmp_path, text, "tent.json")
+    assert load_config(beside) == generate("--config", beside).settings == made
+    assert generate("--config", beside, "--seed", "8").settings == dataclasses.replace(made, seed=8)
