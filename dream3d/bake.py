@@ -58,7 +58,7 @@ def bake_base_color(
 
     Returns:
         [H, W, 3] sRGB-encoded bytes, row 0 on top. Texels outside every chart repeat the nearest chart's
-        color, so neither filtering nor mip-maps bleed.
+        color, so filtering does not bleed, nor do mip maps until texels are as large as the padding is wide.
 
     Raises:
         RunError: A color is not finite.

@@ -11,7 +11,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from dream3d.errors import StoppedError
-from dream3d.events import Event, OnEvent, ignore
+from dream3d.events import Event, OnEvent
+from dream3d.inputs import printable
 from dream3d.overlays import to_yaml
 from dream3d.progress import ProgressLine, format_seconds
 
@@ -53,26 +54,31 @@ def deliver(make: "Callable[[OnEvent], Asset]", output: Path, quiet: bool, as_js
         The exit code.
     """
     progress = None if quiet or as_json else ProgressLine()
+    shown: list[str] = []
+
+    def show(event: Event) -> None:
+        if progress:
+            shown.append(event.message)
+            progress(event)
+
     try:
-        asset = make(progress or ignore)
+        asset = make(show)
         files = [str(path) for path in asset.save(output)]
     finally:
         if progress:
             progress.close()
+    # Those of the export, too.
+    warnings = json.loads(output.with_suffix(".json").read_text(encoding="utf-8"))["warnings"]
     if as_json:
-        print_json({"files": files, "metrics": asset.metrics, "warnings": list(asset.warnings)})
+        print_json({"files": files, "metrics": asset.metrics, "warnings": warnings})
         return 0
-    _report(asset.metrics, asset.warnings, files, quiet)
-    return 0
-
-
-def _report(metrics: dict[str, Any], warnings: Sequence[str], files: list[str], quiet: bool) -> None:
-    if quiet:  # else the progress has shown them
-        for warning in warnings:
-            print(f"dream3d: warning: {warning}", file=sys.stderr)
-    else:
-        print(f"made in {format_seconds(metrics['seconds'])}", file=sys.stderr)
+    for warning in warnings:
+        if not any(warning in message for message in shown):
+            print(f"dream3d: warning: {printable(warning)}", file=sys.stderr)
+    if not quiet:
+        print(f"made in {format_seconds(asset.metrics['seconds'])}", file=sys.stderr)
     print("\n".join(files))
+    return 0
 
 
 def print_json(value: object) -> None:
@@ -81,11 +87,12 @@ def print_json(value: object) -> None:
 
 
 @contextmanager
-def stopped_between_steps(again: str | None) -> Iterator[Callable[[OnEvent, Event], None]]:
+def stopped_between_steps(again: Callable[[], str] | None) -> Iterator[Callable[[OnEvent, Event], None]]:
     """While a run has a folder, Ctrl-C and SIGTERM end it when its state is whole; the second one at once.
 
     Args:
-        again: What continues the run. None leaves the signals as they are: there is nothing to keep.
+        again: What continues the run, asked when it has ended. None leaves the signals as they are: there is
+            nothing to keep.
 
     Yields:
         Passes an event on, and raises `StoppedError` if the run is to end.
@@ -109,7 +116,8 @@ def stopped_between_steps(again: str | None) -> Iterator[Callable[[OnEvent, Even
     try:
         yield stop
     except StoppedError as error:
-        error.add_note(f"continue with: {again}")
+        if again is not None:
+            error.add_note(f"continue with: {again()}")
         raise
     finally:
         for number, handler in previous.items():

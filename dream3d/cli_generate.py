@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +11,10 @@ import tyro
 from dream3d.cli_asset import deliver, print_plan, stopped_between_steps
 from dream3d.config import Config, check_guidance, generate_guidance, with_guidance
 from dream3d.errors import InputError
-from dream3d.events import OnEvent
+from dream3d.events import Event, OnEvent
 from dream3d.inputs import check_output, check_prompt, default_output
 from dream3d.overlays import Overlays, Settings, Switch
-from dream3d.run_record import read_output, read_run, write_output
+from dream3d.run_record import RUN, read_output, read_run, write_output
 from dream3d.stage_config import GuidanceMethod
 
 if TYPE_CHECKING:  # heavy: torch
@@ -53,6 +54,10 @@ class Generate:
         recorded = read_run(self.resume) if self.resume else {}
         given = str(recorded.get("prompt", "")) if self.prompt is None else self.prompt
         prompt, settings = check_prompt(given), with_guidance(self.settings, self.guidance)
+        if self.guidance and not settings.coarse.num_steps:
+            raise InputError(
+                "--guidance is for the first stage, which has no steps here: take --refine.guidance.method"
+            )
         check_guidance(generate_guidance(settings).values(), settings.prior_options)
         export = settings.export
         output = self.output or (read_output(self.resume) if self.resume else None)
@@ -64,16 +69,19 @@ class Generate:
             facts: dict[str, object] = {"prompt": prompt, "output": str(output)}
             print_plan(["generate", prompt, "-o", str(output)], facts, asdict(settings), self.json)
             return 0
-        if run_dir is not None:
-            write_output(run_dir, output)
         # Heavy: torch and diffusers. Only now is there work to do.
         from dream3d.generate import generate
 
-        again = f"dream3d generate --resume {shlex.quote(str(run_dir))}"
-        with stopped_between_steps(again if run_dir else None) as stop:
+        again = None if run_dir is None else partial(_again, run_dir)
+        with stopped_between_steps(again) as stop:
 
             def make(on_event: OnEvent) -> "Asset":
-                return generate(prompt, settings, lambda event: stop(on_event, event), run_dir=run_dir)
+                def on_step(event: Event) -> None:
+                    if run_dir is not None and event.stage == "prior" and event.step == 0:
+                        write_output(run_dir, output)  # now the folder is known to be this run's
+                    stop(on_event, event)
+
+                return generate(prompt, settings, on_step, run_dir=run_dir)
 
             return deliver(make, output, self.quiet, self.json)
 
@@ -82,3 +90,9 @@ class Generate:
         if self.resume and self.run_dir and self.resume.resolve() != self.run_dir.resolve():
             raise InputError("--resume and --run-dir name two folders; --resume alone is enough")
         return self.resume or self.run_dir
+
+
+def _again(run_dir: Path) -> str:
+    """What continues a run that was stopped; before its record is written there is nothing to resume."""
+    known = (run_dir / RUN).is_file()
+    return f"dream3d generate --resume {shlex.quote(str(run_dir))}" if known else "the same command"

@@ -92,7 +92,7 @@ class Refine:
         # Heavy: diffusers. Only now is there work to do.
         from dream3d.refine import refine
 
-        with stopped_between_steps("the same command" if self.run_dir else None) as stop:
+        with stopped_between_steps((lambda: "the same command") if self.run_dir else None) as stop:
 
             def make(on_event: OnEvent) -> "Asset":
                 return refine(

@@ -1,5 +1,6 @@
 """What every way to an asset shares: the device, the prior's warnings, textures, and how it was made."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -15,7 +16,7 @@ from dream3d.events import Event, OnEvent
 from dream3d.mesh import Material, Mesh
 from dream3d.prior import Prior, TextEmbedding
 from dream3d.stage_config import GuidanceConfig
-from dream3d.things.relations import Things, split_things
+from dream3d.things.relations import RELATIONS, Things, split_things
 from dream3d.things.sizes import split_size
 
 MAX_THINGS = 4  # each takes as long as a prompt of its own
@@ -74,11 +75,14 @@ def open_prior(
     for option, guidance in guided.items():
         prior.check_views(guidance.views, f"{option}.views")
     prior.check_said((prompt, config.negative_prompt, from_prompt or ""))
-    said = find_things(prompt, things, prior)
+    # An edit goes from all that one prompt says to all that the other does.
+    said = Things((prompt,), (), (1.0,)) if from_prompt else find_things(prompt, things, prior)
     read = tuple(prior.embed(text, config.negative_prompt) for text in said.texts)
     embedding = prior.embed(prompt, config.negative_prompt) if said.joins else read[0]
-    unknown = dict.fromkeys(line for text in said.texts for line in unknown_word_warnings(prior, text))
-    warnings = (*unknown, *emphasis_warnings(read, guided, from_prompt is not None))
+    heard = (*said.texts, config.negative_prompt, from_prompt or "")
+    unknown = dict.fromkeys(line for text in heard for line in unread_warnings(prior, text))
+    joined = [] if things == "together" else unjoined_warnings(prior, said)
+    warnings = (*unknown, *joined, *emphasis_warnings(read, guided, from_prompt is not None))
     on_event(Event("prior", 1, 1, "; ".join(warnings)))
     return Opened(prior, embedding, warnings, said, read)
 
@@ -92,7 +96,7 @@ def find_things(prompt: str, things: OneByOne, prior: Prior) -> Things:
         InputError: There are too many.
     """
     words = prior.vocabulary
-    found = split_things(prompt, words.names_thing if words else bool)
+    found = split_things(prompt, words.names_thing, words.names_part) if words else split_things(prompt, bool)
     if found.joins and (things == "together" or (things == "auto" and words is None)):
         return Things((prompt,), (), (1.0,))
     if len(found.texts) > MAX_THINGS:
@@ -123,12 +127,29 @@ def expect_things(said: Things, prior: Prior) -> None:
         )
 
 
-def unknown_word_warnings(prior: Prior, prompt: str) -> list[str]:
-    """One line per word of the prompt that the prior never saw."""
+def unjoined_warnings(prior: Prior, said: Things) -> list[str]:
+    """One line per text of several things: the built-in prior tends to draw one of them."""
+    lines = []
+    for text in said.texts if prior.vocabulary else ():
+        wanted = re.split(r"\bwithout\b", text)[0]
+        named = [thing for thing in prior.vocabulary.things_in(wanted) if thing not in prior.vocabulary.parts]
+        if len(named) > 1:
+            joined = ", ".join(repr(relation) for relation in RELATIONS)
+            lines.append(
+                f"{text!r} names {' and '.join(named)}, which are made as one thing: "
+                f"put one of {joined} between them for one each"
+            )
+    return lines
+
+
+def unread_warnings(prior: Prior, prompt: str) -> list[str]:
+    """One line per word of the prompt that the prior never saw, and one for those it has no room for."""
     lines = []
     for word, nearest in prior.unknown_words(prompt).items():
         hint = f"; nearest known: {', '.join(nearest)}" if nearest else ""
         lines.append(f"the prior {prior.name!r} does not know {word!r} and leaves it out{hint}")
+    if cut := prior.words_too_many(prompt):
+        lines.append(f"the prompt is too long for the prior {prior.name!r}, which leaves out {cut!r}")
     return lines
 
 

@@ -65,8 +65,15 @@ def overlay_tokens(name_or_file: str, command_type: type = Config) -> list[str]:
     if not path.suffix and name_or_file in overlay_names():
         path = overlay_folder() / f"{name_or_file}.yaml"
     tree = _read_yaml(path, name_or_file)
-    made = tree.get("settings")  # what lies beside an asset says more than its settings
-    return _tokens(cast(dict[Any, Any], made) if isinstance(made, dict) else tree, path, command_type)
+    if "prior_sha256" in tree and isinstance(tree.get("settings"), dict):
+        tree = _settings_of_asset(tree, command_type)
+    return _tokens(tree, path, command_type)
+
+
+def _settings_of_asset(report: dict[Any, Any], command_type: type) -> dict[Any, Any]:
+    """The settings in what lies beside an asset, with those of painting where the command paints."""
+    paints = any(name.startswith("paint.") for name in field_names(command_type))
+    return report["settings"] | ({"paint": report["paint"]} if paints and "paint" in report else {})
 
 
 def load_config(*overlays: str | Path) -> Config:
@@ -112,6 +119,10 @@ def _tokens(tree: dict[Any, Any], path: Path, command_type: type) -> list[str]:
         named = list(settings_of(tree, field_names(command_type)))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    defaults = dict(_flatten(dataclasses.asdict(Config()), ""))
+    for key, value in named:
+        if value is None and isinstance(defaults.get(key), str):  # it would become the text "None"
+            raise InputError(f"{path}: setting {key!r} is empty; remove it or give it a value")
     # One word with "=": a value that starts with "--" stays a value.
     return [f"--{key.replace('_', '-')}={value}" for key, value in named]
 
@@ -236,6 +247,8 @@ def _complaint(token: str, command_type: type) -> str:
     if not token.startswith("-"):
         return f"argument {token!r}; quote a prompt of several words, and see --help"
     option = token.split("=", 1)[0]
+    if option == "--prompt":
+        return f"option {option}: the prompt stands by itself, in quotes"
     options: list[str] = []
     for name, aliases in _fields(command_type, ""):
         options += ["--" + name.replace("_", "-"), *(alias for alias in aliases if alias.startswith("--"))]

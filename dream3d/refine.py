@@ -13,8 +13,10 @@ from torch import Tensor
 
 from dream3d.asset import Asset
 from dream3d.config import BakeConfig, Config, given_mesh_settings
+from dream3d.detail.occlusion import subdivided
 from dream3d.errors import InputError
 from dream3d.events import Event, OnEvent, ignore
+from dream3d.export.layout import game_layout
 from dream3d.extract.mesh import Surfaces, clean_surfaces
 from dream3d.extract.normals import with_unit_normals
 from dream3d.extract.samples import sample_surface
@@ -93,7 +95,7 @@ def refine(
     given = replace(model, mesh=with_unit_normals(frame.enter(model.mesh), config.extract.crease_angle_deg))
     free = None if geometry == "locked" else (_free_surface(given.mesh, config, device), config.refine)
     if free is None and config.export.require_watertight:
-        _check_closed(given.mesh)
+        _check_closed(given)
     guided = _guidance(paint, None if free is None else config.refine)
     asked = _asked(model, geometry, check_strength(strength), paint, from_prompt)
     with open_run(None if run_dir is None else Path(run_dir)) as folder:
@@ -102,7 +104,8 @@ def refine(
         metadata = provenance(prompt, config, prior, METHOD) | asked
         if folder is not None:
             folder.claim(metadata | {"device": device})
-        field, generator = _start_field(given, config, device)
+        keeps = strength < 1.0 or from_prompt is not None or not paint.num_steps
+        field, generator = _start_field(given, config, device, keeps)
         weak = _weakened(paint, strength)
         repainted = repaint(
             prior, embedding, field, given.mesh, weak, generator, on_event, folder, from_prompt, free
@@ -160,24 +163,32 @@ def _free_surface(mesh: Mesh, config: Config, device: str) -> TetSurface:
     return TetSurface(lattice, signed_distances(mesh, lattice))
 
 
-def _check_closed(mesh: Mesh) -> None:
-    """Refuse a mesh that nothing will close, before any work."""
-    if flaw := find_flaw(mesh):
-        raise InputError(f"the mesh is not watertight, {flaw}: --geometry free, or leave --watertight out")
+def _check_closed(given: TexturedMesh) -> None:
+    """Refuse a mesh that nothing will close, before any work: each of its things, as it will be written."""
+    for node in game_layout(given).nodes:
+        if flaw := find_flaw(node.mesh):
+            whose = node.name if given.things else "the mesh"
+            raise InputError(f"{whose} is not watertight, {flaw}: --geometry free, or leave --watertight out")
 
 
-def _start_field(model: TexturedMesh, config: Config, device: str) -> tuple[RadianceField, torch.Generator]:
-    """A color field with the colors that the mesh has, or gray; and the random numbers of what follows."""
+def _start_field(
+    model: TexturedMesh, config: Config, device: str, keeps_colors: bool
+) -> tuple[RadianceField, torch.Generator]:
+    """A color field with the colors that the mesh has, and the random numbers of what follows.
+
+    A mesh of one color starts gray, as one that is not painted yet, unless its colors are to be kept.
+    """
     generator = torch.Generator().manual_seed(config.seed)
     field = RadianceField(config.coarse.radiance_field, generator).to(device)
-    colors = _surface_colors(model, device)
-    if colors is not None:
-        fit_colors(field, *colors, generator)
+    points, colors = _surface_colors(model, device)
+    is_plain = bool(((colors - colors[0]).abs() < SAME_COLOR).all())
+    if keeps_colors or not is_plain:
+        fit_colors(field, points, colors, generator)
     return field, generator
 
 
-def _surface_colors(model: TexturedMesh, device: str) -> tuple[Tensor, Tensor] | None:
-    """Points [N, 3] of a surface and their sRGB-encoded colors [N, 3]; None if all are the same."""
+def _surface_colors(model: TexturedMesh, device: str) -> tuple[Tensor, Tensor]:
+    """Points [N, 3] of a surface and their sRGB-encoded colors [N, 3]."""
     mesh = model.mesh
     samples = sample_surface(mesh, COLOR_SAMPLES, np.random.default_rng(0))
     linear = torch.ones(COLOR_SAMPLES, 3)
@@ -187,8 +198,6 @@ def _surface_colors(model: TexturedMesh, device: str) -> tuple[Tensor, Tensor] |
         uvs = torch.from_numpy(samples.at(mesh, mesh.uvs)).float()
         linear = linear * sample_bilinear(model.material.base_color_srgb, uvs)
     colors = linear_to_srgb(linear.clamp(0.0, 1.0))
-    if bool(((colors - colors[0]).abs() < SAME_COLOR).all()):
-        return None
     return torch.from_numpy(samples.at(mesh, mesh.vertices)).float().to(device), colors.to(device)
 
 
@@ -217,11 +226,17 @@ def _paint_textures(
     config = replace(config, samples=1)  # the prior saw the color on the surface itself
     on_event(Event("extract", 0, 1))
     mesh, own, notes = replace(surfaces.mesh, colors=None), given.material, ()
+    dense, is_locked = surfaces.dense, surfaces.dense is given.mesh
+    if is_locked and config.normal_map:
+        config = replace(config, normal_map=False)
+        notes = ("made no new normal map: a locked mesh has no finer surface than itself",)
+    if is_locked and config.occlusion:
+        dense = subdivided(dense)
     fault = uv_fault(mesh)
     if fault:
         mesh = unwrap(mesh, config.texture_size, config.padding_texels)
         if given.mesh.uvs is not None:
-            notes = (f"made new UVs, because {fault}" if surfaces.dense is given.mesh else "made new UVs",)
+            notes = (*notes, f"made new UVs, because {fault}" if is_locked else "made new UVs")
         own = Material(own.base_color_srgb, own.metallic_factor, own.roughness_factor)
     elif _is_ours(given):
         # Read from an earlier prompt: it is read anew. Beside the picture the factors mean nothing.
@@ -235,7 +250,7 @@ def _paint_textures(
     if has_material:  # what nobody asked to change stays
         metallic, roughness = (float(np.clip(x, 0, 1)) for x in (own.metallic_factor, own.roughness_factor))
         config = replace(config, roughness=roughness, substance=config.substance and own.orm is None)
-    made = bake_material(mesh, surfaces.dense, field, prior, embedding, config, on_event, metallic)
+    made = bake_material(mesh, dense, field, prior, embedding, config, on_event, metallic)
     if has_material:
         normal_map = made.normal_map if config.normal_map else own.normal_map
         made = replace(made, normal_map=normal_map, orm=_new_occlusion(own.orm, made.orm))

@@ -91,6 +91,14 @@ def test_decimation_keeps_to_the_budget_and_the_topology(name, target):
         assert volume_of(reduced) == pytest.approx(shape.volume, rel=0.03)
 
 
+@pytest.mark.parametrize("target", [4, 6, 10])
+def test_what_no_budget_closes_stays_as_it_is(target):
+    ring = trimesh.creation.torus(0.6, 0.25, major_sections=3, minor_sections=3)
+    mesh = Mesh(np.asarray(ring.vertices, np.float32), np.asarray(ring.faces, np.int32))
+    reduced = decimate(mesh, target)
+    assert 0 < len(reduced.faces) <= len(mesh.faces)
+
+
 def test_meshes_within_the_budget_are_left_alone():
     mesh = mesh_of(trimesh.creation.box())
     assert decimate(mesh, 12) is mesh

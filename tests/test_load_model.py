@@ -1,16 +1,20 @@
 """Meshes of other people as one mesh: what is kept, what is tidied away, what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
+from analytic_fields import make_figure
 from bare_glb import ball, glb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trimesh.exchange.obj import export_obj
 
 from dream3d.errors import InputError
+from dream3d.export.glb import encode_glb
+from dream3d.export.layout import game_layout
 from dream3d.export.load_model import load_model
 
 # A square of two triangles, one corner split by its UVs; the second has the normals of another direction.
@@ -176,3 +180,9 @@ def test_any_obj_is_read_or_refused(tmp_path, data):
         return
     assert mesh.faces.min() >= 0
     assert mesh.faces.max() < len(mesh.vertices)
+
+
+def test_the_level_in_a_name_is_none_of_the_name(tmp_path):
+    path = tmp_path / "pigs.glb"
+    path.write_bytes(encode_glb(game_layout(replace(make_figure(), name="3 little pigs"), 2)))
+    assert load_model(path).name == "3_little_pigs"

@@ -1,6 +1,5 @@
 """Levels of detail: fewer faces, the same surface, the same atlas."""
 
-from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -14,9 +13,10 @@ from dream3d.cameras import orbit
 from dream3d.config import ExtractConfig
 from dream3d.export.lods import chart_gap, make_lods
 from dream3d.extract.mesh import extract_mesh
+from dream3d.extract.tangents import add_tangents
 from dream3d.extract.topology import euler_characteristic, is_watertight, signed_volumes, weld
 from dream3d.extract.unwrap import unwrap
-from dream3d.mesh import Mesh
+from dream3d.mesh import Mesh, join_meshes
 from dream3d.render.surface import render_surface
 
 SIZE = 256
@@ -153,13 +153,31 @@ def test_silhouettes_are_near():
         assert (mask & masks[0]).sum() / (mask | masks[0]).sum() > bound
 
 
-def test_tangents_travel_with_the_vertices():
-    mesh = figure()[0]
-    assert mesh.uvs is not None
-    marks = np.hstack([mesh.uvs, mesh.uvs, np.ones_like(mesh.uvs)])[:, [0, 1, 2, 4]]
-    for level in make_lods(replace(mesh, tangents=marks.astype(np.float32)), 3):
+def test_tangents_are_those_of_each_level():
+    for level in make_lods(add_tangents(figure()[0]), 5):
         assert level.tangents is not None
-        np.testing.assert_array_equal(level.tangents[:, :2], level.uvs)
+        across = (level.tangents[:, :3] * level.normals).sum(axis=1)
+        np.testing.assert_allclose(across, 0.0, atol=1e-4)
+        assert set(np.unique(level.tangents[:, 3])) <= {-1.0, 1.0}
+
+
+def test_things_that_touch_stay_apart():
+    """A ball of two halves, as a file of two materials has it: each level keeps each half on its side."""
+    ball = trimesh.creation.icosphere(subdivisions=4)
+    faces, middle = np.asarray(ball.faces), ball.triangles_center[:, 1]
+    halves = [
+        unwrap(
+            Mesh(np.float32(ball.vertices), faces[side].astype(np.int32), np.float32(ball.vertices)), SIZE, 4
+        )
+        for side in (middle > 0, middle <= 0)
+    ]
+    whole = join_meshes([half.of_faces(half.faces) for half in halves])
+    assert whole.thing is not None
+    levels = make_lods(whole, 5)
+    assert len(levels) == 5
+    for level in levels:
+        owner = level.thing[level.faces]
+        assert (owner == owner[:, :1]).all()
 
 
 def test_open_borders_stay_and_the_inside_goes():

@@ -6,7 +6,7 @@ from bumpy import smooth_ball
 from dream3d.bake import atlas_corners
 from dream3d.config import BakeConfig
 from dream3d.detail.bake import bake_detail
-from dream3d.detail.occlusion import sphere_directions, vertex_occlusion
+from dream3d.detail.occlusion import sphere_directions, subdivided, vertex_occlusion
 from dream3d.extract.unwrap import unwrap
 from dream3d.mesh import Mesh
 
@@ -80,6 +80,19 @@ def test_a_floor_under_a_box_agrees_with_numeric_integration(height):
     assert np.abs(error).max() < 0.08
     assert abs(error.mean()) < 0.006  # the lift off the surface and the pixels lean to no side
     assert seen.min() < 0.35 if height == 0.1 else seen.min() > 0.4
+
+
+def test_large_triangles_know_what_lies_in_their_midst():
+    mesh, _ = floor_and_box(0.1)
+    box = mesh.of_faces(mesh.faces[-12:])
+    fine = subdivided(joined(grid(1, [-1, 0, -1], [2, 0, 0], [0, 0, 2]), box))
+    corners = fine.vertices[fine.faces]
+    assert np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max() <= 0.05
+    np.testing.assert_allclose(np.linalg.norm(fine.normals, axis=1), 1.0, rtol=1e-6)
+    floor = np.flatnonzero(fine.vertices[:, 1] == 0)[::29]
+    error = vertex_occlusion(fine)[floor] - sky_seen_past_box(fine.vertices[floor], 0.1)
+    assert np.abs(error).mean() < 0.02
+    assert np.abs(error).max() < 0.08
 
 
 def test_more_directions_come_closer():

@@ -242,6 +242,7 @@ def test_every_setting_can_be_given_on_the_command_line() -> None:
         ("--num-steps", "unknown option --num-steps; did you mean '--coarse.num-steps'?"),
         ("--zzzzzzzz", "unknown option --zzzzzzzz"),
         ("-q", "unknown option -q"),
+        ("--prompt=a mug", "unknown option --prompt: the prompt stands by itself, in quotes"),
         ("mushroom", "unknown argument 'mushroom'; quote a prompt of several words, and see --help"),
     ],
 )
@@ -258,9 +259,18 @@ def test_the_nearest_known_word_is_suggested() -> None:
 
 def test_the_json_beside_an_asset_is_an_overlay(tmp_path: Path) -> None:
     made = Config(seed=7, negative_prompt="--moss: a 'quoted' word", prior="/a folder/prior")
-    text = json.dumps(
-        {"prompt": "a tent", "settings": dataclasses.asdict(made), "metrics": {"seconds": 1e-05}}
-    )
-    beside = overlay(tmp_path, text, "tent.json")
+    report = {"prompt": "a tent", "prior_sha256": "0", "settings": dataclasses.asdict(made)}
+    beside = overlay(tmp_path, json.dumps(report | {"metrics": {"seconds": 1e-05}}), "tent.json")
     assert load_config(beside) == generate("--config", beside).settings == made
     assert generate("--config", beside, "--seed", "8").settings == dataclasses.replace(made, seed=8)
+    painted = overlay(tmp_path, json.dumps(report | {"paint": {"num_steps": 3}}), "painted.json")
+    assert parse(Refine, ["a.glb", "--config", painted], "dream3d refine").paint.num_steps == 3
+    assert load_config(painted) == made
+    with pytest.raises(InputError, match=r"unknown setting 'settings\.seed'"):
+        load_config(overlay(tmp_path, "settings: {seed: 7}"))
+
+
+def test_a_setting_without_a_value_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="setting 'negative_prompt' is empty; remove it or give it a value"):
+        load_config(overlay(tmp_path, "negative_prompt:\nseed: 7"))
+    assert load_config(overlay(tmp_path, "export: {height_m: }")).export.height_m is None

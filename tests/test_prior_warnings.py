@@ -1,11 +1,13 @@
 """What the prior can do nothing with is said in a warning, a line each."""
 
 import pytest
+import torch
 
-from dream3d.config import Config
+from dream3d.config import Config, OneByOne
 from dream3d.events import Event, ignore
 from dream3d.finish import open_prior
 from dream3d.prior import Prior
+from dream3d.prior.text import BRANCHES, MAX_TOKENS
 from dream3d.stage_config import GuidanceConfig
 
 EMPHASIZED = {
@@ -48,3 +50,41 @@ def test_a_word_that_the_prior_never_saw_is_named_with_its_nearest(tiny_prior: P
     line, *_ = opened(tiny_prior, "a red houze")[0]
     assert "does not know 'houze'" in line
     assert "nearest known: house" in line
+
+
+def test_words_of_the_other_prompts_are_heard_too(tiny_prior: Prior) -> None:
+    config = Config(negative_prompt="blurry")
+    said = ("a red mushroom", config, "cpu", tiny_prior, ignore, {})
+    assert ["'blurry'" in line for line in open_prior(*said).warnings] == [True]
+    assert any("'scarlet'" in line for line in open_prior(*said, from_prompt="a scarlet mushroom").warnings)
+    nothing = tiny_prior.embed("a red mushroom", "a the")  # no word that says anything
+    assert torch.equal(nothing.tokens, tiny_prior.embed("a red mushroom").tokens)
+
+
+def test_an_edit_hears_the_sizes_in_both_prompts(tiny_prior: Prior) -> None:
+    said = ("a small red mushroom", Config(), "cpu", tiny_prior, ignore, {})
+    assert open_prior(*said).embedding.prompt == "a red mushroom"
+    assert open_prior(*said, from_prompt="a small mushroom").embedding.prompt == "a small red mushroom"
+
+
+def test_a_prompt_that_is_too_long_is_cut_and_says_so(tiny_prior: Prior) -> None:
+    longest = " ".join(["a red mushroom"] + ["red"] * (MAX_TOKENS - 5))
+    said = (Config(), "cpu", tiny_prior, ignore, {})
+    assert open_prior(longest, *said).warnings == ()
+    (line,) = open_prior(f"{longest} tall house", *said).warnings
+    assert line.endswith("which leaves out 'tall house'")
+    cut, whole = (tiny_prior.embed(text).tokens for text in (f"{longest} tall house", longest))
+    assert torch.equal(cut, whole)
+    front, back = cut[BRANCHES.index("front view")], cut[BRANCHES.index("back view")]
+    assert not torch.equal(front, back)  # there is room for these words
+
+
+def test_things_that_no_word_joins_are_named(tiny_prior: Prior) -> None:
+    def warned(prompt: str, things: OneByOne) -> tuple[str, ...]:
+        return open_prior(prompt, Config(), "cpu", tiny_prior, ignore, {}, things=things).warnings
+
+    (line,) = warned("a mushroom, a house", "auto")
+    assert line.startswith("'a mushroom, a house' names mushroom and house, which are made as one thing")
+    assert warned("a mushroom, a house", "together") == ()
+    assert warned("a mushroom next to a house", "auto") == ()
+    assert not any("names mushroom" in line for line in warned("a mushroom without a house", "auto"))

@@ -155,6 +155,29 @@ def test_an_open_mesh_that_has_to_be_closed_is_refused_before_any_work(model, ti
     assert events == []
 
 
+def test_each_thing_of_a_mesh_that_has_to_be_closed_is_looked_at(model, tiny_prior):
+    """Two halves that close each other, but are written as two meshes."""
+    count = len(model.mesh.faces) // 2
+    halves = [model.mesh.of_faces(faces) for faces in (model.mesh.faces[:count], model.mesh.faces[count:])]
+    parts = replace(model, mesh=join_meshes(halves), things=("left", "right"))
+    closed = replace(CONFIG, export=replace(CONFIG.export, require_watertight=True))
+    with pytest.raises(InputError, match=r"left is not watertight, \d+ of its edges do not join"):
+        refine(parts, "a red mushroom", closed, PAINT, prior=tiny_prior)
+
+
+def test_one_color_is_a_color_where_colors_are_kept(model, tiny_prior):
+    flat = replace(model, material=Material(np.full((1, 1, 3), RED, np.uint8)))
+    kept = refine(flat, "a red mushroom", CONFIG, PaintConfig(num_steps=0), prior=tiny_prior)
+    assert np.abs(kept.material.base_color_srgb.astype(int) - RED).max() <= 8
+
+
+def test_a_locked_mesh_keeps_its_normal_map_where_a_new_one_would_be_flat(model, tiny_prior):
+    config = replace(CONFIG, bake=replace(CONFIG.bake, normal_map=True))
+    asset = refine(model, "a red mushroom", config, PAINT, prior=tiny_prior)
+    np.testing.assert_array_equal(asset.material.normal_map, model.material.normal_map)
+    assert asset.warnings == ("made no new normal map: a locked mesh has no finer surface than itself",)
+
+
 def test_of_a_mesh_that_nobody_painted_the_uvs_stay_and_the_prompt_decides_the_rest(model, tiny_prior):
     """As a modelling program writes a grey box: UVs, one color, metal by default; tints on its vertices."""
     grey = Material(np.full((1, 1, 3), 128, np.uint8), metallic_factor=1.0, roughness_factor=1.0)

@@ -110,6 +110,35 @@ def test_the_parts_of_a_caption_say_what_the_caption_says(seed: int, family: str
     assert (first, join.relation, second) == (spec.first, spec.relation, spec.second)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "texts"),
+    [
+        ("a castle with a flag on the tower", ("a castle with a flag on the tower",)),
+        ("a tank that has a star on its barrel", ("a tank that has a star on its barrel",)),
+        ("a tank with a star on top of the BARREL", ("a tank with a star on top of the BARREL",)),
+        ("a tank with a star on a barrel", ("a tank with a star", "a barrel")),
+        ("a tank with a star next to the barrel", ("a tank with a star", "the barrel")),
+        ("a tank with a star on the bench", ("a tank with a star", "the bench")),
+        ("a tank on the barrel", ("a tank", "the barrel")),
+        ("a castle with a flag on the tower next to a tank", ("a castle with a flag on the tower", "a tank")),
+    ],
+)
+def test_what_lies_on_a_part_is_a_part(prompt: str, texts: tuple[str, ...]) -> None:
+    words = Vocabulary(
+        ("castle", "tank", "barrel", "tower", "star", "bench"), (), ("flag", "barrel", "tower"), (), ()
+    )
+    assert split_things(prompt, words.names_thing, words.names_part).texts == texts
+
+
+def test_nouns_side_by_side_are_one_thing_and_compounds_none() -> None:
+    words = Vocabulary(("apple", "tree", "pine tree", "well", "mug"), (), (), (), ())
+    assert words.things_in("Mugs and an apple tree") == ["mug", "tree"]
+    assert words.things_in("a pine-tree, a pine tree") == ["pine tree", "pine tree"]
+    assert words.things_in("a well-worn mug") == ["mug"]
+    assert words.things_in("a well, worn") == ["well"]
+    assert not words.names_thing("mug-shaped")
+
+
 def test_only_nouns_name_things() -> None:
     words = Vocabulary(("mug", "pine tree"), ("red",), ("handle",), ("tall",), ("a",))
     assert words.names_thing("two red Mugs")

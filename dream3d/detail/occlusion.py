@@ -6,14 +6,18 @@ which the rasteriser paints. The directions are the same for all points and neve
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
+from trimesh.remesh import subdivide
 
 from dream3d.mesh import FloatArray, Mesh
 from dream3d.ops.rasterize import rasterize
 
 NUM_DIRECTIONS = 128  # over the whole sphere; half of them lie above a point
 PICTURE_SIZE = 384  # pixels along the diameter of the mesh
+MAX_EDGE = 0.05  # scene units between the points of large triangles whose occlusion is known
+MAX_SUBDIVIDED_FACES = 100_000
 LIFT_PIXELS = 1.5  # how far points are lifted off the surface, which hides what the pixels cannot tell apart
 
 
@@ -57,6 +61,25 @@ def sphere_directions(count: int) -> Tensor:
     ring = (1.0 - y * y).sqrt()
     angle = index * (math.pi * (3.0 - math.sqrt(5.0)))
     return torch.stack([ring * angle.cos(), y, ring * angle.sin()], dim=1).float()
+
+
+def subdivided(mesh: Mesh) -> Mesh:
+    """The same surface, each triangle in four and again, until its edges are short or its triangles too many.
+
+    Args:
+        mesh: In scene units, with normals.
+    """
+    vertices, faces, normals = mesh.vertices, mesh.faces, mesh.normals
+    while 4 * len(faces) <= MAX_SUBDIVIDED_FACES:
+        corners = vertices[faces]
+        if np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max() <= MAX_EDGE:
+            break
+        vertices, faces, attributes = subdivide(vertices, faces, vertex_attributes={"normals": normals})
+        normals = attributes["normals"]
+    assert normals is not None
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    normals = normals / np.maximum(lengths, 1e-8)
+    return Mesh(vertices.astype(np.float32), faces.astype(np.int32), normals.astype(np.float32))
 
 
 def _sees(vertices: Tensor, points: Tensor, faces: Tensor, direction: Tensor, size: int) -> Tensor:

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from dream3d.extract.connectivity import IntVector, Rows, next_corner, twins
+from dream3d.extract.tangents import add_tangents
 from dream3d.extract.topology import face_components
 from dream3d.extract.uv_collapse import UvSurface, decimate_with_uvs
-from dream3d.mesh import FloatArray, Mesh
+from dream3d.mesh import Mesh
 
 # A level with more than this share of the faces of the one before is not worth its place.
 MAX_FACE_SHARE = 0.75
@@ -65,15 +66,18 @@ class _Collapse:
     def start(cls, mesh: Mesh) -> "_Collapse":
         """Nothing has gone yet."""
         assert mesh.uvs is not None
-        positions, position_of = _unique_rows(mesh.vertices)
-        split, wedge_of = _unique_rows(np.hstack([mesh.vertices, mesh.uvs]))
+        # Things that touch stay apart: each becomes a node of its own.
+        thing = np.zeros((len(mesh.vertices), 0)) if mesh.thing is None else mesh.thing[:, None]
+        places = np.hstack([mesh.vertices, thing]).astype(np.float64)
+        positions, position_of = _unique_rows(places)
+        split, wedge_of = _unique_rows(np.hstack([places, mesh.uvs]))
         wedges = wedge_of[mesh.faces]
         surface = UvSurface.start(
-            positions.astype(np.float64),
-            split[:, 3:].astype(np.float64),
+            positions[:, :3],
+            split[:, -2:],
             position_of[mesh.faces],
             wedges,
-            DRIFT_SHARE * chart_gap(split[:, 3:], wedges, MAX_DRIFT / DRIFT_SHARE),
+            DRIFT_SHARE * chart_gap(split[:, -2:], wedges, MAX_DRIFT / DRIFT_SHARE),
         )
         return cls(mesh, surface, position_of, wedge_of)
 
@@ -83,9 +87,9 @@ class _Collapse:
         return _with_attributes(self.mesh, self.surface, self.position_of, self.wedge_of)
 
 
-def _unique_rows(rows: FloatArray) -> tuple[FloatArray, IntVector]:
+def _unique_rows(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], IntVector]:
     """Different rows, and which of them each row is. Adding zero makes -0.0 and 0.0 one."""
-    unique, inverse = np.unique(rows + np.float32(0.0), axis=0, return_inverse=True)
+    unique, inverse = np.unique(rows + 0.0, axis=0, return_inverse=True)
     return unique, inverse.reshape(-1)
 
 
@@ -101,14 +105,14 @@ def _with_attributes(mesh: Mesh, surface: UvSurface, position_of: IntVector, wed
     order = np.lexsort([-vertex, agreement, owner])  # the last one of each corner is the best
     is_last = np.append(owner[order][1:] != owner[order][:-1], True)
     normal_source = vertex[order[is_last]]  # [3 T]
-    # Any vertex of the wedge has its UV; where there are several the tangents are alike.
     uv_source = np.zeros(len(surface.uvs), np.int64)
     uv_source[wedge_of] = np.arange(len(wedge_of))
     keys = np.stack([normal_source, uv_source[surface.wedges.reshape(-1)]], axis=1)
     sources, inverse = np.unique(keys, axis=0, return_inverse=True)
     coarser = mesh.of_vertices(sources[:, 0], inverse.reshape(-1, 3).astype(np.int32))
-    tangents = None if mesh.tangents is None else mesh.tangents[sources[:, 1]]
-    return replace(coarser, uvs=mesh.uvs[sources[:, 1]], tangents=tangents)
+    coarser = replace(coarser, uvs=mesh.uvs[sources[:, 1]], tangents=None)
+    # The normal of one vertex and the UV of another: neither's tangent fits.
+    return coarser if mesh.tangents is None else add_tangents(coarser)
 
 
 def chart_gap(uvs: NDArray[np.floating], wedges: IntVector, limit: float = 1.0) -> float:

@@ -91,6 +91,8 @@ def decimate(mesh: Mesh, target_faces: int) -> Mesh:
     last: Mesh | None = None
     target = target_faces
     while last is None or target <= SMALL_BUDGET_FACES:
+        if target >= len(mesh.faces):
+            return mesh
         closed: list[Mesh] = []
         for aggressiveness in DECIMATION_AGGRESSIVENESS:
             reduced = _collapse(mesh, target, aggressiveness)

@@ -16,6 +16,7 @@ from dream3d.prior.cell_reader import CellReader, read_block
 from dream3d.prior.conditioning import ray_map, view_vector
 from dream3d.prior.files import find_weights, read_scheduler
 from dream3d.prior.text import Branch, TextEmbedding
+from dream3d.prior.view_words import VIEW_WORDS
 from dream3d.prior.vocabulary import Vocabulary
 from dream3d.stage_config import Shading, ViewConditioning
 
@@ -40,10 +41,14 @@ class BuiltinTexts:
                 f"the prior {self.name!r} knows no word of {prompt!r}: "
                 f"'dream3d priors {self.name}' lists what it knows"
             )
-        said, unwanted = (vocabulary.keep_known(item, self.vocabulary) for item in (prompt, negative_prompt))
+        content = self.vocabulary.content_words()
+        says_nothing = content.isdisjoint(self.vocabulary.read(negative_prompt))
         try:
+            said = self._fitting(prompt)
+            unwanted = "" if says_nothing else self._fitting(negative_prompt)
             plain = vocabulary.plain_prompt(said, self.vocabulary)
-            texts = text.embedded_texts(said, unwanted, plain)
+            seen = [self._fitting(prompt, f", {words}") + f", {words}" for words in VIEW_WORDS]
+            texts = [*text.embedded_texts(said, unwanted, plain)[: -len(seen)], *seen]
             tokens, pooled = text.encode(self.tokenizer, self.encoder, texts)
         except Exception as error:  # A damaged tokenizer, or one of another encoder, raises nearly anything.
             raise InputError(f"the texts of {self.name!r} cannot be encoded: {reason_of(error)}") from error
@@ -52,6 +57,20 @@ class BuiltinTexts:
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:
         """Words of the prompt that the prior never saw, each with its nearest known words."""
         return vocabulary.unknown_words(prompt, self.vocabulary)
+
+    def words_too_many(self, prompt: str) -> str:
+        """The end of a prompt for which the encoder has no room."""
+        return vocabulary.keep_known(prompt, self.vocabulary).removeprefix(self._fitting(prompt)).strip()
+
+    def _fitting(self, prompt: str, suffix: str = "") -> str:
+        """The known words of a prompt, as many as there is room for before a suffix."""
+        words = vocabulary.keep_known(prompt, self.vocabulary).split()
+        while words and self._count(" ".join(words) + suffix) > text.MAX_TOKENS:
+            words.pop()
+        return " ".join(words)
+
+    def _count(self, said: str) -> int:
+        return len(self.tokenizer(said, verbose=False).input_ids)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,10 @@ class Texts(Protocol):
         """Encode a prompt and all that it is compared with."""
         ...
 
+    def words_too_many(self, prompt: str) -> str:
+        """The end of a prompt for which the encoder has no room, where that is not refused."""
+        ...
+
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:
         """Words of the prompt that it cannot use, each with what it knows instead."""
         ...

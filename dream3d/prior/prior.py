@@ -168,6 +168,10 @@ class Prior:
         if isinstance(self.texts, PipelineTexts):
             self.texts.check_said(texts)
 
+    def words_too_many(self, prompt: str) -> str:
+        """The end of a prompt that the built-in prior has no room for, and leaves out."""
+        return self.texts.words_too_many(prompt)
+
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:
         """Words of the prompt that the prior never saw, each with its nearest known words."""
         return self.texts.unknown_words(prompt)

@@ -34,13 +34,37 @@ class Vocabulary:
 
     def names_thing(self, text: str) -> bool:
         """Whether a text, in singular or plural, holds a noun."""
-        words = f" {' '.join(self.read(text))} "
-        return any(f" {noun} " in words for noun in self.nouns)
+        return bool(self.things_in(text))
+
+    def names_part(self, text: str) -> bool:
+        """Whether a text speaks of a part."""
+        return not set(self.read(text)).isdisjoint(self.parts)
+
+    def things_in(self, text: str) -> list[str]:
+        """The nouns of a text, in singular. Of those side by side ("apple tree") only the last is a thing."""
+        nouns = {tuple(split_words(noun)) for noun in self.nouns}
+        found, was_noun, rest = list[str](), False, self.read(_without_compounds(text, nouns))
+        while rest:
+            length = next((n for n in (3, 2, 1) if tuple(rest[:n]) in nouns), 0)
+            if length:
+                found[len(found) - was_noun :] = [" ".join(rest[:length])]
+            was_noun, rest = length > 0, rest[length or 1 :]
+        return found
 
     def known(self) -> frozenset[str]:
         """All single words the prior has seen."""
         views = {word for phrase in self.views for word in split_words(phrase)}
         return self.content_words() | views | frozenset(self.function_words)
+
+
+def _without_compounds(text: str, nouns: set[tuple[str, ...]]) -> str:
+    """The text without words that are put together ("well-worn"), but for nouns ("pine-tree")."""
+
+    def kept(compound: re.Match[str]) -> str:
+        words = tuple(split_words(compound[0]))
+        return " ".join(words) if words in nouns else " "
+
+    return re.sub(r"\w+(?:-\w+)+", kept, text)
 
 
 def split_words(text: str) -> list[str]:

@@ -16,6 +16,9 @@ RELATION_SPELLINGS: dict[str, Relation] = {
 }
 INVERSE_RELATIONS: dict[str, Relation] = {"under": "on", "below": "on", "behind": "in front of"}
 
+_HAS = re.compile(r"\b(?:with(?:out)?|ha(?:s|ve|ving))\b", re.IGNORECASE)
+_ITS = re.compile(r"(?:the|its|his|her|their|each)\b", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Join:
@@ -34,12 +37,16 @@ class Things:
     sizes: tuple[float, ...]  # of each, in units of the usual one
 
 
-def split_things(prompt: str, names_thing: Callable[[str], bool]) -> Things:
+def split_things(
+    prompt: str, names_thing: Callable[[str], bool], names_part: Callable[[str], bool] | None = None
+) -> Things:
     """The things that a prompt names, apart from each other.
 
     Args:
         prompt: Text.
         names_thing: Whether a text names a thing; relations between others ("on fire") are a part of one.
+        names_part: Whether a text names what can be a part of one. On a part that was spoken of lies no other
+            thing, but another part: "a castle with a flag on the tower".
     """
     words = list(re.finditer(r"\w+", prompt))
     heard = [word[0].lower() for word in words]
@@ -49,6 +56,9 @@ def split_things(prompt: str, names_thing: Callable[[str], bool]) -> Things:
         found = find_relation(heard, end + 1)
         after = slice(words[end].start(), words[found[2]].start() if found else None)
         before = prompt[begin : words[start].start()].strip(" ,")
+        is_within = relation == "on" and not is_inverse and _HAS.search(before) and _ITS.match(prompt[after])
+        if is_within and names_part is not None and names_part(prompt[after]):
+            continue
         if names_thing(before) and names_thing(prompt[after]):
             texts.append(before)
             joins.append(Join(relation, is_inverse))

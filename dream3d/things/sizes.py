@@ -11,7 +11,7 @@ _SAID = re.compile(
     rf"|\s+that\s+is\s+(?:{_WORDS})\b(?=[\s,.!?]*$)",  # "a mug that is small"
     re.IGNORECASE,
 )
-_PARTS = re.compile(r"\bwith(?:out)?\b", re.IGNORECASE)
+_PARTS = re.compile(r"\bwith(?:out)?\b|\bha(?:s|ve|ving)\b|\band\s+(?:an?|the)\b", re.IGNORECASE)
 
 
 def split_size(text: str) -> tuple[str, float]:
@@ -19,7 +19,7 @@ def split_size(text: str) -> tuple[str, float]:
 
     What the prior draws small it draws with fewer pixels: better it draws the thing itself, which is made
     smaller where it stands beside another one. Words for shapes ("tall", "fat") stay, and so does what is
-    said of parts ("with a tiny handle").
+    said of parts ("with a tiny handle", "that has a small door") and of a second thing ("and a small mug").
     """
     parts = _PARTS.search(text)
     end = parts.start() if parts else len(text)

@@ -93,6 +93,10 @@ class PipelineTexts:
                 f"--embedding {self.concept.path}: the prompt does not say {word}, which it stands for"
             )
 
+    def words_too_many(self, prompt: str) -> str:  # noqa: ARG002
+        """None: `embed` refuses such a prompt."""
+        return ""
+
     def unknown_words(self, prompt: str) -> dict[str, list[str]]:  # noqa: ARG002
         """None: tokens are parts of words, of which all words can be made."""
         return {}
