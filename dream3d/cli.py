@@ -25,7 +25,7 @@ from dream3d.cli_eval import Eval
 from dream3d.cli_generate import Generate
 from dream3d.cli_preview import Preview
 from dream3d.cli_refine import Refine
-from dream3d.errors import InputError, RunError, StoppedError
+from dream3d.errors import InputError, RunError, StoppedError, is_out_of_memory
 from dream3d.inputs import check_file, printable
 from dream3d.overlays import Switch, did_you_mean, parse
 
@@ -141,7 +141,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of a pipe went away (`| head`). Python would complain again at exit: close for good.
         sys.stderr.close()
         return 1
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
         return _fail(
             "out of memory; try a smaller --texture-size, or --prior-offload True for a large prior", 1
         )

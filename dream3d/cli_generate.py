@@ -76,9 +76,13 @@ class Generate:
         with stopped_between_steps(again) as stop:
 
             def make(on_event: OnEvent) -> "Asset":
+                is_noted = False
+
                 def on_step(event: Event) -> None:
-                    if run_dir is not None and event.stage == "prior" and event.step == 0:
+                    nonlocal is_noted
+                    if run_dir is not None and event.stage != "prior" and not is_noted:
                         write_output(run_dir, output)  # now the folder is known to be this run's
+                        is_noted = True
                     stop(on_event, event)
 
                 return generate(prompt, settings, on_step, run_dir=run_dir)

@@ -7,8 +7,20 @@ def reason_of(error: BaseException) -> str:
     return " ".join(lines[0].split())[:300] if lines else type(error).__name__
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was no room, as Python says it or as torch does."""
+    text = str(error)
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in text or "allocate memory" in text)
+    )
+
+
 class InputError(ValueError):
     """The caller asked for something impossible; the message says in one line what to do instead."""
+
+
+class BusyError(InputError):
+    """Another process is at it."""
 
 
 class RunError(RuntimeError):

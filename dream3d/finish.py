@@ -129,10 +129,12 @@ def expect_things(said: Things, prior: Prior) -> None:
 
 def unjoined_warnings(prior: Prior, said: Things) -> list[str]:
     """One line per text of several things: the built-in prior tends to draw one of them."""
-    lines = []
-    for text in said.texts if prior.vocabulary else ():
+    lines, words = list[str](), prior.vocabulary
+    if words is None:
+        return lines
+    for text in said.texts:
         wanted = re.split(r"\bwithout\b", text)[0]
-        named = [thing for thing in prior.vocabulary.things_in(wanted) if thing not in prior.vocabulary.parts]
+        named = [thing for thing in words.things_in(wanted) if thing not in words.parts]
         if len(named) > 1:
             joined = ", ".join(repr(relation) for relation in RELATIONS)
             lines.append(

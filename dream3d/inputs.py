@@ -1,5 +1,6 @@
 """Checks of what a caller asks for, made before any work and without importing torch."""
 
+import errno
 import math
 import os
 import re
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dream3d.errors import InputError
+from dream3d.errors import DiskError, InputError
 
 MAX_PROMPT_LENGTH = 300
 # File systems take 255; some are left for the endings of the files that go beside it.
@@ -141,6 +142,8 @@ def make_folder(path: Path) -> Path:
     except FileExistsError:
         raise InputError(f"{path} is a file; name a folder") from None
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskError(f"no room to write in {path}: {error.strerror}") from None
         raise InputError(f"the folder {path} cannot be written: {error.strerror}") from None
     return path
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dream3d.asset import Asset
-from dream3d.config import Config, PriorOptions
+from dream3d.config import Config, PriorOptions, given_mesh_settings
 from dream3d.errors import StoppedError
 from dream3d.events import Event, OnEvent, ignore
 from dream3d.finish import choose_device
@@ -62,7 +62,7 @@ class Pipeline:
 
     def refine(self, model: TexturedMesh, prompt: str, config: Config | None = None, **options: Any) -> Asset:
         """As `dream3d.refine`, with its other options."""
-        settings = None if config is None else self._settings(config)
+        settings = self._settings(config or given_mesh_settings())
         return refine(model, prompt, settings, prior=self.prior, **options)
 
     def start(self, prompt: str, config: Config | None = None, run_dir: str | Path | None = None) -> "Run":
@@ -140,18 +140,21 @@ class _Turns:
         self._event: Event | None = None
         self._asset: Asset | None = None
         self._error: BaseException | None = None
-        self._is_started = self._is_stopping = self._is_over = False
+        self._is_started = self._is_awaited = self._is_stopping = self._is_over = False
 
     def next_event(self) -> Event | None:
         """Let the worker do a step; its event, or None at the end."""
         if self._is_over or (self._is_stopping and not self._is_started):
             return None
-        if self._is_started:
-            self._go.release()
-        else:
-            self._is_started = True
-            self._thread.start()
+        if not self._is_awaited:  # else an interruption ended the wait for the event that was asked for
+            self._is_awaited = True
+            if self._is_started:
+                self._go.release()
+            else:
+                self._is_started = True
+                self._thread.start()
         self._told.acquire()
+        self._is_awaited = False
         return self._event
 
     def result(self) -> Asset | None:

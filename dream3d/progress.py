@@ -21,7 +21,7 @@ class ProgressLine:
         self.stream = stream or sys.stderr
         self.clock = clock
         self.is_terminal = self.stream.isatty()
-        self._stage = ""
+        self._stage, self._step = "", 0
         self._started = 0.0
         self._shown = float("-inf")
         self._is_drawn = False
@@ -29,8 +29,9 @@ class ProgressLine:
     def __call__(self, event: Event) -> None:
         """Show an event: at a change of stage, at its end, and now and then between."""
         now = self.clock()
-        if event.stage != self._stage or not event.step:  # the next thing, or a restart
+        if event.stage != self._stage or event.step < self._step:  # the next thing, or a restart
             self._stage, self._started, self._shown = event.stage, now, float("-inf")
+        self._step = event.step
         if event.message:
             self._print(event.message)
         interval = SECONDS_BETWEEN_REDRAWS if self.is_terminal else SECONDS_BETWEEN_LOG_LINES

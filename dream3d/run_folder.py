@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from dream3d.checkpoint import State, pack_state, unpack_state
-from dream3d.errors import InputError, StoppedError
+from dream3d.errors import BusyError, InputError, StoppedError
 from dream3d.events import Event, OnEvent
-from dream3d.export.files import explain_os_error, write_files
+from dream3d.export.files import explain_os_error, remove_unfinished, write_files
 from dream3d.inputs import make_folder
 from dream3d.run_record import RUN, differences, read_run
 
@@ -32,7 +32,8 @@ class RunFolder:
         """Make the folder where it is missing, and keep other processes out while this one lives.
 
         Raises:
-            InputError: It cannot be written, or another process works in it.
+            BusyError: Another process works in it.
+            InputError: It cannot be written.
         """
         self.path = make_folder(path)
         try:
@@ -42,11 +43,16 @@ class RunFolder:
         try:
             # The kernel frees it when the process ends, however that happens.
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except (BlockingIOError, PermissionError):
             os.close(self._lock)
-            raise InputError(
+            raise BusyError(
                 f"another process works in the run folder {path}: wait, or take another"
             ) from None
+        except (
+            OSError
+        ):  # a file system without locks: as in a batch, there is nothing to keep others out with
+            pass
+        remove_unfinished(self.path)
 
     def close(self) -> None:
         """Let other processes in."""

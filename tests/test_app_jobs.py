@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from demo_jobs import WAIT_S, job_in, made_in, wait_for_end
 
 from dream3d.app.jobs import Job, Made, Worker
@@ -110,6 +111,8 @@ def test_what_was_stopped_at_the_last_moment_leaves_no_files(tmp_path: Path) -> 
         (RunError("the field\nstayed empty"), "the field stayed empty"),
         (InputError("the prior knows no word of this"), "the prior knows no word of this"),
         (MemoryError(), "out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "out of memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to"), "out of memory"),
         (ZeroDivisionError("a bug"), "a way nobody expected"),
     ],
 )

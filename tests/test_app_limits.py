@@ -7,6 +7,7 @@ import pytest
 from dream3d.app.limits import EXPORT_FORM, ORDER_FORM, Limits, read_export, read_order
 from dream3d.config import Config, ExportConfig
 from dream3d.errors import InputError
+from dream3d.overlays import load_config
 
 LIMITS = Limits(max_steps=500, max_faces=8000, max_texture_size=512)
 
@@ -129,3 +130,12 @@ def test_an_impossible_export_is_refused(changes: dict[str, Any], says: str) -> 
 def test_limits_are_positive() -> None:
     with pytest.raises(InputError, match=r"--limits\.max-waiting must be above 0, not 0"):
         Limits(max_waiting=0)
+
+
+def test_a_server_started_with_more_or_less_takes_its_own_values() -> None:
+    settings = load_config("dreamfusion", "fantasia3d")
+    assert (settings.coarse.num_steps, settings.coarse.guidance.scale) == (0, 101.0)
+    order = read_order(ORDER | {"steps": 0, "scale": 101.0}, settings, LIMITS)
+    assert (order.config.coarse.num_steps, order.config.coarse.guidance.scale) == (0, 101.0)
+    with pytest.raises(InputError, match="steps"):
+        read_order(ORDER | {"steps": 0}, Config(), LIMITS)

@@ -13,7 +13,7 @@ import pytest
 from dream3d.batch.claims import Claims
 from dream3d.batch.drive import Outcome
 from dream3d.batch.items import BadLine, Item
-from dream3d.batch.jobs import Job
+from dream3d.batch.jobs import Job, plan_jobs
 from dream3d.batch.manifest import Manifest
 from dream3d.batch.records import are_there, facts_of, find_files
 from dream3d.batch.summary import make_results, write_page
@@ -214,3 +214,19 @@ class TestPage:
         manifest.append("done", "a_crate-0-123", files={})
         results = make_results([job()], {"a_crate-0-123": Outcome("kept")}, manifest, Config(), [])
         assert results["rows"][0]["metrics"] == {}
+
+
+def test_an_asset_is_asked_for_once_whatever_the_device() -> None:
+    first, second = (
+        Item("a crate", Config(device=device), f"line {number}")
+        for number, device in ((1, "auto"), (2, "cpu"))
+    )
+    planned, bad = plan_jobs([first, second])
+    assert isinstance(planned, Job)
+    assert bad == BadLine("line 2", "an earlier line asks for the same asset, on another device")
+
+
+def test_a_prior_s_name_that_no_file_can_have_is_a_bad_line() -> None:
+    (bad,) = plan_jobs([Item("a crate", Config(prior="x" * 300), "line 1")])
+    assert isinstance(bad, BadLine)
+    assert "unknown prior" in bad.reason

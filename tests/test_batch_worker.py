@@ -18,6 +18,7 @@ from dream3d.batch.worker import Worker
 from dream3d.config import Config
 from dream3d.errors import StoppedError
 from dream3d.prior.folder import weights_sha256
+from dream3d.run_folder import open_run
 
 SMALL = {
     "coarse": {"num_steps": 4},
@@ -143,3 +144,17 @@ def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OMP_NUM_THREADS", asked)
         assert threads_for(16, 3) == threads
     assert threads_for(2, 3) == 1
+
+
+def test_a_run_in_the_hands_of_another_process_is_left_to_it(
+    worker: Worker, task: Task, tmp_path: Path
+) -> None:
+    task = replace(task, run_folder=str(tmp_path / "run"))
+    assert isinstance(worker.work(task, die_in_refine), Failed)
+    before = sorted(path.name for path in (tmp_path / "run").iterdir())
+    with open_run(tmp_path / "run"):
+        failed = worker.work(task, ignore)
+    assert isinstance(failed, Failed)
+    assert "another process works in the run folder" in failed.reason
+    assert (failed.is_final, failed.keeps_run) == (False, True)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == before

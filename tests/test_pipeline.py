@@ -164,3 +164,34 @@ def test_refine_takes_the_warm_prior(pipeline):
     again = pipeline.refine(asset.textured_mesh, "a blue mushroom", TINY, paint=paint)
     assert again.textured_mesh.metadata["prompt"] == "a blue mushroom"
     assert again.textured_mesh.metadata["prior_sha256"] == pipeline.prior.sha256
+
+
+def test_refine_without_settings_says_what_was_used_too(pipeline):
+    asset = pipeline.generate("a red mushroom", TINY)
+    paint = dream3d.stage_config.PaintConfig(num_steps=1)
+    settings = pipeline.refine(asset.textured_mesh, "a house", paint=paint).textured_mesh.metadata["settings"]
+    assert (settings["prior"], settings["device"]) == (pipeline.name, pipeline.prior.device.type)
+
+
+def test_a_wait_that_was_interrupted_is_taken_up_again():
+    done: list[int] = []
+    run = Run(counting(6, done))
+    assert next(run).step == 0
+    told = run._turns._told
+
+    class Interrupted:
+        def acquire(self):
+            run._turns._told = told
+            raise KeyboardInterrupt
+
+        def release(self):
+            told.release()
+
+    run._turns._told = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        next(run)
+    for step in range(1, 6):
+        assert next(run).step == step
+        time.sleep(0.02)
+        assert done == list(range(step + 1))  # no work while nobody asks
+    run.stop()

@@ -81,3 +81,13 @@ def test_a_log_file_gets_few_lines_and_no_control_characters() -> None:
     assert [line.split()[0] for line in lines] == ["coarse"] * 5 + ["bake"]
     assert "\r" not in stream.getvalue()
     assert "\x1b" not in stream.getvalue()
+
+
+def test_what_is_told_again_is_no_restart() -> None:
+    """A batch says "0 of 40" every second until its first item is done."""
+    events = [(float(second), Event("batch", 0, 40)) for second in range(60)]
+    lines = run(io.StringIO(), [*events, (60.0, Event("batch", 1, 40))])
+    assert len(lines) == 7
+    assert lines[-1].endswith("1/40  39:00 left")
+    again = run(io.StringIO(), [(0.0, Event("coarse", 3, 4)), (9.0, Event("coarse", 1, 4))])
+    assert len(again) == 2  # a step back is one

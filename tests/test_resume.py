@@ -153,7 +153,12 @@ def test_a_signal_leaves_a_run_that_can_be_continued(tiny_prior_folder, work, nu
     refused = resume("--seed", "1")
     assert refused.returncode == 2
     assert "cannot be continued: settings.seed was 0 and is 1 now" in refused.stderr
-    done = resume()
+    record = Path("my run") / "run.json"
+    facts = record.read_text()
+    record.write_text(json.dumps(json.loads(facts) | {"versions": {"dream3d": "0.0.1"}}))
+    assert "versions.dream3d was '0.0.1'" in resume("-o", "other.glb").stderr
+    record.write_text(facts)
+    done = resume()  # and where it goes is as it was
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, str(work / "m.glb"))
     whole = Path("m.glb").read_bytes()
     assert subprocess.run([*PROGRAM, *words, "--quiet"], capture_output=True, env=ONE_THREAD).returncode == 0

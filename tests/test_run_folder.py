@@ -1,5 +1,7 @@
 """The folder of a run: one process, one run, the last two states, whatever goes wrong."""
 
+import errno
+import fcntl
 import json
 import shutil
 import subprocess
@@ -193,3 +195,21 @@ def test_no_folder_no_work():
 def test_the_record_is_json_that_people_can_read(folder):
     folder.claim({"prompt": "ein roter Pilz", "settings": {"seed": 1}})
     assert json.loads((folder.path / "run.json").read_text())["settings"] == {"seed": 1}
+
+
+def test_what_a_killed_process_half_wrote_is_removed(tmp_path):
+    half = tmp_path / "run" / ".dream3d-xyz.tmp"
+    half.parent.mkdir()
+    half.write_bytes(b"half")
+    with open_run(tmp_path / "run"):
+        assert not half.exists()
+
+
+def test_a_file_system_without_locks_has_run_folders_too(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with open_run(tmp_path / "run") as folder:
+        folder.save(state(1))
+        assert folder.latest()["step"] == 1

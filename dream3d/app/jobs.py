@@ -14,7 +14,7 @@ from typing import Any, Literal
 from PIL import Image
 
 from dream3d.app.limits import Order
-from dream3d.errors import InputError, RunError, StoppedError
+from dream3d.errors import InputError, RunError, StoppedError, is_out_of_memory
 from dream3d.events import Event
 from dream3d.mesh import ByteArray
 
@@ -183,9 +183,10 @@ class Worker:
             job.stop()
         except (InputError, RunError) as error:
             job.end("failed", " ".join(str(error).split()))
-        except MemoryError:
-            job.end("failed", "out of memory; ask for fewer steps or a smaller texture")
-        except Exception:
+        except Exception as error:
+            if is_out_of_memory(error):
+                job.end("failed", "out of memory; ask for fewer steps or a smaller texture")
+                return
             job.end("failed", "the run failed in a way nobody expected; the server's log says more")
             logging.getLogger(__name__).exception("the run of %r failed", job.order.prompt)
         finally:

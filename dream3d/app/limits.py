@@ -87,6 +87,16 @@ class ExportOrder:
     export: ExportConfig
 
 
+def max_scale(settings: Config) -> float:
+    """The largest guidance scale on the form: a server may be started with a larger one."""
+    return max(100.0, settings.coarse.guidance.scale)
+
+
+def min_steps(settings: Config) -> int:
+    """The fewest steps of the first stage on the form: a server may be started without any."""
+    return min(1, settings.coarse.num_steps)
+
+
 def read_order(form: Form, settings: Config, limits: Limits) -> Order:
     """Turn what the browser sent into settings.
 
@@ -104,9 +114,13 @@ def read_order(form: Form, settings: Config, limits: Limits) -> Order:
     guidance = replace(
         settings.coarse.guidance,
         method=cast(GuidanceMethod, _choice(form, "method", get_args(GuidanceMethod))),
-        scale=_number(form, "scale", 0.0, 100.0),
+        scale=_number(form, "scale", 0.0, max_scale(settings)),
     )
-    coarse = replace(settings.coarse, num_steps=_whole(form, "steps", 1, limits.max_steps), guidance=guidance)
+    coarse = replace(
+        settings.coarse,
+        num_steps=_whole(form, "steps", min_steps(settings), limits.max_steps),
+        guidance=guidance,
+    )
     refine = replace(settings.refine, num_steps=_whole(form, "refine_steps", 0, limits.max_steps))
     bake = replace(
         settings.bake,

@@ -9,7 +9,7 @@ from gradio.themes import Base
 
 from dream3d.app import pieces
 from dream3d.app.handlers import IDLE_SECONDS, Handlers, Shown, View
-from dream3d.app.limits import EXPORT_FORM, ORDER_FORM, FileFormat, Limits
+from dream3d.app.limits import EXPORT_FORM, ORDER_FORM, FileFormat, Limits, max_scale, min_steps
 from dream3d.config import Collision, Compression, Config, ExportConfig, check_guidance
 from dream3d.errors import InputError
 from dream3d.export.checks import check_export
@@ -152,12 +152,12 @@ def _expert_parts(settings: Config, num_steps: tuple[int, int], limits: Limits) 
     )
     sizes = [size for size in TEXTURE_SIZES if size <= limits.max_texture_size]
     return {
-        "steps": gr.Slider(1, limits.max_steps, num_steps[0], step=1, label="Steps"),
+        "steps": gr.Slider(min_steps(settings), limits.max_steps, num_steps[0], step=1, label="Steps"),
         "refine_steps": gr.Slider(
             0, limits.max_steps, num_steps[1], step=1, label="Steps of refinement, 0 for none"
         ),
         "method": gr.Dropdown(list(methods), value=guidance.method, label="Guidance method"),
-        "scale": gr.Slider(0, 100, guidance.scale, step=0.5, label="Guidance scale"),
+        "scale": gr.Slider(0, max_scale(settings), guidance.scale, step=0.5, label="Guidance scale"),
         "faces": gr.Slider(
             4, limits.max_faces, settings.extract.target_faces, step=1, label="Faces, at most"
         ),

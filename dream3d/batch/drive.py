@@ -15,7 +15,7 @@ from dream3d.batch.jobs import Job
 from dream3d.batch.manifest import Manifest
 from dream3d.batch.messages import Engine, Failed, Heard, Lost, Made, Message, Ready, Task, WorkerHandle
 from dream3d.batch.records import are_there, facts_of, find_files
-from dream3d.errors import InputError, RunError
+from dream3d.errors import DiskError, InputError, RunError
 from dream3d.events import Event, OnEvent
 from dream3d.export.files import remove_unfinished, write_files
 from dream3d.inputs import make_folder
@@ -155,7 +155,7 @@ class Drive:
         elif name in self._manifest.failed:
             reason = self._manifest.failed[name]["reason"]
             self._settle(job, Outcome("failed", reason), f"failed in another process: {reason}")
-        elif (files := find_files(self._folder / name, job)) is not None:
+        elif name not in self._manifest.done and (files := find_files(self._folder / name, job)) is not None:
             remove_unfinished(self._folder / name)
             self._manifest.append("done", name, **facts_of(job, files))
             self._settle(job, Outcome("kept"), "was made by a process that died")
@@ -176,7 +176,7 @@ class Drive:
             job.name,
             attempt=self._attempts[job.name],
             worker=seat.name,
-            goes_on=any(run_folder.glob("checkpoint-*")),
+            goes_on=any(run_folder.rglob("checkpoint-*")),
         )
         seat.handle.give(Task(job.item.prompt, job.item.config, job.file, job.prior_sha256, str(run_folder)))
 
@@ -198,8 +198,11 @@ class Drive:
                 self._show("")
             case Made(files):
                 self._write(seat, files)
-            case Failed(reason, is_final, is_broken):
-                self._forget_run(seat)  # it failed by itself: it would again from where it stood
+            case Failed(reason, is_final, is_broken, keeps_run, is_disk):
+                if is_disk:
+                    raise DiskError(reason)
+                if not keeps_run:
+                    self._forget_run(seat)  # it failed by itself: it would again from where it stood
                 self._fail(seat, reason, is_final)
                 if is_broken:
                     self._dismiss(slot)

@@ -36,10 +36,15 @@ def plan_jobs(entries: Sequence[Item | BadLine]) -> list[Job | BadLine]:
         As many as entries; those that need what is not there are bad lines.
     """
     planned: list[Job | BadLine] = []
+    names: set[str] = set()
     for entry in entries:
         if isinstance(entry, Item):
             try:
-                planned.append(_job(entry))
+                job = _job(entry)
+                if job.name in names:
+                    raise InputError("an earlier line asks for the same asset, on another device")
+                names.add(job.name)
+                planned.append(job)
             except InputError as error:
                 planned.append(BadLine(entry.place, str(error)))
         else:

@@ -62,7 +62,8 @@ def write_page(results: dict[str, Any], folder: Path) -> Path:
         DiskError: The disk is full or failed.
     """
     page = folder / "index.html"
-    write_files({page: encode_page(results, "dream3d batch", PICTURE_SIZE).encode("utf-8", "replace")})
+    text = encode_page(results, "dream3d batch", PICTURE_SIZE, "manifest.jsonl")
+    write_files({page: text.encode("utf-8", "replace")})
     return page
 
 

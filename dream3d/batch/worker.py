@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from dream3d.asset import Asset
 from dream3d.batch.messages import Failed, Heard, Made, Task
 from dream3d.config import PriorOptions
-from dream3d.errors import InputError, RunError
+from dream3d.errors import BusyError, DiskError, InputError, RunError, is_out_of_memory
 from dream3d.evaluate.memory import PeakMemory
 from dream3d.events import Event, OnEvent
 from dream3d.finish import choose_device
@@ -41,8 +41,12 @@ class Worker:
         """
         try:
             return Made(self._make(task, _spaced(tell)))
+        except BusyError as error:  # whoever was thought to be gone is not yet
+            return Failed(_one_line(error), is_final=False, keeps_run=True)
         except InputError as error:
             return Failed(_one_line(error), is_final=True)
+        except DiskError as error:
+            return Failed(_one_line(error), is_final=False, keeps_run=True, is_disk=True)
         except RunError as error:
             return Failed(_one_line(error), is_final=False)
         except Exception as error:  # of any library: it must cost this item's time only
@@ -82,6 +86,8 @@ def _generated(task: Task, on_event: OnEvent, prior: Prior) -> Asset:
     was_begun = run_folder.is_dir()
     try:
         return generate(task.prompt, task.config, on_event, prior, run_folder)
+    except BusyError:
+        raise
     except InputError:
         if not was_begun:
             raise
@@ -106,7 +112,7 @@ def _spaced(tell: Tell) -> OnEvent:
 
 def _explained(error: Exception) -> str:
     text = _one_line(error)
-    if isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text:
+    if is_out_of_memory(error):
         return "out of memory; fewer --workers, or smaller settings of this item, need less"
     return f"{type(error).__name__}: {text}"
 

@@ -5,6 +5,7 @@ which the rasteriser paints. The directions are the same for all points and neve
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,8 +75,8 @@ def subdivided(mesh: Mesh) -> Mesh:
         corners = vertices[faces]
         if np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max() <= MAX_EDGE:
             break
-        vertices, faces, attributes = subdivide(vertices, faces, vertex_attributes={"normals": normals})
-        normals = attributes["normals"]
+        finer: Any = subdivide(vertices, faces, vertex_attributes={"normals": normals})
+        vertices, faces, normals = finer[0], finer[1], finer[2]["normals"]
     assert normals is not None
     lengths = np.linalg.norm(normals, axis=1, keepdims=True)
     normals = normals / np.maximum(lengths, 1e-8)

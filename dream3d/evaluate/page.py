@@ -10,13 +10,16 @@ import yaml
 
 from dream3d.evaluate.columns import COLUMNS, Column, show, show_mean
 
-MAX_ROWS = 5000  # more than a browser scrolls well; results.json has them all
+MAX_ROWS = 5000  # more than a browser scrolls well
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 
 
 def encode_page(
-    results: dict[str, Any], title: str = "dream3d eval", picture_size: tuple[int, int] = (512, 64)
+    results: dict[str, Any],
+    title: str = "dream3d eval",
+    picture_size: tuple[int, int] = (512, 64),
+    all_rows: str = "results.json",
 ) -> str:
     """The page of a results object, as `report.make_report` builds it.
 
@@ -24,6 +27,7 @@ def encode_page(
         results: Rows, their summary, settings, versions and notes.
         title: Of the page.
         picture_size: (width, height) of the pictures as they are shown, in pixels.
+        all_rows: The file beside it that has the rows which are too many for a page.
     """
     rows = results["rows"]
     used = [column for column in COLUMNS if any(column.name in row["metrics"] for row in rows)]
@@ -33,7 +37,7 @@ def encode_page(
         title=escape(title),
         picture_width=picture_size[0],
         picture_height=picture_size[1],
-        intro=_intro(results),
+        intro=_intro(results, all_rows),
         filters=f"<p>Show: {''.join(map(_filter, kinds))}</p>" if len(kinds) > 1 else "",
         head="".join(_head(title, about) for title, about in _heads(used)),
         rows="\n".join(_row(row, used) for row in rows[:MAX_ROWS]),
@@ -43,13 +47,13 @@ def encode_page(
     )
 
 
-def _intro(results: dict[str, Any]) -> str:
+def _intro(results: dict[str, Any], all_rows: str) -> str:
     counts = [f"{part['rows']} {kind}" for kind, part in results["summary"].items()]
     num_failed = sum(part["failed"] for part in results["summary"].values())
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     lines = [f"Rows: {', '.join(counts)}; {num_failed} failed.", *results["notes"], versions]
     if len(results["rows"]) > MAX_ROWS:
-        lines.append(f"Only the first {MAX_ROWS} rows are shown; results.json has them all.")
+        lines.append(f"Only the first {MAX_ROWS} rows are shown; {all_rows} has them all.")
     return "\n".join(f"<p>{escape(line)}</p>" for line in lines)
 
 

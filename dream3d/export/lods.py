@@ -70,7 +70,7 @@ class _Collapse:
         thing = np.zeros((len(mesh.vertices), 0)) if mesh.thing is None else mesh.thing[:, None]
         places = np.hstack([mesh.vertices, thing]).astype(np.float64)
         positions, position_of = _unique_rows(places)
-        split, wedge_of = _unique_rows(np.hstack([places, mesh.uvs]))
+        split, wedge_of = _unique_rows(np.hstack([places, mesh.uvs.astype(np.float64)]))
         wedges = wedge_of[mesh.faces]
         surface = UvSurface.start(
             positions[:, :3],

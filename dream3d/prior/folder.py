@@ -1,6 +1,7 @@
 """Finds a prior's folder and checks it before anything is loaded from it."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from dream3d.config import PriorOptions
@@ -42,7 +43,7 @@ def find_prior(name_or_path: str) -> Path:
     """
     builtin = builtin_priors()
     folder = builtin.get(name_or_path) or Path(name_or_path).expanduser()
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         if not is_hub_id(name_or_path):
             known = ", ".join(builtin) or "none installed"
             raise InputError(
