@@ -12,7 +12,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from dream3d.mesh import Mesh
 from dream3d.metrics.changes import one_attribute_changes
 from dream3d.metrics.ground_truth import untextured
 from dream3d.metrics.judge import Judge, is_exact
-from dream3d.metrics.judge_folder import CARD
+from dream3d.metrics.judge_folder import CARD, find_judge
 from dream3d.metrics.learned import LearnedJudge, judge_cameras, pose_numbers
 from dream3d.metrics.planted import two_faced, with_floaters, with_hole
 from dream3d.metrics.surface import surface_facts
@@ -214,11 +213,10 @@ def main() -> None:
     parser.add_argument("--props", type=int, default=300, help="fresh instances per test")
     parser.add_argument("--write", action="store_true", help="put the scores into the judge's card")
     args = parser.parse_args()
-    judge = Judge.from_pretrained(args.judge)
+    judge, path = Judge.from_pretrained(args.judge), find_judge(args.judge) / CARD
     scores = rounded(measure(judge, args.props))
     print(json.dumps(scores, indent=1))
     if args.write:
-        path = Path(args.judge) / CARD
         card = json.loads(path.read_text(encoding="utf-8"))
         card["scores"] = {"command": f"python scripts/eval_judge.py --props {args.props}", **scores}
         path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

@@ -4,7 +4,8 @@
     python scripts/train_judge.py --work runs/judge --minutes 20 --anneal    # goes on, the rate falls to zero
 
 The work folder keeps the state, a log (one JSON object a line) and `release/`, a judge that loads.
-Copy `release/` to assets/judges/props, then `python scripts/eval_judge.py` adds its scores to the card.
+Copy `release/` to assets/judges/props, then `python scripts/eval_judge.py --write` adds its scores to the
+card.
 """
 
 import argparse
@@ -60,7 +61,8 @@ def train(trainer: Trainer, args: argparse.Namespace, seconds_before: float, hel
         if not is_over:
             history.append(trainer.train_step(batch, 1.0 - progress if args.anneal else 1.0))
         if is_over or now - last_log > LOG_SECONDS:
-            line = {name: sum(each[name] for each in history) / len(history) for name in history[0]}
+            names = history[0] if history else ()  # time may be up right after a line
+            line = {name: sum(each[name] for each in history) / len(history) for name in names}
             line |= {"images_per_second": len(history) * len(batch.images) / (now - last_log)}
             if is_over or now - last_measure > 60 * args.measure_every:
                 line |= {f"held_out_{name}": value for name, value in trainer.measure(held_out).items()}

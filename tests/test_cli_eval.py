@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,12 @@ from one_thread import ONE_THREAD
 from prior_folders import write_tiny_prior
 
 from dream3d.cli import main
+from dream3d.config import Config
+from dream3d.errors import RunError
+from dream3d.evaluate.rows import Row
+from dream3d.evaluate.run import Evaluation
 from dream3d.evaluate.validator import find_validator
+from dream3d.prior import Prior
 
 pytestmark = pytest.mark.usefixtures("work")
 
@@ -216,3 +222,31 @@ def test_findings_are_blank_without_a_validator_and_filled_in_once_there_is_one(
     assert main(["eval", "ball.glb", "-o", "out", "--quiet"]) == 0
     # Positions without their bounds: an error to the validator, which our reader does not mind.
     assert (assets()[0]["metrics"].get("validator_findings", 0) > 0) == is_installed
+
+
+def test_what_memory_had_no_room_for_is_tried_again(tmp_path: Path) -> None:
+    def once(error: Exception) -> Row:
+        def work() -> Row:
+            raise error
+
+        return Evaluation(tmp_path, judges=[])._once(Row("key", "asset", "a chair"), work)
+
+    full = RunError("the prior failed: CUDA out of memory. Tried to allocate 20 GiB")
+    assert once(full).error == str(full)
+    assert once(RunError("the field stayed empty")).error == "the field stayed empty"
+    assert once(full).error == "the field stayed empty"  # that is kept
+
+
+def test_a_prior_of_opaque_pictures_has_no_samples_to_judge(prior: Path, tmp_path: Path) -> None:
+    opaque = Prior.from_pretrained(str(prior), "cpu")
+    opaque = replace(opaque, card=replace(opaque.card, image_channels=3))
+    evaluation = Evaluation(tmp_path, Config(prior=str(prior)), judges=[], prior=opaque)
+    assert list(evaluation._prior_samples("a red mushroom", "0" * 64)) == []
+
+
+def test_a_file_in_the_place_of_a_folder_is_bad_input(capfd: pytest.CaptureFixture[str], prior: Path) -> None:
+    Path("out").mkdir()
+    Path("out/assets").touch()
+    Path("list.txt").write_text("a red mushroom\n")
+    assert main(["eval", "list.txt", "-o", "out", "--prior", str(prior)]) == 2
+    assert "out/assets is a file; name a folder" in capfd.readouterr().err

@@ -62,6 +62,12 @@ class TestPrompts:
         found = read_prompts(paths)
         assert ([line.text for line in found.lines], found.num_duplicates) == (["a car", "a boat"], 1)
 
+    def test_bad_lines_of_lists_of_one_name_are_told_apart(self, tmp_path: Path) -> None:
+        for folder in ("a", "b"):
+            (tmp_path / folder).mkdir()
+        paths = [write(tmp_path / folder / "list.txt", b"\xff\n") for folder in ("a", "b")]
+        assert len(read_prompts(paths).lines) == 2
+
     @pytest.mark.parametrize("content", ["", "\n\n# nothing\n", b"\0" * 9000, "x" * 9000])
     def test_what_is_no_list_is_refused(self, tmp_path: Path, content: str | bytes) -> None:
         with pytest.raises(InputError, match=r"list\.txt"):
@@ -80,6 +86,12 @@ class TestPrompts:
         }
         with pytest.raises(InputError, match=r"map\.txt line 2: expected a file name"):
             read_prompt_map(write(tmp_path / "map.txt", "a.glb x\na red mushroom\n"))
+
+    def test_a_map_says_one_thing_of_a_name(self, tmp_path: Path) -> None:
+        twice = write(tmp_path / "map.txt", "a/chair.glb a red chair\nb/chair.glb a  red chair\n")
+        assert read_prompt_map(twice) == {"chair.glb": "a red chair"}
+        with pytest.raises(InputError, match=r"map\.txt line 2: chair\.glb has another prompt above"):
+            read_prompt_map(write(tmp_path / "map.txt", "a/chair.glb a red chair\nb/chair.glb a chair\n"))
 
     def test_reading_a_list_needs_no_torch(self) -> None:
         code = "import sys, dream3d.evaluate.prompts, dream3d.cli_eval; print('torch' in sys.modules)"

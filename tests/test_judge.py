@@ -136,6 +136,10 @@ class TestLexicon:
         ids = lexicon.ids(["Red, duck!", "duck xyzzy"], begin=True)
         assert ids.tolist() == [[BEGIN, 3, 5, 4], [BEGIN, 4, UNKNOWN, PADDING]]
 
+    def test_plurals_are_read_as_one(self) -> None:
+        lexicon = Lexicon(["mushroom", "spots", "torch"], ["mushroom"])
+        assert lexicon.ids(["mushrooms torches spot zorps"]).tolist() == [[3, 5, 4, UNKNOWN]]
+
     def test_long_captions_are_cut_and_empty_ones_keep_their_beginning(self) -> None:
         lexicon = Lexicon(["red"], ["duck"])
         assert lexicon.ids(["red " * 100]).shape == (1, MAX_WORDS)

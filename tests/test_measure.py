@@ -66,6 +66,19 @@ def test_a_file_of_two_meshes_is_measured_whole(tmp_path: Path) -> None:
     assert Image.open(io.BytesIO(found.picture)).size == (1024, 128)
 
 
+def test_vertices_that_no_triangle_uses_change_nothing(tmp_path: Path) -> None:
+    ball = trimesh.creation.icosphere(subdivisions=2)
+    numbers = []
+    for stray in (None, (8.0, 0.0, 0.0)):
+        vertices = ball.vertices if stray is None else np.vstack([ball.vertices, stray])
+        path = tmp_path / "ball.glb"
+        trimesh.Trimesh(vertices, ball.faces, process=False).export(str(path))
+        numbers.append(measure_file(path, "a red mushroom", make_judges()).metrics)
+    assert len(load_glb(path).parts[0].mesh.vertices) > len(ball.vertices)
+    for name in ("silhouette_iou", "chamfer", "r_precision", "saturation_excess"):
+        assert numbers[0][name] == pytest.approx(numbers[1][name], abs=1e-5)
+
+
 def test_a_judge_is_a_function_of_asset_prompt_and_views() -> None:
     def judge(asset: TexturedMesh, prompt: str | None, seen: Views) -> dict[str, float]:
         farthest = float(np.linalg.norm(asset.mesh.vertices, axis=1).max())

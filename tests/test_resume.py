@@ -1,5 +1,6 @@
 """A run that is interrupted and continued makes the same asset, bit for bit."""
 
+import json
 import signal
 import subprocess
 import sys

@@ -101,6 +101,7 @@ def measure_file(path: Path, prompt: str | None, judges: Sequence[Judge]) -> Mea
     """
     contents = load_glb(path, MAX_FACES)
     asset = join_parts(contents.parts)
+    asset = replace(asset, mesh=asset.mesh.of_faces(asset.mesh.faces))  # nothing unused decides the frame
     prompt = prompt or _own_prompt(contents)
     measured = measure_asset(asset, prompt, judges)
     num_things = len(split_things(prompt or "", bool).texts)

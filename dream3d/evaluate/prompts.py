@@ -43,12 +43,12 @@ def read_prompts(paths: Sequence[Path], limit: int | None = None) -> PromptList:
     """
     found: dict[str, Line] = {}
     num_lines = 0
-    for line in (line for path in paths for line in prompt_lines(path)):
+    for place, line in ((path, line) for path in paths for line in prompt_lines(path)):
         if limit is not None and len(found) >= limit:
             break
         num_lines += 1
         checked = _checked(line)
-        found.setdefault(checked.text if checked.error is None else checked.place, checked)
+        found.setdefault(checked.text if checked.error is None else f"{place}: {checked.place}", checked)
     if not found:
         raise InputError(f"{', '.join(map(str, paths))}: no prompts in it; write one a line")
     return PromptList(list(found.values()), num_lines - len(found))
@@ -67,7 +67,9 @@ def read_prompt_map(path: Path) -> dict[str, str]:
             raise InputError(
                 f"{line.place}: {line.error or 'expected a file name ending in .glb and a prompt'}"
             )
-        prompts[Path(match[1]).name] = check_prompt(match[2])
+        name, prompt = Path(match[1]).name, check_prompt(match[2])
+        if prompts.setdefault(name, prompt) != prompt:
+            raise InputError(f"{line.place}: {name} has another prompt above; files go by their names alone")
     return prompts
 
 

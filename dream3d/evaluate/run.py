@@ -13,7 +13,7 @@ import torch
 
 from dream3d import __version__
 from dream3d.config import Config
-from dream3d.errors import DiskError, InputError, RunError
+from dream3d.errors import DiskError, InputError, RunError, is_out_of_memory
 from dream3d.evaluate.columns import METRICS_VERSION
 from dream3d.evaluate.measure import (
     Judge,
@@ -33,6 +33,7 @@ from dream3d.export.files import write_files
 from dream3d.export.names import slug
 from dream3d.finish import choose_device
 from dream3d.generate import generate
+from dream3d.inputs import make_folder
 from dream3d.metrics.calibration import calibration_assets
 from dream3d.metrics.judge_folder import find_judge, judge_sha256
 from dream3d.metrics.learned import can_judge, judge_cameras
@@ -70,7 +71,7 @@ class Evaluation:
         self._prior = prior
         self._is_validated = find_validator() is not None
         for name in ("assets", "pictures"):
-            (folder / name).mkdir(exist_ok=True)
+            make_folder(folder / name)
 
     def prompts(self, lines: Sequence[Line], num_seeds: int, has_calibration: bool = True) -> Iterator[Row]:
         """Rows of every prompt and seed, each prompt followed by its calibration.
@@ -100,7 +101,7 @@ class Evaluation:
             if has_calibration:
                 yield from self._calibration(line.text)
                 if is_known and can_judge(line.text):  # else the prior would only refuse it once more
-                    yield self._prior_samples(line.text, digest)
+                    yield from self._prior_samples(line.text, digest)
 
     def files(self, paths: Sequence[Path], prompts: Mapping[str, str]) -> Iterator[Row]:
         """Rows of files that exist, then the calibration of every prompt among them.
@@ -154,17 +155,19 @@ class Evaluation:
             self._prior = Prior.from_pretrained(self.config.prior, device, options=options)
         return self._prior
 
-    def _prior_samples(self, prompt: str, prior_sha256: str) -> Row:
-        """What the prior draws of the prompt from the judge's own cameras: the ceiling of 3D."""
+    def _prior_samples(self, prompt: str, prior_sha256: str) -> Iterator[Row]:
+        """What the prior draws of the prompt from the judge's own cameras: the ceiling of 3D.
+
+        Nothing of a prior of opaque pictures, which the judges cannot read.
+        """
         key = _key(kind="prior samples", prompt=prompt, prior=prior_sha256, seed=self.config.seed)
         blank = Row(key, "prior samples", prompt, self.config.seed)
+        is_known = key in self.journal.rows and self.journal.rows[key].error is None
+        if not is_known and self._loaded_prior().image_channels != 4:
+            return
 
         def work() -> Row:
             prior, cameras = self._loaded_prior(), judge_cameras()
-            if prior.image_channels != 4:
-                raise InputError(
-                    f"the prior {prior.name!r} draws opaque pictures, which the judges cannot read"
-                )
             generator = torch.Generator().manual_seed(self.config.seed)
             shading: list[Shading] = ["albedo"] * len(cameras)
             images = sample_images(
@@ -176,7 +179,7 @@ class Evaluation:
                 f"{safe_name(prompt)}-prior-{prior_sha256[:8]}-{self.config.seed}",
             )
 
-        return self._once(blank, work)
+        yield self._once(blank, work)
 
     def _file(self, path: Path, prompt: str | None) -> Row:
         key = self._file_key(file=str(path), sha256=_digest(path), prompt=prompt)
@@ -233,6 +236,8 @@ class Evaluation:
             row = replace(blank, error=str(error), blame="input")
         except RunError as error:
             row = replace(blank, error=str(error), blame="run")
+            if is_out_of_memory(error):
+                return row
         except MemoryError:  # may be another program's: not kept, so that it is tried again
             return replace(blank, error="out of memory", blame="run")
         self.journal.append(row)

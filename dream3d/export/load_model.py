@@ -59,7 +59,8 @@ def load_textured_mesh(path: Path) -> TexturedMesh:
 def join_parts(parts: Sequence[TexturedMesh]) -> TexturedMesh:
     """The meshes of a file as one, each a thing; where materials differ, textures are read at vertices."""
     if len(parts) == 1:
-        return replace(parts[0], name=without_lod(parts[0].name))
+        name = without_lod(parts[0].name)
+        return parts[0] if name == parts[0].name else replace(parts[0], name=name)
     meshes = [part.mesh for part in parts]
     if any(mesh.colors is not None for mesh in meshes):
         meshes = [m if m.colors is not None else replace(m, colors=np.ones_like(m.vertices)) for m in meshes]

@@ -23,6 +23,7 @@ from dream3d.metrics.judge_network import (
     JudgeNetwork,
     JudgeShape,
 )
+from dream3d.props.parsing import singulars
 
 CARD, WEIGHTS = "card.json", "judge.safetensors"
 SCHEMA = "dream3d-judge/1"
@@ -44,11 +45,15 @@ class Lexicon:
             texts: M captions or names.
             begin: Put the mark of a caption's beginning first.
         """
-        rows = [[BEGIN] * begin + [self._ids.get(word, UNKNOWN) for word in split(text)] for text in texts]
+        rows = [[BEGIN] * begin + [self._id(word) for word in split(text)] for text in texts]
         ids = torch.full((len(rows), min(MAX_WORDS, max(map(len, rows), default=0))), PADDING)
         for index, row in enumerate(rows):
             ids[index, : len(row)] = torch.tensor(row[: ids.shape[1]])
         return ids
+
+    def _id(self, word: str) -> int:
+        """That of the word, or of the one that it is the plural of: what `parse_caption` reads as one."""
+        return next((self._ids[form] for form in singulars(word) if form in self._ids), UNKNOWN)
 
 
 def split(text: str) -> list[str]:

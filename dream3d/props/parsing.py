@@ -248,13 +248,13 @@ def _match(
         heard = words[start : start + length]
         if len(heard) < length:
             continue
-        for last in _singulars(heard[-1]):
+        for last in singulars(heard[-1]):
             value = phrases.get((*heard[:-1], last))
             if value is not None:
                 return value, length
     return None, 0
 
 
-def _singulars(word: str) -> tuple[str, ...]:
+def singulars(word: str) -> tuple[str, ...]:
     """The word, its stems without a plural ending, and its plural: some parts are named in the plural."""
     return word, word.removesuffix("s"), word.removesuffix("es"), word.removesuffix("ies") + "y", word + "s"
