@@ -42,7 +42,8 @@ class Refine:
     """Keep every triangle, or let the surface flow: it then gets triangles and UVs of its own."""
     strength: Annotated[float | None, tyro.conf.arg(metavar="0..1")] = None
     """1 lets the prompt decide about the colors, 0.5 keeps those of the file and cleans them up; without
-    this, 1 with a --prompt and 0.5 without."""
+    this, 1 with a --prompt and 0.5 without. A free surface is painted once more while it flows, as its own
+    settings (`refine.*`) say."""
     paint: tyro.conf.FlagConversionOff[PaintConfig] = field(default_factory=PaintConfig)
     config: Annotated[Overlays, tyro.conf.arg(metavar="NAME|FILE", help_behavior_hint="(repeatable)")] = ()
     """Overlay of settings, by name (draft, standard) or a YAML file; later ones win, options win over all."""

@@ -47,7 +47,8 @@ class ExtractConfig:
     resolution: int = 128
     """Nodes of the density grid along each axis."""
     smoothing_voxels: float = 0.7
-    """Gaussian smoothing of the logarithm of the density before the surface is cut, in grid cells."""
+    """Gaussian smoothing of the logarithm of the density before the surface is cut, in grid cells. Of a field
+    alone (`--refine.num-steps 0`): a refined surface is cut out of its distances."""
     smoothing_iterations: int = 8
     """Rounds of volume-preserving smoothing of the mesh."""
     min_volume_share: float = 0.01
@@ -87,7 +88,8 @@ class BakeConfig:
     """Free texels around each chart of the UV atlas, against bleeding in mip-maps; fewer in small
     textures."""
     samples: int = 5
-    """Samples of the field along the normal of each texel; 1 reads the color on the surface itself."""
+    """Samples of the field along the normal of each texel; 1 reads the color on the surface itself, which is
+    what is done after a refinement or painting, whatever this says."""
     depth: float = 0.04
     """Length of that stretch in scene units, one third of it outside the surface."""
     roughness: float = 0.8
