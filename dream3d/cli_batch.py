@@ -72,10 +72,10 @@ class Batch:
             items = replace(items, entries=shard.of(items.entries))
         folder = make_folder(self.output)
         # Heavy: torch.
-        from dream3d.batch.jobs import plan_jobs
+        from dream3d.batch.jobs import plan_jobs, refuse_doubles
         from dream3d.batch.manifest import Manifest
 
-        planned = plan_jobs(items.entries)
+        planned = refuse_doubles(plan_jobs(items.entries))
         manifest = Manifest(folder, shard)
         progress = None if self.quiet or self.json else ProgressLine()
         started = time.monotonic()

@@ -13,7 +13,7 @@ import pytest
 from dream3d.batch.claims import Claims
 from dream3d.batch.drive import Outcome
 from dream3d.batch.items import BadLine, Item
-from dream3d.batch.jobs import Job, plan_jobs
+from dream3d.batch.jobs import Job, plan_jobs, refuse_doubles
 from dream3d.batch.manifest import Manifest
 from dream3d.batch.records import are_there, facts_of, find_files
 from dream3d.batch.summary import make_results, write_page
@@ -221,7 +221,7 @@ def test_an_asset_is_asked_for_once_whatever_the_device() -> None:
         Item("a crate", Config(device=device), f"line {number}")
         for number, device in ((1, "auto"), (2, "cpu"))
     )
-    planned, bad = plan_jobs([first, second])
+    planned, bad = refuse_doubles(plan_jobs([first, second]))
     assert isinstance(planned, Job)
     assert bad == BadLine("line 2", "an earlier line asks for the same asset, on another device")
 

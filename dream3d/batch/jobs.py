@@ -36,20 +36,29 @@ def plan_jobs(entries: Sequence[Item | BadLine]) -> list[Job | BadLine]:
         As many as entries; those that need what is not there are bad lines.
     """
     planned: list[Job | BadLine] = []
-    names: set[str] = set()
     for entry in entries:
         if isinstance(entry, Item):
             try:
-                job = _job(entry)
-                if job.name in names:
-                    raise InputError("an earlier line asks for the same asset, on another device")
-                names.add(job.name)
-                planned.append(job)
+                planned.append(_job(entry))
             except InputError as error:
                 planned.append(BadLine(entry.place, str(error)))
         else:
             planned.append(entry)
     return planned
+
+
+def refuse_doubles(planned: Sequence[Job | BadLine]) -> list[Job | BadLine]:
+    """The same, but bad lines in place of jobs that differ from an earlier one in the device alone."""
+    kept: list[Job | BadLine] = []
+    names: set[str] = set()
+    for entry in planned:
+        if isinstance(entry, Job) and entry.name in names:
+            place = entry.item.place
+            kept.append(BadLine(place, "an earlier line asks for the same asset, on another device"))
+        else:
+            kept.append(entry)
+            names.update([entry.name] if isinstance(entry, Job) else [])
+    return kept
 
 
 def _job(item: Item) -> Job:
