@@ -8,11 +8,9 @@ def reason_of(error: BaseException) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether there was no room, as Python says it or as torch does."""
+    """Whether there was no room, as Python says it or as torch and the system do."""
     text = str(error)
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and ("out of memory" in text or "allocate memory" in text)
-    )
+    return isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text
 
 
 class InputError(ValueError):

@@ -247,10 +247,14 @@ def _complaint(token: str, command_type: type) -> str:
     if not token.startswith("-"):
         return f"argument {token!r}; quote a prompt of several words, and see --help"
     option = token.split("=", 1)[0]
-    if option == "--prompt":
-        return f"option {option}: the prompt stands by itself, in quotes"
+    hints = get_type_hints(command_type, include_extras=True)
+    positional = [name for name, hint in hints.items() if tyro.conf.Positional in get_args(hint)]
+    if option.removeprefix("--") in positional:
+        return f"option {option}: the {option.removeprefix('--')} stands by itself, in quotes"
     options: list[str] = []
     for name, aliases in _fields(command_type, ""):
+        if name in positional:
+            continue
         options += ["--" + name.replace("_", "-"), *(alias for alias in aliases if alias.startswith("--"))]
     return f"option {option}{did_you_mean(option, options)}"
 

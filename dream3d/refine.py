@@ -226,12 +226,10 @@ def _paint_textures(
     config = replace(config, samples=1)  # the prior saw the color on the surface itself
     on_event(Event("extract", 0, 1))
     mesh, own, notes = replace(surfaces.mesh, colors=None), given.material, ()
-    dense, is_locked = surfaces.dense, surfaces.dense is given.mesh
+    is_locked = surfaces.dense is given.mesh
     if is_locked and config.normal_map:
         config = replace(config, normal_map=False)
         notes = ("made no new normal map: a locked mesh has no finer surface than itself",)
-    if is_locked and config.occlusion:
-        dense = subdivided(dense)
     fault = uv_fault(mesh)
     if fault:
         mesh = unwrap(mesh, config.texture_size, config.padding_texels)
@@ -250,6 +248,8 @@ def _paint_textures(
     if has_material:  # what nobody asked to change stays
         metallic, roughness = (float(np.clip(x, 0, 1)) for x in (own.metallic_factor, own.roughness_factor))
         config = replace(config, roughness=roughness, substance=config.substance and own.orm is None)
+    # Occlusion is known at vertices only: those of a mesh that was given may be far apart.
+    dense = subdivided(surfaces.dense) if is_locked and config.occlusion else surfaces.dense
     made = bake_material(mesh, dense, field, prior, embedding, config, on_event, metallic)
     if has_material:
         normal_map = made.normal_map if config.normal_map else own.normal_map

@@ -48,10 +48,8 @@ class RunFolder:
             raise BusyError(
                 f"another process works in the run folder {path}: wait, or take another"
             ) from None
-        except (
-            OSError
-        ):  # a file system without locks: as in a batch, there is nothing to keep others out with
-            pass
+        except OSError:
+            pass  # a file system without locks: nothing can keep others out
         remove_unfinished(self.path)
 
     def close(self) -> None:

@@ -49,7 +49,7 @@ class Failed:
     is_final: bool  # it would fail again: the input is to blame
     is_broken: bool = False  # the worker is in an unknown state: another one should go on
     keeps_run: bool = False  # what the run folder holds is good
-    is_disk: bool = False  # nothing can be written any more
+    is_disk: bool = False  # nothing can be written any more: the end of the batch
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Worker:
         except InputError as error:
             return Failed(_one_line(error), is_final=True)
         except DiskError as error:
-            return Failed(_one_line(error), is_final=False, keeps_run=True, is_disk=True)
+            return Failed(_one_line(error), is_final=False, is_disk=True)
         except RunError as error:
             return Failed(_one_line(error), is_final=False)
         except Exception as error:  # of any library: it must cost this item's time only

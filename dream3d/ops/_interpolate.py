@@ -139,19 +139,6 @@ def _backward_op(
     return grad_attributes, grad_weights
 
 
-@_backward_op.register_fake
-def _(
-    grad_image: Tensor,
-    attributes: Tensor | None,
-    faces: Tensor,
-    triangle_id: Tensor,
-    weights: Tensor,
-    attribute_shape: list[int],
-    wants_attributes: bool,
-) -> tuple[Tensor, Tensor]:
-    return _empty_gradients(weights, attribute_shape, wants_attributes, attributes is not None)
-
-
 def _empty_gradients(
     weights: Tensor, attribute_shape: list[int], wants_attributes: bool, wants_weights: bool
 ) -> tuple[Tensor, Tensor]:
@@ -159,6 +146,13 @@ def _empty_gradients(
         weights.new_empty(attribute_shape if wants_attributes else 0),
         torch.empty_like(weights) if wants_weights else weights.new_empty(0),
     )
+
+
+_backward_op.register_fake(
+    lambda _grad, attributes, _faces, _ids, weights, attribute_shape, wants_attributes: _empty_gradients(
+        weights, attribute_shape, wants_attributes, attributes is not None
+    )
+)
 
 
 def _setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, Tensor], output: Tensor) -> None:

@@ -36,19 +36,19 @@ class BuiltinTexts:
         Raises:
             InputError: No word of the prompt says anything the prior knows.
         """
-        if self.vocabulary.content_words().isdisjoint(self.vocabulary.read(prompt)):
+        content = self.vocabulary.content_words()
+        if content.isdisjoint(self.vocabulary.read(prompt)):
             raise InputError(
                 f"the prior {self.name!r} knows no word of {prompt!r}: "
                 f"'dream3d priors {self.name}' lists what it knows"
             )
-        content = self.vocabulary.content_words()
         says_nothing = content.isdisjoint(self.vocabulary.read(negative_prompt))
         try:
             said = self._fitting(prompt)
             unwanted = "" if says_nothing else self._fitting(negative_prompt)
             plain = vocabulary.plain_prompt(said, self.vocabulary)
-            seen = [self._fitting(prompt, f", {words}") + f", {words}" for words in VIEW_WORDS]
-            texts = [*text.embedded_texts(said, unwanted, plain)[: -len(seen)], *seen]
+            seen = self._fitting(prompt, f", {VIEW_WORDS[0]}")  # all of them are two words
+            texts = text.embedded_texts(said, unwanted, plain, seen)
             tokens, pooled = text.encode(self.tokenizer, self.encoder, texts)
         except Exception as error:  # A damaged tokenizer, or one of another encoder, raises nearly anything.
             raise InputError(f"the texts of {self.name!r} cannot be encoded: {reason_of(error)}") from error

@@ -58,9 +58,10 @@ class TextEmbedding:
         return tokens, shares @ self.pooled
 
 
-def embedded_texts(prompt: str, negative_prompt: str, plain: str) -> list[str]:
-    """The texts behind the rows of a `TextEmbedding`."""
-    return [prompt, negative_prompt, "", plain, *(f"{prompt}, {words}" for words in VIEW_WORDS)]
+def embedded_texts(prompt: str, negative_prompt: str, plain: str, seen: str | None = None) -> list[str]:
+    """The texts behind the rows of a `TextEmbedding`; `seen`: the prompt where words for a view follow."""
+    seen = prompt if seen is None else seen
+    return [prompt, negative_prompt, "", plain, *(f"{seen}, {words}" for words in VIEW_WORDS)]
 
 
 @torch.no_grad()

@@ -44,8 +44,9 @@ class Vocabulary:
         """The nouns of a text, in singular. Of those side by side ("apple tree") only the last is a thing."""
         nouns = {tuple(split_words(noun)) for noun in self.nouns}
         found, was_noun, rest = list[str](), False, self.read(_without_compounds(text, nouns))
+        longest = max(map(len, nouns), default=0)
         while rest:
-            length = next((n for n in (3, 2, 1) if tuple(rest[:n]) in nouns), 0)
+            length = next((n for n in range(longest, 0, -1) if tuple(rest[:n]) in nouns), 0)
             if length:
                 found[len(found) - was_noun :] = [" ".join(rest[:length])]
             was_noun, rest = length > 0, rest[length or 1 :]

@@ -62,10 +62,6 @@ D3D_HOST_DEVICE inline float saturated(double value) {
   return static_cast<float>(clamp_to(value, -kMaxSlope, kMaxSlope));  // NaN stays
 }
 
-D3D_HOST_DEVICE inline double dot(const Double3& a, const Double3& b) {
-  return a.x * b.x + a.y * b.y + a.z * b.z;
-}
-
 // The rows of M^-1. False for a triangle seen edge-on, or one that is not finite: it has no derivatives.
 D3D_HOST_DEVICE inline bool invert_planes(const BarycentricPlanes& planes, Double3 rows[3]) {
   const double inverse = 1.0 / planes.determinant;
