@@ -16,7 +16,7 @@ from dream3d.cameras import FRAME_DISTANCE, FRAME_FOV_Y_DEG, orbit
 from dream3d.metrics.judge import Answer, Judge, is_exact
 from dream3d.metrics.learned import circular_error, retrieval
 from dream3d.metrics.questions import props_of, turn_of
-from dream3d.props import FAMILIES, Spec, held_out_pairs, is_held_out, make_prop
+from dream3d.props import FAMILIES, Spec, held_out_pairs, is_held_out, make_prop, told_looks
 from dream3d.props.family import FULL_TURN
 
 Source = Literal["prior", "truth"]
@@ -66,7 +66,8 @@ def score(judge: Judge, name: str, asked: Asked, images: Tensor, source: Source,
         is_group: They show one thing; otherwise each is judged alone.
     """
     things = [images] if is_group else list(images.split(1))
-    matches = [judge.attribute_match(thing, asked.spec) for thing in things]
+    told = told_looks(asked.prompt)
+    matches = [judge.attribute_match(thing, asked.spec, told) for thing in things]
     found = [retrieval(judge, thing, asked.prompt, asked.spec) for thing in things]
     is_asymmetric = turn_of(asked.spec) == FULL_TURN
     return Score(

@@ -26,6 +26,7 @@ from dream3d.props import (
     parse_caption,
     prop_spec,
     sample_spec,
+    told_looks,
     vocabulary,
 )
 from dream3d.props.held_out import held_out_materials, held_out_patterns, is_relation_held_out
@@ -77,6 +78,42 @@ def test_any_words_are_understood_or_refused_and_what_is_understood_is_sayable(w
     spec = parse_caption(" ".join(words))
     if spec is not None:
         assert parse_caption(caption(spec, np.random.default_rng(0))) == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a mushroom", [{}]),
+        ("a red mushroom", [{"cap": {"color"}}]),
+        ("a mug with a handle", [{"handle": set()}]),
+        ("a wooden mug without a handle", [{"body": {"material"}, "handle": set()}]),
+        (
+            "red and white striped mug with a gold handle",
+            [{"body": {"color", "pattern", "second"}, "handle": {"color"}}],
+        ),
+        ("a barrel under a red candle", [{"wax": {"color"}}, {}]),
+        ("a red apple next to a green apple", [{"skin": {"color"}}, {"skin": {"color"}}]),
+        ("a brown horse", []),
+    ],
+)
+def test_what_the_words_tell_is_known_also_where_it_is_natural(
+    text: str, told: list[dict[str, set[str]]]
+) -> None:
+    assert [dict(each) for each in told_looks(text)] == told
+
+
+@given(specs(), st.integers(0, 2**32 - 1))
+def test_captions_tell_whatever_is_not_natural(spec: Spec, seed: int) -> None:
+    told = told_looks(caption(spec, np.random.default_rng(seed)))
+    props = (spec,) if isinstance(spec, PropSpec) else (spec.first, spec.second)
+    assert len(told) == len(props)
+    for prop, looks in zip(props, told, strict=True):
+        natural = prop_spec(prop.family).finishes
+        changed = {
+            part for part in {*natural, *prop.finishes} if natural.get(part) != prop.finishes.get(part)
+        }
+        assert changed <= set(looks)
+        assert all(getattr(prop.finishes[part], role) for part in looks for role in looks[part])
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,27 @@ def test_truth_beats_another_family(learned: LearnedJudge) -> None:
     assert good == learned(right, prompt, look(right))
 
 
+def test_a_color_that_is_told_is_asked_for_also_where_it_is_natural(learned: LearnedJudge) -> None:
+    blue = prop_spec("mushroom", {"cap": "blue"})
+    asset = in_frame(untextured(make_prop(blue, np.random.default_rng(0)).painted_mesh()))
+    numbers = {
+        text: learned(asset, text, look(asset))
+        for text in ("a mushroom", "a red mushroom", "a blue mushroom", "a blue mushroom with a stem")
+    }
+    assert [each["exact_match"] for each in numbers.values()] == [1, 0, 1, 1]
+    assert numbers["a red mushroom"]["color_right"] == 0.0
+    assert "color_right" not in numbers["a mushroom"]
+    assert numbers["a blue mushroom with a stem"]["presence_right"] == 1.0
+
+
+def test_what_has_two_fronts_by_nature_is_not_asked_for_one(learned: LearnedJudge) -> None:
+    for name, has_front in (("heart", False), ("duck", True)):
+        asset = in_frame(untextured(make_prop(prop_spec(name), np.random.default_rng(0)).painted_mesh()))
+        numbers = learned(asset, f"a {name}", look(asset))
+        assert "azimuth_error_deg" in numbers
+        assert ("janus" in numbers, "front_behind" in numbers) == (has_front, has_front)
+
+
 def test_symmetric_things_have_no_azimuth(learned: LearnedJudge) -> None:
     asset = in_frame(untextured(make_prop(prop_spec("barrel"), np.random.default_rng(0)).painted_mesh()))
     numbers = learned(asset, "a barrel", look(asset))

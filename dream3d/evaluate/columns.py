@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 # Part of what decides a row: raise it when a number changes its meaning, so that old rows are measured again.
-METRICS_VERSION = 5
+METRICS_VERSION = 6
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,13 @@ COLUMNS = (
     Column("presence_right", "parts", 2, "high", "the same of parts that must be there or missing"),
     Column("relation_right", "relation", 0, "high", "two objects stand as the prompt says"),
     Column("unsaid_right", "unsaid", 2, "high", "share of natural looks where the prompt says nothing"),
-    Column("janus", "janus", 0, "low", "azimuths do not follow the camera: two fronts, or none"),
+    Column(
+        "janus",
+        "janus",
+        0,
+        "low",
+        "azimuths do not follow the camera: two fronts, or none; blank where those of the truth do not",
+    ),
     Column("front_behind", "front behind", 2, "low", "probability of a front in the views from behind"),
     Column(
         "azimuth_error_deg", "azimuth err", 0, "low", "mean error of the azimuth seen in 12 views, degrees"

@@ -30,7 +30,7 @@ from dream3d.metrics.questions import (
     props_of,
     said_kinds,
 )
-from dream3d.props import COLORS, Finish, PropSpec, SceneSpec, Spec
+from dream3d.props import COLORS, Finish, PropSpec, SceneSpec, Spec, Told
 
 IMAGES_AT_ONCE = 64  # bounds memory
 PRESENT, ABSENT = "there", "missing"
@@ -48,7 +48,7 @@ class Answer:
     found: str
     log_prob: float  # of the expected words together
     seen: float  # how surely any of the pictures shows the part, 0 to 1
-    is_said: bool  # the caption needs it; otherwise it is what remains natural
+    is_said: bool  # the caption tells or needs it; otherwise it is what remains natural
 
     @property
     def is_right(self) -> bool:
@@ -106,7 +106,7 @@ class Judge:
         return torch.cat([f.scene.azimuth.log_softmax(-1) for f in self._features(images)])
 
     @torch.no_grad()
-    def attribute_match(self, images: Tensor, spec: Spec) -> list[Answer]:
+    def attribute_match(self, images: Tensor, spec: Spec, told: Sequence[Told] = ()) -> list[Answer]:
         """Ask for everything that `spec` says about a thing, and for what it leaves natural.
 
         Log-probabilities are averaged over the pictures; those of a part's look are weighted by how surely
@@ -115,11 +115,12 @@ class Judge:
         Args:
             images: [N, 64, 64, 4], N views of one thing, premultiplied sRGB in [0, 1].
             spec: What it should be, from `parse_caption`. Sizes are not judged.
+            told: What the words tell, from `told_looks`: it counts as said also where it is natural.
 
         Returns:
             One answer per question: families, relation, presence, color, material and pattern of parts.
         """
-        parts = list(part_answers(spec))
+        parts = list(part_answers(spec, told))
         nouns = self._lexicon.ids([part.family for part in parts])
         names = self._lexicon.ids([part.part for part in parts])
         questions = self._network.part_questions(nouns, names)

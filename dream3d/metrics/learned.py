@@ -3,19 +3,22 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dream3d.cameras import FRAME_DISTANCE, FRAME_FOV_Y_DEG, Cameras, orbit
 from dream3d.mesh import TexturedMesh
 from dream3d.metrics.changes import changed_captions, random_captions
+from dream3d.metrics.ground_truth import untextured
 from dream3d.metrics.judge import Answer, Judge, is_exact
 from dream3d.metrics.questions import turn_of
-from dream3d.metrics.views import Views, portraits
-from dream3d.props import Spec, parse_caption
+from dream3d.metrics.views import Views, in_frame, portraits
+from dream3d.props import Spec, make_prop, parse_caption, told_looks
 from dream3d.props.family import FULL_TURN
 
 NUM_VIEWS = 12
+NUM_FRONTS, FRONT_SEED = 3, 17  # instances of ground truth, other ones than those of the table
 ELEVATION_DEG = 15.0
 FRONT_DEG = (
     60.0  # a picture within this of azimuth 0 shows the front; one within this of 180 is taken from behind
@@ -40,6 +43,7 @@ class LearnedJudge:
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
+        self._clear_fronts: tuple[Spec, bool] | None = None  # of the last prompt that was asked about
 
     def __call__(self, asset: TexturedMesh, prompt: str | None, views: Views) -> dict[str, float]:
         """Numbers of an asset that is in the frame; nothing for a prompt that names no family."""
@@ -51,16 +55,28 @@ class LearnedJudge:
     def judge_pictures(self, images: Tensor, prompt: str) -> dict[str, float]:
         """Numbers of pictures [12, 64, 64, 4] in the order of `judge_cameras`, premultiplied sRGB.
 
-        Nothing for a prompt that names no family.
+        Nothing for a prompt that names no family; no Janus where ground truth looks like one.
         """
         spec = parse_caption(prompt)
         if spec is None:
             return {}
         numbers = retrieval(self._judge, images, prompt, spec)
-        numbers |= attribute_numbers(self._judge.attribute_match(images, spec))
+        numbers |= attribute_numbers(self._judge.attribute_match(images, spec, told_looks(prompt)))
         if turn_of(spec) == FULL_TURN:
             numbers |= pose_numbers(self._judge.azimuth_log_probs(images))
+            if not self._has_clear_front(spec):
+                del numbers["janus"], numbers["front_behind"]
         return numbers
+
+    def _has_clear_front(self, spec: Spec) -> bool:
+        """Whether the judge finds one front on ground truth of a spec: a mug without its handle has none."""
+        if self._clear_fronts is None or self._clear_fronts[0] != spec:
+            rng = np.random.default_rng(FRONT_SEED)
+            truth = (untextured(make_prop(spec, rng).painted_mesh()) for _ in range(NUM_FRONTS))
+            pictures = (portraits(in_frame(asset), judge_cameras()) for asset in truth)
+            found = (pose_numbers(self._judge.azimuth_log_probs(each)) for each in pictures)
+            self._clear_fronts = spec, not any(numbers["janus"] for numbers in found)
+        return self._clear_fronts[1]
 
 
 def retrieval(judge: Judge, images: Tensor, prompt: str, spec: Spec) -> dict[str, float]:

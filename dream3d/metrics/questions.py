@@ -1,10 +1,10 @@
 """What a judge is asked about a spec, and the right answers: indices into fixed lists of words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dream3d.props import COLORS, FAMILIES, MATERIALS, PATTERNS, RELATIONS, Finish, PropSpec, Spec
+from dream3d.props import COLORS, FAMILIES, MATERIALS, PATTERNS, RELATIONS, Finish, PropSpec, Spec, Told
 from dream3d.props.family import FULL_TURN, ROUND
 from dream3d.props.finish import second_color
 
@@ -17,6 +17,12 @@ SECOND_ANSWERS = (*COLORS, NONE)
 MATERIAL_ANSWERS = (NONE, *MATERIALS)
 PATTERN_ANSWERS = (NONE, *PATTERNS)
 RELATION_ANSWERS = (NONE, *RELATIONS)
+KIND_OF_ROLE: Mapping[str, Kind] = {
+    "color": "color",
+    "material": "material",
+    "pattern": "pattern",
+    "second": "second color",
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class PartAnswers:
     family: str
     part: str
     finish: Finish | None  # None: the part is not there
+    told: frozenset[Kind] = frozenset()  # what the words ask for, also where it is natural
 
     @property
     def color(self) -> str:
@@ -57,15 +64,32 @@ def props_of(spec: Spec) -> tuple[PropSpec, ...]:
     return (spec,) if isinstance(spec, PropSpec) else (spec.first, spec.second)
 
 
-def part_answers(spec: Spec) -> Iterator[PartAnswers]:
-    """First the parts that are there, in the order of `Prop.paints`; then those that are not."""
-    for prop in props_of(spec):
+def part_answers(spec: Spec, told: Sequence[Told] = ()) -> Iterator[PartAnswers]:
+    """First the parts that are there, in the order of `Prop.paints`; then those that are not.
+
+    Args:
+        spec: What is asked for.
+        told: Of each of its props, from `told_looks`; without it only what is not natural counts as said.
+    """
+    props = props_of(spec)
+    looks: Sequence[Told] = told or [{}] * len(props)
+    for prop, told_of in zip(props, looks, strict=True):
         for part, finish in present_parts(prop):
-            yield PartAnswers(prop.family, part, finish)
-    for prop in props_of(spec):
+            yield PartAnswers(prop.family, part, finish, _told_kinds(prop.family, part, told_of))
+    for prop, told_of in zip(props, looks, strict=True):
         for part in FAMILIES[prop.family].parts:
             if part.name not in prop.finishes:
-                yield PartAnswers(prop.family, part.name, None)
+                yield PartAnswers(prop.family, part.name, None, _told_kinds(prop.family, part.name, told_of))
+
+
+def _told_kinds(family: str, part: str, told: Told) -> frozenset[Kind]:
+    """The questions that words about a part ask. One that is named must be there; the main one always is."""
+    if part not in told:
+        return frozenset()
+    asked: set[Kind] = {KIND_OF_ROLE[role] for role in told[part]}
+    if part != FAMILIES[family].parts[0].name:
+        asked.add("presence")
+    return frozenset(asked)
 
 
 def present_parts(prop: PropSpec) -> list[tuple[str, Finish]]:
@@ -83,10 +107,10 @@ def turn_of(spec: Spec) -> int:
 
 
 def said_kinds(answers: PartAnswers) -> frozenset[Kind]:
-    """What a caption must say about a part; the rest is natural."""
+    """What a caption must say about a part, and what this one tells; the rest is natural."""
     family, finish = FAMILIES[answers.family], answers.finish
     is_there_by_default = answers.part not in family.extra
-    said: set[Kind] = set()
+    said: set[Kind] = set(answers.told)
     if (finish is not None) != is_there_by_default:
         said.add("presence")
     if finish is None:

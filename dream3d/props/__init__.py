@@ -10,7 +10,7 @@ from dream3d.props.family import Family, Part
 from dream3d.props.finish import MATERIALS, PATTERNS, Finish, Paint, base_color
 from dream3d.props.held_out import PAIR_KINDS, PairKind, held_out_colors, held_out_pairs, is_held_out
 from dream3d.props.palette import COLORS
-from dream3d.props.parsing import parse_caption
+from dream3d.props.parsing import Told, parse_caption, told_looks
 from dream3d.props.sample import sample_prop, sample_spec
 from dream3d.props.spec import SIZES, PropSpec, SceneSpec, Spec, prop_spec
 from dream3d.props.words import vocabulary
@@ -33,6 +33,7 @@ __all__ = [
     "PropSpec",
     "SceneSpec",
     "Spec",
+    "Told",
     "base_color",
     "caption",
     "held_out_colors",
@@ -43,5 +44,6 @@ __all__ = [
     "prop_spec",
     "sample_prop",
     "sample_spec",
+    "told_looks",
     "vocabulary",
 ]

@@ -1,4 +1,4 @@
-"""The way back from a caption to what it says: `parse_caption`. The grammar stands in `captions`."""
+"""The way back from a caption to what it says. The grammar stands in `captions`."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,6 +22,8 @@ from dream3d.things.relations import find_relation
 
 Value = TypeVar("Value")  # Python 3.11 has no type parameter syntax
 Mode = Literal["main", "parts", "missing"]  # what the next words tell about
+# Part -> the roles of its `Finish` that words tell; none where the part is just named.
+Told = Mapping[str, frozenset[str]]
 MODES: Mapping[str, Mode] = {
     "that": "main",
     "is": "main",
@@ -42,18 +44,34 @@ def parse_caption(text: str) -> Spec | None:
     Articles, word order, plural -s, capitals and punctuation do not matter, but commas and "and" tell what
     belongs together.
     """
+    found = _parse(text)
+    return found[0] if found else None
+
+
+def told_looks(text: str) -> tuple[Told, ...]:
+    """What the words tell of each prop, also where it is natural; empty where `parse_caption` reads nothing.
+
+    "a red mushroom" and "a mushroom" are the same spec, but only the first one tells a color.
+    """
+    found = _parse(text)
+    return found[1] if found else ()
+
+
+def _parse(text: str) -> tuple[Spec, tuple[Told, ...]] | None:
     words = re.findall(r"[a-z0-9]+|,", text.lower())
     noun = _find_noun(words)
     if noun is None:
         return None
     found = find_relation(words, noun[2])
     if found is None:
-        return _parse_object(words)
+        alone = _parse_object(words)
+        return (alone[0], (alone[1],)) if alone else None
     relation, is_inverse, start, end = found
-    first, second = _parse_object(words[:start]), _parse_object(words[end:])
+    pair = _parse_object(words[:start]), _parse_object(words[end:])
+    first, second = reversed(pair) if is_inverse else pair
     if first is None or second is None:
         return None
-    return SceneSpec(second, relation, first) if is_inverse else SceneSpec(first, relation, second)
+    return SceneSpec(first[0], relation, second[0]), (first[1], second[1])
 
 
 class _ContradictionError(Exception):
@@ -82,6 +100,11 @@ class _Reading:
             raise _ContradictionError
         self.size = cast(Size, size)
 
+    def told(self) -> Told:
+        """What was said of which part."""
+        looks = {part: frozenset(look) for part, look in self.looks.items()}
+        return looks | dict.fromkeys(self.missing, frozenset())
+
     def spec(self) -> PropSpec:
         """The natural spec with what was said."""
         finishes = {name: Finish(color) for name, color in self.family.default_colors.items()}
@@ -102,7 +125,7 @@ class _Reading:
         return PropSpec(self.family.name, finishes, self.size)
 
 
-def _parse_object(words: Sequence[str]) -> PropSpec | None:
+def _parse_object(words: Sequence[str]) -> tuple[PropSpec, Told] | None:
     noun = _find_noun(words)
     if noun is None:
         return None
@@ -111,7 +134,7 @@ def _parse_object(words: Sequence[str]) -> PropSpec | None:
     try:
         _read_head([word for word in words[:start] if word != ","], reading)
         _read_tail(words[end:], reading)
-        return reading.spec()
+        return reading.spec(), reading.told()
     except _ContradictionError:
         return None
 
