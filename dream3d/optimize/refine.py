@@ -140,6 +140,8 @@ class Sculptor:
         self.spacing = min(surface.lattice.spacing)
         # Dampened by as much as it remembers, so that the rate is what a step moves.
         self.optimizer = torch.optim.SGD([surface.sdf], lr=0.0, momentum=0.9, dampening=0.9)
+        # torch does not dampen the first gradient it sees: it would count ten times.
+        self.optimizer.state[surface.sdf]["momentum_buffer"] = torch.zeros_like(surface.sdf)
 
     def move(self, vertices: Tensor, edges: Tensor, faces: Tensor, factor: float) -> None:
         """Let the surface follow the gradient of its vertices, smoothed, and grow smoother itself."""
