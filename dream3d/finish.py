@@ -16,7 +16,7 @@ from dream3d.events import Event, OnEvent
 from dream3d.mesh import Material, Mesh
 from dream3d.prior import Prior, TextEmbedding
 from dream3d.stage_config import GuidanceConfig
-from dream3d.things.relations import RELATIONS, Things, split_things
+from dream3d.things.relations import RELATIONS, Things, split_places, split_things
 from dream3d.things.sizes import split_size
 
 MAX_THINGS = 4  # each takes as long as a prompt of its own
@@ -81,6 +81,7 @@ def open_prior(
     embedding = prior.embed(prompt, config.negative_prompt) if said.joins else read[0]
     heard = (*said.texts, config.negative_prompt, from_prompt or "")
     unknown = dict.fromkeys(line for text in heard for line in unread_warnings(prior, text))
+    unknown |= dict.fromkeys(place_warnings(prior, prompt, said))
     joined = [] if things == "together" else unjoined_warnings(prior, said)
     warnings = (*unknown, *joined, *emphasis_warnings(read, guided, from_prompt is not None))
     on_event(Event("prior", 1, 1, "; ".join(warnings)))
@@ -106,7 +107,7 @@ def find_things(prompt: str, things: OneByOne, prior: Prior) -> Things:
         )
     if words is None:
         return found
-    texts, sizes = zip(*map(split_size, found.texts), strict=True)
+    texts, sizes = zip(*(split_size(split_places(text)[0]) for text in found.texts), strict=True)
     return replace(found, texts=texts, sizes=sizes)
 
 
@@ -153,6 +154,15 @@ def unread_warnings(prior: Prior, prompt: str) -> list[str]:
     if cut := prior.words_too_many(prompt):
         lines.append(f"the prompt is too long for the prior {prior.name!r}, which leaves out {cut!r}")
     return lines
+
+
+def place_warnings(prior: Prior, prompt: str, said: Things) -> list[str]:
+    """One line per place of a part that was left out."""
+    return [
+        f"the prior {prior.name!r} cannot be told where a part is, and leaves out {place!r}"
+        for place in split_places(prompt)[1]
+        if not any(place in text for text in said.texts)
+    ]
 
 
 def emphasis_warnings(

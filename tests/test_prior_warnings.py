@@ -88,3 +88,14 @@ def test_things_that_no_word_joins_are_named(tiny_prior: Prior) -> None:
     assert warned("a mushroom, a house", "together") == ()
     assert warned("a mushroom next to a house", "auto") == ()
     assert not any("names mushroom" in line for line in warned("a mushroom without a house", "auto"))
+
+
+def test_a_place_of_a_part_is_left_out_and_named(tiny_prior: Prior) -> None:
+    prompt = "a red mushroom with spots on the cap"
+    apart = open_prior(prompt, Config(), "cpu", tiny_prior, ignore, {})
+    assert ["leaves out 'on the cap'" in line for line in apart.warnings].count(True) == 1
+    assert apart.said.texts == ("a red mushroom with spots",)
+    assert torch.equal(apart.embedding.tokens, tiny_prior.embed("a red mushroom with spots", "").tokens)
+    edit = open_prior(prompt, Config(), "cpu", tiny_prior, ignore, {}, from_prompt="a red mushroom")
+    assert edit.said.texts == (prompt,)
+    assert not any("on the cap" in line for line in edit.warnings)

@@ -13,7 +13,7 @@ from dream3d.props import FAMILIES, SceneSpec, caption, parse_caption, sample_sp
 from dream3d.props.body import Body, joined
 from dream3d.props.shapes import box, cone
 from dream3d.things.arrange import GAP, STEADY, arrange, find_stand, heights_over
-from dream3d.things.relations import RELATIONS, Join, Things, split_things
+from dream3d.things.relations import RELATIONS, Join, Things, split_places, split_things
 from dream3d.things.sizes import SMALL, split_size
 
 ON, BESIDE, BEFORE = (Join(relation, False) for relation in RELATIONS)
@@ -128,6 +128,37 @@ def test_what_lies_on_a_part_is_a_part(prompt: str, texts: tuple[str, ...]) -> N
         ("castle", "tank", "barrel", "tower", "star", "bench"), (), ("flag", "barrel", "tower"), (), ()
     )
     assert split_things(prompt, words.names_thing, words.names_part).texts == texts
+
+
+@pytest.mark.parametrize(
+    ("text", "thing", "places"),
+    [
+        ("a castle with a flag on the tower", "a castle with a flag", ["on the tower"]),
+        (
+            "a castle with a flag on top of its left tower",
+            "a castle with a flag",
+            ["on top of its left tower"],
+        ),
+        (
+            "a tank that has a star on the side, red and with wheels on each side and a gun",
+            "a tank that has a star, red and with wheels and a gun",
+            ["on the side", "on each side"],
+        ),
+        ("a candle on the barrel", "a candle on the barrel", []),
+        ("a mushroom on fire with spots", "a mushroom on fire with spots", []),
+        ("a house with spots on fire", "a house with spots on fire", []),
+        ("a button with one on these", "a button with one on these", []),
+    ],
+)
+def test_where_parts_are_is_told_apart_from_the_thing(text: str, thing: str, places: list[str]) -> None:
+    assert split_places(text) == (thing, tuple(places))
+
+
+@given(st.integers(0, 10**6), st.sampled_from(list(FAMILIES)))
+def test_captions_say_no_places(seed: int, family: str) -> None:
+    rng = np.random.default_rng(seed)
+    for text in split_things(caption(sample_spec(rng, family), rng), bool).texts:
+        assert split_places(text) == (text, ())
 
 
 def test_nouns_side_by_side_are_one_thing_and_compounds_none() -> None:
