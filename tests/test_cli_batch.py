@@ -167,6 +167,15 @@ def test_a_worker_that_hangs_is_replaced_and_ctrl_c_ends_all(prior: str, start: 
     assert "stopped early" in Path("out/index.html").read_text()
 
 
+def test_a_timeout_that_no_worker_can_keep_ends_the_batch(prior: str, start: Start) -> None:
+    Path("list.txt").write_text("a red mushroom\n")
+    run = start("list.txt", "--prior", prior, "--workers", "1", "--timeout", "0.1")
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert "workers end before they can work: none was ready within --timeout 0.1;" in errors
+    assert not events("begun")
+
+
 def test_two_drivers_share_a_folder_and_make_everything_once(
     prior: str, start: Start, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,6 +200,7 @@ def test_two_drivers_share_a_folder_and_make_everything_once(
     stamps = {path: path.stat().st_mtime_ns for path in OUT.glob("*/*")}
     before = {record["item"]: record["files"] for record in events("done")}
     for _ in range(2):
+        (next(OUT.glob("a_blue_house*")) / "run").mkdir()  # what a driver leaves that dies after its record
         assert main(["batch", *words, *SMALL, "-o", "out"]) == 0
         assert "0 made in 0:0" in (streams := capfd.readouterr()).err
         assert streams.out == "out/index.html\n"

@@ -84,6 +84,7 @@ class Drive:
         for job in jobs:
             folder, record = self._folder / job.name, self._manifest.done.get(job.name)
             if record is not None and are_there(folder, record):
+                self._forget_run(job)  # a driver that died may have left it
                 self.outcomes[job.name] = Outcome("kept")
             elif not self._was_left(job):
                 left.append(job)
@@ -158,6 +159,7 @@ class Drive:
         elif name not in self._manifest.done and (files := find_files(self._folder / name, job)) is not None:
             remove_unfinished(self._folder / name)
             self._manifest.append("done", name, **facts_of(job, files))
+            self._forget_run(job)
             self._settle(job, Outcome("kept"), "was made by a process that died")
         else:
             return False
@@ -201,8 +203,8 @@ class Drive:
             case Failed(reason, is_final, is_broken, keeps_run, is_disk):
                 if is_disk:
                     raise DiskError(reason)
-                if not keeps_run:
-                    self._forget_run(seat)  # it failed by itself: it would again from where it stood
+                if not keeps_run and seat.job is not None:
+                    self._forget_run(seat.job)  # it failed by itself: it would again from where it stood
                 self._fail(seat, reason, is_final)
                 if is_broken:
                     self._dismiss(slot)
@@ -221,6 +223,8 @@ class Drive:
                 self._fail(seat, f"nothing was heard from the worker for {self._timeout_s:g} s")
                 if not seat.name:
                     self._show(f"a worker did not start for {self._timeout_s:g} s; is there room for it?")
+                    if not any(other.name for other in self._seats.values()):
+                        self._count_false_start(f"none was ready within --timeout {self._timeout_s:g}")
 
     def _dismiss(self, slot: int) -> None:
         """End the worker of a slot; there will be another one if there is work."""
@@ -239,14 +243,13 @@ class Drive:
         attempt = self._attempts[job.name]
         facts = facts_of(job, files) | {"attempt": attempt, "worker": seat.name, "wall_seconds": seconds}
         self._manifest.append("done", job.name, **facts)
-        self._forget_run(seat)
+        self._forget_run(job)
         seat.job = None
         self._settle(job, Outcome("done"), f"done in {format_seconds(seconds)}")
 
-    def _forget_run(self, seat: _Seat) -> None:
-        """Remove the checkpoints of what a worker does."""
-        if seat.job is not None:
-            shutil.rmtree(self._folder / seat.job.name / RUN_FOLDER, ignore_errors=True)
+    def _forget_run(self, job: Job) -> None:
+        """Remove the checkpoints of a job."""
+        shutil.rmtree(self._folder / job.name / RUN_FOLDER, ignore_errors=True)
 
     def _fail(self, seat: _Seat, reason: str, is_final: bool = False) -> None:
         """Try the job of a worker again, after all others, or not any more."""
