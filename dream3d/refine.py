@@ -114,7 +114,8 @@ def refine(
     painted, notes = _paint_textures(given, surfaces, field, prior, embedding, config.bake, on_event)
     costs = {"prior_evaluations": repainted.prior_evaluations, "seconds": time.perf_counter() - started}
     textured = replace(painted, mesh=frame.leave(painted.mesh), metadata=metadata)
-    return Asset(textured, config.export, costs, opened.warnings + notes)
+    unused = _unused_settings(config) if free is None else ()
+    return Asset(textured, config.export, costs, opened.warnings + unused + notes)
 
 
 def _surfaces(given: Mesh, refined: TetSurface | None, config: Config) -> Surfaces:
@@ -123,6 +124,13 @@ def _surfaces(given: Mesh, refined: TetSurface | None, config: Config) -> Surfac
         return Surfaces(given, given)
     surfaces = clean_surfaces(refined, config.extract)
     return close_surfaces(surfaces, config.extract) if config.export.require_watertight else surfaces
+
+
+def _unused_settings(config: Config) -> tuple[str, ...]:
+    """One line per setting that was changed and that a locked mesh does not read."""
+    if config.extract.target_faces == given_mesh_settings().extract.target_faces:
+        return ()
+    return ("--target-faces changes nothing: a locked mesh keeps its triangles; see --geometry free",)
 
 
 def _asked(

@@ -178,6 +178,14 @@ def test_a_locked_mesh_keeps_its_normal_map_where_a_new_one_would_be_flat(model,
     assert asset.warnings == ("made no new normal map: a locked mesh has no finer surface than itself",)
 
 
+def test_a_locked_mesh_says_that_it_keeps_its_triangles(model, tiny_prior):
+    config = replace(CONFIG, extract=replace(CONFIG.extract, target_faces=12))
+    asset = refine(model, "a red mushroom", config, PAINT, prior=tiny_prior)
+    assert len(asset.mesh.faces) == len(model.mesh.faces)
+    (line,) = asset.warnings
+    assert line.startswith("--target-faces changes nothing")
+
+
 def test_of_a_mesh_that_nobody_painted_the_uvs_stay_and_the_prompt_decides_the_rest(model, tiny_prior):
     """As a modelling program writes a grey box: UVs, one color, metal by default; tints on its vertices."""
     grey = Material(np.full((1, 1, 3), 128, np.uint8), metallic_factor=1.0, roughness_factor=1.0)
