@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from claims import claim
 from sheets import BLACK, Tile, contact_sheet, encode_jpeg, strip
 
 from dream3d.errors import InputError
@@ -149,6 +150,7 @@ def main() -> None:
     args = parser.parse_args()
     pairs, folder = read_pairs(args.pairs), make_folder(args.out)
     prior = Prior.from_pretrained(args.prior)
+    claim(folder / "settings.json", {"prior": prior.sha256, "steps": args.steps})
     if args.shard is None:
         print(report(pairs, folder, prior, args.steps))
     else:

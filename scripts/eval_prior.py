@@ -25,6 +25,7 @@ from prior_sheets import family_sheet, prompt_sheet
 from sheets import encode_jpeg
 
 from dream3d.errors import InputError
+from dream3d.evaluate.columns import METRICS_VERSION
 from dream3d.export.files import write_files
 from dream3d.inputs import Shard, parse_shard
 from dream3d.metrics.judge import Judge
@@ -109,7 +110,7 @@ def main(words: Sequence[str] | None = None) -> None:
         write_files({args.sheet: encode_jpeg(picture)})
         print(args.sheet)
     if args.out:
-        judge_name = judge_sha256(find_judge(args.judge))[:16]
+        judge_name = f"{judge_sha256(find_judge(args.judge))[:16]}, metrics {METRICS_VERSION}"
         judge = Judge.from_pretrained(args.judge)
         asked = read_asked(args.prompts, args.limit)
         samples = Samples(args.out / "samples", settings)

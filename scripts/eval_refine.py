@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from claims import claim
 from trimesh import Trimesh
 from trimesh.exchange.obj import export_obj
 
@@ -72,6 +73,7 @@ def main() -> int:
     args, rest = parser.parse_known_args()
     shapes = list(write_shapes(args.prompts, make_folder(args.out / "shapes")))
     painted = make_folder(args.out / "painted")
+    claim(painted / "options.json", {"options": rest})
     work = args.shard.of(shapes) if args.shard else shapes
     codes = list(paint_shapes(work, painted, rest))
     if args.shard is None:
@@ -81,4 +83,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except InputError as error:
+        sys.exit(f"eval_refine: {error}")

@@ -1,7 +1,6 @@
 """The pictures that a prior is measured by: groups of four views of each prompt, kept on the disk."""
 
 import io
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from zlib import crc32
 
 import numpy as np
 import torch
+from claims import claim
 from PIL import Image
 from prior_data import render_views
 from torch import Tensor
@@ -93,12 +93,7 @@ class Samples:
         """
         self.folder, self.settings = folder, settings
         folder.mkdir(parents=True, exist_ok=True)
-        note, content = folder / "samples.json", json.dumps(asdict(settings), indent=1) + "\n"
-        if note.is_file() and note.read_text("utf-8") != content:
-            raise InputError(
-                f"{folder} holds samples of another prior or of other settings: name a new folder"
-            )
-        write_files({note: content.encode()})
+        claim(folder / "samples.json", asdict(settings))
 
     def path(self, asked: Asked) -> Path:
         """Where the samples of a prompt are."""

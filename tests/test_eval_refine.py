@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from prior_folders import write_tiny_prior
 
+from dream3d.errors import InputError
 from dream3d.export.load_model import load_model
+from scripts.claims import claim
 from scripts.eval_refine import paint_shapes, write_shapes
 
 
@@ -47,3 +49,12 @@ def test_one_prior_paints_all_and_what_is_there_is_kept(
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("a red house: ")
     assert "no triangles" in line
+
+
+def test_a_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
+    note = tmp_path / "settings.json"
+    claim(note, {"steps": 2})
+    claim(note, {"steps": 2})
+    with pytest.raises(InputError, match="other settings: name a new folder"):
+        claim(note, {"steps": 3})
+    assert '"steps": 2' in note.read_text()
