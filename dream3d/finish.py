@@ -19,6 +19,7 @@ from dream3d.stage_config import GuidanceConfig
 from dream3d.things.relations import RELATIONS, Things, split_places, split_things
 from dream3d.things.sizes import split_size
 
+LONG_STEPS = 1000  # of a field: recipes of large priors have 10,000 and more
 MAX_THINGS = 4  # each takes as long as a prompt of its own
 
 
@@ -83,7 +84,8 @@ def open_prior(
     unknown = dict.fromkeys(line for text in heard for line in unread_warnings(prior, text))
     unknown |= dict.fromkeys(place_warnings(prior, prompt, said))
     joined = [] if things == "together" else unjoined_warnings(prior, said)
-    warnings = (*unknown, *joined, *emphasis_warnings(read, guided, from_prompt is not None))
+    long = long_warnings(prior, config) if "--coarse.guidance" in guided else []
+    warnings = (*unknown, *joined, *emphasis_warnings(read, guided, from_prompt is not None), *long)
     on_event(Event("prior", 1, 1, "; ".join(warnings)))
     return Opened(prior, embedding, warnings, said, read)
 
@@ -162,6 +164,17 @@ def place_warnings(prior: Prior, prompt: str, said: Things) -> list[str]:
         f"the prior {prior.name!r} cannot be told where a part is, and leaves out {place!r}"
         for place in split_places(prompt)[1]
         if not any(place in text for text in said.texts)
+    ]
+
+
+def long_warnings(prior: Prior, config: Config) -> list[str]:
+    """A line where a run is as long as large priors need it: the built-in one drives shapes to extremes."""
+    num_steps = config.coarse.num_steps
+    if prior.vocabulary is None or num_steps < LONG_STEPS:
+        return []
+    return [
+        f"{num_steps} steps of a field are meant for a large prior (--prior ID): with {prior.name!r} more"
+        " than a hundred or two make shapes worse; --guidance METHOD is enough for its methods"
     ]
 
 

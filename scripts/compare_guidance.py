@@ -1,9 +1,10 @@
-"""The laboratory of guidance: methods x scales on a list of prompts, under the judges.
+"""The laboratory of guidance: methods x scales x schedules on a list of prompts, under the judges.
 
     python scripts/compare_guidance.py --refine.num-steps 0              # all, then the page
     python scripts/compare_guidance.py --refine.num-steps 0 --shard 0/2  # half of the prompts, for one of two
                                                                          # processes; then once without
     python scripts/compare_guidance.py --methods sds csd --scales 3 10 --prompts mine.txt --page out/mine.md
+    python scripts/compare_guidance.py --methods sds --scales 6 --schedules linear sqrt dreamtime ...
 
 What is in the folder already is kept. The methods are those of the first stage: without the second the table
 is of them alone. Every method gets the same steps, views, regularizers and, but for plain SDS, the same
@@ -27,7 +28,7 @@ from dream3d.config import Config
 from dream3d.errors import InputError
 from dream3d.evaluate.rows import Row
 from dream3d.overlays import Overlays, Settings, parse
-from dream3d.stage_config import GuidanceMethod
+from dream3d.stage_config import Annealing, GuidanceMethod
 
 METHODS: tuple[GuidanceMethod, ...] = get_args(GuidanceMethod)
 QUESTION = (
@@ -52,6 +53,8 @@ class CompareGuidance:
     """Methods, with their weight where it is not that of the clean image."""
     scales: tuple[float, ...] = (3.0, 6.0)
     """Guidance scales; at pure noise each is what the settings say."""
+    schedules: tuple[Annealing, ...] = ()
+    """How the noise levels fall; as the settings say unless named."""
     shard: str | None = None
     """I/N: every N-th prompt, and no page."""
     page: Path = Path("assets/ablations/guidance.md")
@@ -62,7 +65,12 @@ class CompareGuidance:
 
     def run(self, command: Sequence[str] = ()) -> None:
         """Generate and measure what is not there yet; then the page, which names the command."""
-        variants = tuple(variant(name, scale) for name in self.methods for scale in self.scales)
+        variants = tuple(
+            variant(name, scale, schedule)
+            for name in self.methods
+            for scale in self.scales
+            for schedule in self.schedules or (None,)
+        )
         ablation = Ablation("guidance", QUESTION, variants)
         Ablate(
             self.output,
@@ -76,14 +84,15 @@ class CompareGuidance:
         ).run((ablation,), command, {"diversity": diversity})
 
 
-def variant(name: str, scale: float) -> Variant:
-    """A method, or a method and a weight, at a guidance scale."""
+def variant(name: str, scale: float, schedule: Annealing | None = None) -> Variant:
+    """A method, or a method and a weight, at a guidance scale, and under a schedule where one is named."""
     method, *weight = name.split()
     if method not in METHODS or len(weight) > 1:
         raise InputError(f"--methods takes {', '.join(METHODS)}, and a weight after it, not {name!r}")
     guidance: dict[str, object] = {"method": method, "scale": scale}
     guidance |= {"weight": weight[0]} if weight else {}
-    return Variant(f"{name} {scale:g}", guidance)
+    guidance |= {"annealing": schedule} if schedule else {}
+    return Variant(" ".join(filter(None, (name, f"{scale:g}", schedule))), guidance)
 
 
 def diversity(rows: Sequence[Row], folder: Path) -> float | None:

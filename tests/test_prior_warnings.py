@@ -6,6 +6,7 @@ import torch
 from dream3d.config import Config, OneByOne
 from dream3d.events import Event, ignore
 from dream3d.finish import open_prior
+from dream3d.overlays import load_config
 from dream3d.prior import Prior
 from dream3d.prior.text import BRANCHES, MAX_TOKENS
 from dream3d.stage_config import GuidanceConfig
@@ -99,3 +100,10 @@ def test_a_place_of_a_part_is_left_out_and_named(tiny_prior: Prior) -> None:
     edit = open_prior(prompt, Config(), "cpu", tiny_prior, ignore, {}, from_prompt="a red mushroom")
     assert edit.said.texts == (prompt,)
     assert not any("on the cap" in line for line in edit.warnings)
+
+
+def test_a_recipe_of_a_large_prior_is_named_as_one(tiny_prior: Prior) -> None:
+    recipe = load_config("dreamfusion")
+    for guided, count in (({"--coarse.guidance": recipe.coarse.guidance}, 1), ({}, 0)):
+        warnings = open_prior("a red mushroom", recipe, "cpu", tiny_prior, ignore, guided).warnings
+        assert sum(f"{recipe.coarse.num_steps} steps" in line for line in warnings) == count
