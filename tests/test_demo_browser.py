@@ -70,7 +70,7 @@ class Visit:
         """Fill in the form and press the button."""
         if steps:
             self.page.get_by_text("More settings").click()
-            self.page.get_by_label("number input for Steps", exact=True).fill(steps)
+            fill_number(self.page, "Steps", steps)
             self.page.get_by_text("More settings").click()
         self.page.get_by_label("Prompt", exact=True).fill(prompt)
         self.page.get_by_role("button", name="Generate").click()
@@ -101,6 +101,21 @@ def other(chromium: Any, server: DemoServer) -> Iterator[Visit]:
     one = Visit(chromium, server.url)
     yield one
     one.close()
+
+
+def fill_number(page: Any, label: str, number: str) -> None:
+    """Fill in a slider's number in a part of the form that has just been opened.
+
+    Gradio makes such a part when it is opened, and may set its values once more some milliseconds after they can be
+    filled in: sooner than a person could, not sooner than a test.
+    """
+    field = page.get_by_label(f"number input for {label}", exact=True)
+    for _ in range(20):
+        field.fill(number)
+        page.wait_for_timeout(250)
+        if field.input_value() == number:
+            return
+    raise AssertionError(f"{label} does not stay {number}")
 
 
 def download(page: Any, name: str | re.Pattern[str], folder: Path) -> Path:
@@ -138,7 +153,7 @@ def test_generate_watch_look_download_and_export(visit: Visit, chromium: Any, tm
     glb = download(page, re.compile(r"^Download a_red_mushroom_mushrom\.glb$"), tmp_path)
     assert_valid(glb)
     page.get_by_text("Export: other formats").click()
-    page.get_by_label("number input for Faces", exact=True).fill("100")
+    fill_number(page, "Faces", "100")
     page.get_by_label("Format").click()
     page.get_by_role("option", name="obj").click()
     page.get_by_role("button", name="Make the file").click()
