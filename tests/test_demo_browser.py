@@ -106,8 +106,8 @@ def other(chromium: Any, server: DemoServer) -> Iterator[Visit]:
 def fill_number(page: Any, label: str, number: str) -> None:
     """Fill in a slider's number in a part of the form that has just been opened.
 
-    Gradio makes such a part when it is opened, and may set its values once more some milliseconds after they can be
-    filled in: sooner than a person could, not sooner than a test.
+    Gradio makes such a part when it is opened, and may set its values once more some milliseconds after they
+    can be filled in: sooner than a person could, not sooner than a test.
     """
     field = page.get_by_label(f"number input for {label}", exact=True)
     for _ in range(20):
