@@ -229,6 +229,21 @@ class TestFormulas:
         assert torch.equal(renders.particles, paper.x)  # it was shown these renders
         assert not torch.equal(renders.particles, before)
 
+    @pytest.mark.parametrize("method", ["csd", "nfsd", "ism", "vsd", "esd"])
+    def test_beliefs_outside_the_range_of_images_are_no_difference_in_pixels(self, method):
+        # White on white: all believe in more than white, the guided one in the most.
+        prior = MixturePrior(
+            means={"text": (1.5,), "negative": (1.4,), "null": (1.3,)},
+            spread={"text": 1e-3, "negative": 1e-3, "null": 1e-3},
+        )
+        renders = ParticleScore(prior.alphas_cumprod)
+        renders.particles = torch.full_like(prior.encode(pictures()), 1.2)
+        latent = gradient(pictures(), 500, renders, prior, method=method)
+        assert float(latent.abs().min()) > 0.1
+        renders.particles = torch.full_like(renders.particles, 1.2)  # it has learned from the step before
+        pixels = gradient(pictures(), 500, renders, replace(prior, has_pixel_latents=True), method=method)
+        assert float(pixels.abs().max()) == 0.0
+
 
 class TestEdits:
     """Delta denoising: the difference that two prompts make."""

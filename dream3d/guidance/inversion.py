@@ -55,7 +55,7 @@ def ism(question: Question) -> Comparison:
     (reference,) = question.ask(noisy, below, "null")
     noisy = _moved(question, noisy, reference, below, question.timestep)
     target, _ = question.guided(noisy, question.timestep)
-    return Comparison(target, reference)
+    return Comparison(target, question.bounded(reference))
 
 
 def _moved(question: Question, noisy: Tensor, x0: Tensor, current: int, following: int) -> Tensor:

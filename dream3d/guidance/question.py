@@ -103,6 +103,14 @@ class Question:
         is_bounded = self.prior.has_pixel_latents
         return guided_x0(text, null, self.scale(timestep), self.config.rescale, is_bounded)
 
+    def bounded(self, belief: Tensor) -> Tensor:
+        """An unguided belief in the range of images, where latents are pixels, as guided ones are.
+
+        What is compared with a guided belief has to be: else the part of both that lies outside, which they
+        share, would be a difference, and thin the opaque and fill the empty.
+        """
+        return belief.clamp(-1.0, 1.0) if self.prior.has_pixel_latents else belief
+
 
 @dataclass(frozen=True)
 class Comparison:

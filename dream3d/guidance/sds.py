@@ -29,7 +29,7 @@ def csd(question: Question) -> Comparison:
     """
     noisy = question.noised(question.fresh_noise())
     target, negative = question.guided(noisy, question.timestep)
-    return Comparison(target, negative)
+    return Comparison(target, question.bounded(negative))
 
 
 def nfsd(question: Question) -> Comparison:
@@ -45,4 +45,4 @@ def nfsd(question: Question) -> Comparison:
     if question.timestep < LOW_NOISE * len(question.prior.alphas_cumprod):
         signal_scale, _ = question.coefficients(question.timestep)
         return Comparison(target, noisy / signal_scale)  # what x_t would be the image of with no noise in it
-    return Comparison(target, negative)
+    return Comparison(target, question.bounded(negative))

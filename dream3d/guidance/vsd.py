@@ -49,7 +49,7 @@ def vsd(question: Question, renders: RenderScore) -> Comparison:
     target, _ = question.guided(noisy, question.timestep)
     (reference,) = question.ask_of(renders, noisy, question.timestep, question.config.views, ("text",))
     learn_renders(question, renders)
-    return Comparison(target, reference)
+    return Comparison(target, question.bounded(reference))
 
 
 def esd(question: Question, renders: RenderScore) -> Comparison:
@@ -63,7 +63,7 @@ def esd(question: Question, renders: RenderScore) -> Comparison:
     told = (question.config.views, "none")
     seen, unseen = (question.ask_of(renders, noisy, question.timestep, v, ("text",))[0] for v in told)
     learn_renders(question, renders)
-    return Comparison(target, torch.lerp(seen, unseen, UNSEEN_SHARE))
+    return Comparison(target, question.bounded(torch.lerp(seen, unseen, UNSEEN_SHARE)))
 
 
 def learn_renders(question: Question, renders: RenderScore) -> None:
